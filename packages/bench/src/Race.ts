@@ -1,0 +1,33 @@
+// What a benchmark is: races, in each of which we and our peers do the same work.
+
+/** The figures of one run of one contestant, by the suffix that each adds to the race's name; "" adds none. */
+export type Sample = Readonly<Record<string, number>>
+
+export type Contestant = () => Promise<Sample>
+
+export interface Race {
+  readonly name: string
+  /** The unit of each figure of a sample. */
+  readonly units: Readonly<Record<string, string>>
+  readonly ours: Contestant
+  readonly peers: Readonly<Record<string, Contestant>>
+  /** What a reader must know to read the figures right. */
+  readonly note?: string
+  /** One sentence that says what our figures come to. */
+  readonly verdict?: (ours: Sample) => string
+  /** Overrides the number of repetitions, for figures that do not vary. */
+  readonly repetitions?: number
+}
+
+/** `quick` asks for sizes that check the benchmark, not the libraries. */
+export interface Bench {
+  readonly name: string
+  readonly about: string
+  readonly races: (quick: boolean) => ReadonlyArray<Race>
+}
+
+export const caseName = (race: string, suffix: string): string => (suffix === "" ? race : `${race}/${suffix}`)
+
+/** Whether `selector` is the name of a bench, race or case, or a path that leads to `name`. */
+export const selects = (selector: string, name: string): boolean =>
+  name === selector || name.startsWith(`${selector}/`)

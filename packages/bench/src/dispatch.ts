@@ -1,0 +1,277 @@
+// What it costs to hand a task to 16 workers and get its result back.
+import { queue as asyncQueue } from "async"
+import Bottleneck from "bottleneck"
+import { Effect, Pool, Semaphore } from "effect"
+import fastq from "fastq"
+import pLimit from "p-limit"
+import PQueue from "p-queue"
+import { withHerd, workers } from "./herds.ts"
+import type { Effort } from "./measure.ts"
+import { perTask } from "./measure.ts"
+import type { Bench, Contestant, Race } from "./Race.ts"
+
+type Body = "sync" | "promise" | "yield"
+type Task = Effect.Effect<unknown>
+type Thunk = () => unknown
+
+const effects: Record<Body, (i: number) => Task> = {
+  sync: (i) => Effect.sync(() => i),
+  promise: (i) => Effect.promise(() => Promise.resolve(i)),
+  yield: () => Effect.yieldNow
+}
+
+const thunks: Record<Body, (i: number) => Thunk> = {
+  sync: (i) => () => i,
+  promise: (i) => () => Promise.resolve(i),
+  yield: () => () => new Promise<void>((resolve) => setImmediate(resolve))
+}
+
+/** `n` tasks of one kind from a number of callers. */
+interface Load {
+  readonly n: number
+  readonly callers: number
+  readonly body: Body
+  readonly effort: Effort
+}
+
+const build = <A>(n: number, make: (i: number) => A): Array<A> => Array.from({ length: n }, (_, i) => make(i))
+
+/** Every caller is a fiber: all tasks at once, or each caller one task after the other. */
+const effectCallers =
+  <E>(load: Load, add: (task: Task) => Effect.Effect<unknown, E>): Contestant =>
+  async () => {
+    const ns = await perTask(load.n, load.effort, (n) => {
+      const tasks = build(n, effects[load.body])
+      const program =
+        load.callers >= load.n
+          ? Effect.forEach(tasks, add, { concurrency: "unbounded", discard: true })
+          : Effect.forEach(
+              build(load.callers, (caller) => caller),
+              (caller) =>
+                Effect.gen(function* () {
+                  for (let i = caller; i < n; i += load.callers) yield* add(tasks[i] ?? Effect.void)
+                }),
+              { concurrency: "unbounded", discard: true }
+            )
+      return () => Effect.runPromise(program)
+    })
+    return { "": ns }
+  }
+
+/** The same for libraries of promises. */
+const promiseCallers =
+  (load: Load, open: () => (thunk: Thunk) => Promise<unknown>): Contestant =>
+  async () => {
+    const add = open()
+    const ns = await perTask(load.n, load.effort, (n) => {
+      const tasks = build(n, thunks[load.body])
+      return load.callers >= load.n
+        ? () => Promise.all(tasks.map((task) => add(task)))
+        : () =>
+            Promise.all(
+              build(load.callers, async (caller) => {
+                for (let i = caller; i < n; i += load.callers) await add(tasks[i] ?? (() => undefined))
+              })
+            )
+    })
+    return { "": ns }
+  }
+
+const openers = {
+  "p-queue": () => {
+    const queue = new PQueue({ concurrency: workers })
+    return (thunk: Thunk) => queue.add(thunk)
+  },
+  "p-limit": () => {
+    const limit = pLimit(workers)
+    return (thunk: Thunk) => limit(thunk)
+  },
+  "fastq.promise": () => {
+    const queue = fastq.promise(async (thunk: Thunk) => thunk(), workers)
+    return (thunk: Thunk) => queue.push(thunk)
+  },
+  "async.queue": () => {
+    // A worker with a callback: a sixth faster here than an async function.
+    const queue = asyncQueue<Thunk, unknown, Error>((thunk, done) => {
+      const result = thunk()
+      if (result instanceof Promise) result.then((value) => done(null, value), done)
+      else done(null, result)
+    }, workers)
+    return (thunk: Thunk) => queue.pushAsync(thunk)
+  },
+  bottleneck: () => {
+    const limiter = new Bottleneck({ maxConcurrent: workers })
+    return (thunk: Thunk) => limiter.schedule(async () => thunk())
+  }
+}
+
+const peer = (load: Load, name: keyof typeof openers): Contestant => promiseCallers(load, openers[name])
+
+const withPool = <A>(use: (pool: Pool.Pool<number>) => Promise<A>): Promise<A> =>
+  Pool.make({ acquire: Effect.succeed(0), size: workers }).pipe(
+    Effect.flatMap((pool) => Effect.promise(() => use(pool))),
+    Effect.scoped,
+    Effect.runPromise
+  )
+
+const effectPool =
+  (load: Load): Contestant =>
+  () =>
+    withPool((pool) => effectCallers(load, (task) => Pool.use(pool, () => task))())
+
+const effectSemaphore =
+  (load: Load): Contestant =>
+  () => {
+    const semaphore = Semaphore.makeUnsafe(workers)
+    return effectCallers(load, (task) => semaphore.withPermit(task))()
+  }
+
+/** Times one program over all the tasks, such as a loop that needs no herd. */
+const effectProgram =
+  (load: Load, program: (tasks: ReadonlyArray<Task>) => Effect.Effect<unknown, unknown>): Contestant =>
+  async () => {
+    const ns = await perTask(load.n, load.effort, (n) => {
+      const all = program(build(n, effects[load.body]))
+      return () => Effect.runPromise(all)
+    })
+    return { "": ns }
+  }
+
+const forEach = (load: Load, discard: boolean): Contestant =>
+  effectProgram(load, (tasks) => Effect.forEach(tasks, (task) => task, { concurrency: workers, discard }))
+
+const unit = { "": "ns/task" }
+const semaphoreMost = 2_000
+
+const run = (load: Load, bottleneckMost: number): Race => {
+  const all = load.callers >= load.n
+  const { body } = load
+  const fewer = (n: number): Load =>
+    all ? { ...load, n: Math.min(n, load.n), callers: Math.min(n, load.n) } : { ...load, n: Math.min(n, load.n) }
+  return {
+    name: `dispatch/run/${body}${all ? "" : `/${load.callers}`}`,
+    units: unit,
+    ours: () => withHerd((herd) => effectCallers(load, (task) => herd.run(task))()),
+    peers: {
+      "p-queue": peer(load, "p-queue"),
+      "p-limit": peer(load, "p-limit"),
+      "fastq.promise": peer(load, "fastq.promise"),
+      "async.queue": peer(load, "async.queue"),
+      ...(body === "promise" ? { bottleneck: peer(fewer(bottleneckMost), "bottleneck") } : {}),
+      "Effect.Semaphore": effectSemaphore(all ? fewer(semaphoreMost) : load),
+      "Effect.Pool": effectPool(load),
+      ...(all ? { "Effect.forEach": forEach(load, true) } : {})
+    },
+    note: [
+      all
+        ? `${load.n} callers at once, one task each.`
+        : `${load.callers === 1 ? "One caller" : `${load.callers} callers`}, one task after the other, ${load.n} in all.`,
+      ...(all ? [`Effect.Semaphore with ${fewer(semaphoreMost).n}: its time per task grows with the waiters.`] : []),
+      ...(body === "promise" ? [`bottleneck with ${fewer(bottleneckMost).n}.`] : []),
+      ...(all ? ["Effect.forEach has one caller and concurrency 16."] : []),
+      ...(body === "yield" ? ["The body of the promise libraries waits for setImmediate."] : [])
+    ].join(" ")
+  }
+}
+
+const submit = (load: Load): Race => ({
+  name: "dispatch/submit/promise",
+  units: unit,
+  ours: () =>
+    withHerd((herd) =>
+      effectProgram(load, (tasks) =>
+        Effect.flatMap(
+          Effect.forEach(tasks, (task) => herd.submit(task)),
+          Effect.forEach((handle) => handle.join)
+        )
+      )()
+    ),
+  peers: {
+    "p-queue": peer(load, "p-queue"),
+    "p-limit": peer(load, "p-limit"),
+    "fastq.promise": peer(load, "fastq.promise"),
+    "async.queue": peer(load, "async.queue")
+  },
+  note: `One caller submits ${load.n} tasks, then joins every handle.`
+})
+
+const runAll = (load: Load): Race => ({
+  name: `dispatch/runAll/${load.body}`,
+  units: unit,
+  ours: () => withHerd((herd) => effectProgram(load, (tasks) => herd.runAll(tasks))()),
+  peers: {
+    "p-queue.addAll": async () => {
+      const queue = new PQueue({ concurrency: workers })
+      const ns = await perTask(load.n, load.effort, (n) => {
+        const tasks = build(n, thunks[load.body])
+        return () => queue.addAll(tasks)
+      })
+      return { "": ns }
+    },
+    "Effect.forEach": forEach(load, false)
+  },
+  note: `${load.n} tasks, results in order. Effect.forEach with concurrency 16.`
+})
+
+/** The extra time that one task takes through a pool nobody else uses. */
+const uncontended = (load: Load): Race => {
+  const { n } = load
+  const above = async (
+    through: (n: number) => () => Promise<unknown>,
+    bare: (n: number) => () => Promise<unknown>
+  ) => {
+    const total = await perTask(n, load.effort, through)
+    return { "": total - (await perTask(n, load.effort, bare)) }
+  }
+  const loop = <E>(add: (task: Task) => Effect.Effect<unknown, E>) => (n: number) => {
+    const tasks = build(n, effects.sync)
+    const program = Effect.gen(function* () {
+      for (const task of tasks) yield* add(task)
+    })
+    return () => Effect.runPromise(program)
+  }
+  const asyncLoop = (add: (thunk: Thunk) => unknown) => (n: number) => {
+    const tasks = build(n, thunks.sync)
+    return async () => {
+      for (const task of tasks) await add(task)
+    }
+  }
+  const itself = loop((task) => task)
+  return {
+    name: "dispatch/uncontended/sync",
+    units: { "": "ns above the task itself" },
+    ours: () => withHerd((herd) => above(loop((task) => herd.run(task)), itself)),
+    peers: {
+      "p-queue": () => above(asyncLoop(openers["p-queue"]()), asyncLoop((thunk) => thunk())),
+      "p-limit": () => above(asyncLoop(openers["p-limit"]()), asyncLoop((thunk) => thunk())),
+      "fastq.promise": () => above(asyncLoop(openers["fastq.promise"]()), asyncLoop((thunk) => thunk())),
+      "Effect.Semaphore": () => {
+        const semaphore = Semaphore.makeUnsafe(workers)
+        return above(loop((task) => semaphore.withPermit(task)), itself)
+      },
+      "Effect.Pool": () => withPool((pool) => above(loop((task) => Pool.use(pool, () => task)), itself))
+    },
+    note: "One caller in a loop, less the same loop over the bare tasks."
+  }
+}
+
+export const dispatch: Bench = {
+  name: "dispatch",
+  about: "time per task through 16 workers, for one, 64 and 100,000 callers",
+  races: (quick) => {
+    const n = quick ? 1_000 : 100_000
+    const effort = quick ? { warmMillis: 0, runs: 1 } : { warmMillis: 300, runs: 3 }
+    const load = (body: Body, callers = n): Load => ({ n, callers, body, effort })
+    const bodies = ["promise", "sync", "yield"] as const
+    // About 2 ms per task, by its timers.
+    const bottleneckMost = quick ? 10 : 500
+    const runs = (body: Body) =>
+      [load(body), load(body, 64), load(body, 1)].map((one) => run(one, bottleneckMost))
+    return [
+      ...bodies.flatMap(runs),
+      submit(load("promise")),
+      ...bodies.map((body) => runAll(load(body))),
+      uncontended(load("sync"))
+    ]
+  }
+}

@@ -1,0 +1,83 @@
+// Clocks, heaps and medians: what every race needs, and nothing about any library.
+import { setImmediate as nextTurn } from "node:timers/promises"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+
+/** Nanoseconds on a monotonic clock. */
+export const nanos = (): number => performance.now() * 1e6
+
+setFlagsFromString("--expose-gc")
+const collect: () => void = runInNewContext("gc")
+
+/** Collects garbage, twice: what the first pass frees may be what kept other objects alive. */
+export const gc = async (): Promise<void> => {
+  await nextTurn()
+  collect()
+  await nextTurn()
+  collect()
+}
+
+/** Bytes that live objects take, after a collection: heap and what hangs on it outside. */
+export const bytesInUse = async (): Promise<number> => {
+  await gc()
+  const { external, heapUsed } = process.memoryUsage()
+  return external + heapUsed
+}
+
+/** Nanoseconds until `work` has ended. */
+export const timed = async (work: () => Promise<unknown>): Promise<number> => {
+  const start = nanos()
+  await work()
+  return nanos() - start
+}
+
+export const quantile = (values: ReadonlyArray<number>, q: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const at = (sorted.length - 1) * q
+  const low = sorted[Math.floor(at)] ?? NaN
+  const high = sorted[Math.ceil(at)] ?? NaN
+  return low + (high - low) * (at - Math.floor(at))
+}
+
+export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
+
+/** How long small runs warm a library up, and how many full runs are timed. */
+export interface Effort {
+  readonly warmMillis: number
+  readonly runs: number
+}
+
+/**
+ * Nanoseconds per task of `prepare(n)()`, where `prepare` builds the tasks and is not timed.
+ *
+ * Each library has been compiled when its time is taken, and the median of its full runs counts.
+ * One that takes two seconds is not run again.
+ */
+export const perTask = async (
+  n: number,
+  effort: Effort,
+  prepare: (n: number) => () => Promise<unknown>
+): Promise<number> => {
+  const warm = Math.min(n, 5_000)
+  const until = nanos() + effort.warmMillis * 1e6
+  do await prepare(warm)()
+  while (nanos() < until)
+  const runs: Array<number> = []
+  do {
+    const work = prepare(n)
+    await gc()
+    runs.push(await timed(work))
+  } while (runs.length < effort.runs && (runs[0] ?? 0) < 2e9)
+  return median(runs) / n
+}
+
+/** Random numbers from 0 to 1 that are the same in every run (mulberry32). */
+export const seeded = (seed: number): (() => number) => {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

@@ -1,0 +1,158 @@
+/** The closing report, as text. */
+import Table from "cli-table3"
+import type { HerdMetrics, HerdStats, ShutdownReport } from "lemmings"
+import prettyBytes from "pretty-bytes"
+import { plot } from "simple-ascii-chart"
+import type { Summary } from "./Index.ts"
+import type { Sample } from "./Progress.ts"
+
+/** Everything there is to say about a run that ended. */
+export interface Run {
+  readonly root: string
+  readonly database: string
+  readonly seconds: number
+  /** Whether every file under the root was looked at. */
+  readonly complete: boolean
+  readonly stats: typeof HerdStats.Type
+  readonly metrics: typeof HerdMetrics.Type
+  readonly shutdown: typeof ShutdownReport.Type
+  readonly summary: Summary
+  readonly samples: ReadonlyArray<Sample>
+}
+
+/** Files whose task succeeded and that the database does not have. Anything but 0 is a bug or a full disk. */
+export const missing = ({ stats, summary }: Run): number => stats.tasks.succeeded - summary.totals.files
+
+/** What node has to be called here: `pnpm demo` runs on the workspace's own. */
+export const render = (run: Run, node: string): string =>
+  [
+    run.complete ? "" : "Stopped early: what was indexed so far is kept.\n",
+    overview(run),
+    timings(run),
+    chart(run),
+    kinds(run),
+    duplicates(run),
+    problems(run),
+    `Database: ${run.database}`,
+    `Try:      ${query(run.database, node)}`
+  ]
+    .filter((part) => part !== "")
+    .join("\n")
+
+const count = (n: number): string => n.toLocaleString("en-US")
+const ms = (n: number): string => n.toFixed(n < 10 ? 2 : 1)
+
+/** A table without colours, so that a log shows what a terminal shows. */
+const table = (
+  head: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<string>>,
+  left: number = 1
+): string => {
+  const it = new Table({
+    head: [...head],
+    colAligns: head.map((_, i) => (i < left ? "left" : "right")),
+    style: { head: [], border: [], compact: true }
+  })
+  for (const row of rows) it.push([...row])
+  return it.toString()
+}
+
+const overview = ({ root, seconds, shutdown, stats, summary: { totals } }: Run): string =>
+  table(
+    ["Indexed", root],
+    [
+      ["files", count(totals.files)],
+      ["size", `${prettyBytes(totals.bytes)} (${count(totals.bytes)} bytes)`],
+      ["lines of text", count(totals.lines)],
+      ["time", `${seconds.toFixed(2)} s`],
+      [
+        "speed",
+        `${count(Math.round(totals.files / seconds))} files/s, ${prettyBytes(totals.bytes / seconds)}/s`
+      ],
+      ["workers", `${stats.workers.peak} at most, ${stats.resources.created} connections opened and closed`],
+      ["retried", count(stats.tasks.retried)],
+      ["left behind", count(shutdown.abandoned + shutdown.interrupted + shutdown.leaked)]
+    ]
+  )
+
+const timings = ({ metrics: { run, wait } }: Run): string =>
+  table(
+    ["Milliseconds", "p50", "p95", "p99", "most"],
+    [
+      ["waiting for a worker", ms(wait.p50), ms(wait.p95), ms(wait.p99), ms(wait.max)],
+      ["reading and hashing", ms(run.p50), ms(run.p95), ms(run.p99), ms(run.max)]
+    ]
+  )
+
+const chart = ({ samples, seconds }: Run): string => {
+  if (samples.length < 3) return ""
+  const most = Math.max(...samples.map(({ workers }) => workers))
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => seconds * part)
+  return plot(
+    [
+      samples.map(({ seconds, workers }): [number, number] => [seconds, workers]),
+      samples.map(({ busy, seconds }): [number, number] => [seconds, busy])
+    ],
+    {
+      title: "Workers (thin) and busy workers (thick) over seconds",
+      width: 72,
+      height: 6,
+      yRange: [0, most],
+      customXAxisTicks: ticks,
+      formatter: (value) => value.toFixed(seconds < 20 ? 1 : 0)
+    }
+  )
+}
+
+const kinds = ({ summary }: Run): string =>
+  summary.kinds.length === 0
+    ? ""
+    : table(
+        ["Media kind", "files", "size", "lines"],
+        summary.kinds.map(({ bytes, files, kind, lines }) => [
+          kind,
+          count(files),
+          prettyBytes(bytes),
+          count(lines)
+        ])
+      )
+
+const duplicates = ({ summary: { duplicates } }: Run): string => {
+  if (duplicates.groups === 0) return "No duplicates."
+  const rows = duplicates.top.map(({ bytes, copies, example, wasted }) => [
+    short(example),
+    count(copies),
+    prettyBytes(bytes),
+    prettyBytes(wasted)
+  ])
+  return [
+    `${count(duplicates.groups)} groups of duplicates; removing all copies but one frees ` +
+      `${prettyBytes(duplicates.wasted)} (hard links to one file count once).`,
+    table(["One of the copies", "copies", "each", "to free"], rows)
+  ].join("\n")
+}
+
+const problems = ({ summary: { problems } }: Run): string =>
+  problems.count === 0
+    ? "No problems."
+    : [
+        `${count(problems.count)} problems${problems.count > problems.first.length ? ", the first of them" : ""}:`,
+        table(
+          ["Path", "reason", "message"],
+          problems.first.map(({ message, path, reason }) => [short(path), reason, short(message)]),
+          3
+        )
+      ].join("\n")
+
+/** The end of a path says more than its beginning. */
+const short = (text: string): string => (text.length <= 60 ? text : `…${text.slice(-59)}`)
+
+/** One line for a shell. */
+const query = (database: string, node: string): string => {
+  const sql =
+    "select kind, count(*) files, sum(bytes) bytes from files group by kind order by bytes desc limit 5"
+  const script =
+    `const { DatabaseSync } = require("node:sqlite"); ` +
+    `console.table(new DatabaseSync(process.argv[1]).prepare("${sql}").all())`
+  return `${node} -e '${script}' '${database}'`
+}

@@ -1,0 +1,118 @@
+/** `node main.ts [folder] [--db FILE] [--workers N]`: indexes a folder into SQLite, with a herd. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Console, Deferred, Duration, Effect, Fiber, Layer, Runtime, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { existsSync, realpathSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { basename, dirname, join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import { FileIndex } from "./Index.ts"
+import { IndexHerd } from "./IndexHerd.ts"
+import { missing, render } from "./Report.ts"
+import { run } from "./Run.ts"
+
+/** The packages that this workspace has installed. */
+const installed = fileURLToPath(new URL("../../../../node_modules/.pnpm", import.meta.url))
+
+/** A command that makes no sense: exit code 2, after the message. */
+class BadUsage extends Schema.TaggedError<BadUsage>()("BadUsage", { message: Schema.String }) {
+  override readonly [Runtime.errorExitCode] = 2
+  override readonly [Runtime.errorReported] = false
+}
+
+/** Indexed files that the database does not have. */
+class RowsMissing extends Schema.TaggedError<RowsMissing>()("RowsMissing", { count: Schema.Int }) {
+  override get message() {
+    return `${this.count} indexed files are not in the database. Is its disk full?`
+  }
+}
+
+const folder = Argument.Directory("folder", { mustExist: true }).pipe(
+  Argument.withDescription("Folder to index. Links are not followed. Default: the installed packages"),
+  Argument.withDefault(installed)
+)
+
+const flags = {
+  db: Flag.File("db").pipe(
+    Flag.withDescription("Database file. An index that it holds is replaced"),
+    Flag.withDefault(join(tmpdir(), "lemmings-file-index.sqlite"))
+  ),
+  workers: Flag.Int("workers").pipe(
+    Flag.withDescription("Workers, each with its own connection, 1 to 256"),
+    Flag.filter(
+      (n) => n >= 1 && n <= 256,
+      (n) => `Expected 1 to 256 workers, got ${n}`
+    ),
+    Flag.withDefault(8)
+  ),
+  interval: Flag.Int("interval").pipe(
+    Flag.withDescription("Milliseconds between progress lines when the output is no terminal"),
+    Flag.filter(
+      (n) => n >= 1,
+      (n) => `Expected at least 1 millisecond, got ${n}`
+    ),
+    Flag.withDefault(1_000)
+  )
+}
+
+/** The real path, so that the walk recognises the file when it comes by. */
+const databaseFile = (path: string): Effect.Effect<string, BadUsage> => {
+  const place = resolve(path)
+  return existsSync(dirname(place))
+    ? Effect.succeed(join(realpathSync(dirname(place)), basename(place)))
+    : Effect.fail(new BadUsage({ message: `--db: no folder ${dirname(place)}` }))
+}
+
+const index = Effect.fnUntraced(function* (options: {
+  readonly folder: string
+  readonly db: string
+  readonly workers: number
+  readonly interval: number
+}) {
+  const root = realpathSync(resolve(options.folder))
+  const file = yield* databaseFile(options.db)
+  yield* Console.log(`Indexing ${root} with ${options.workers} workers.`)
+
+  const stop = yield* Deferred.make<void>()
+  const work = run({
+    root,
+    interval: Duration.millis(options.interval),
+    inPlace: process.stdout.isTTY,
+    stop
+  }).pipe(
+    Effect.tap((report) => Console.log(render(report, node))),
+    Effect.tap((report) =>
+      missing(report) === 0 ? Effect.void : new RowsMissing({ count: missing(report) })
+    ),
+    Effect.provide(Layer.provideMerge(IndexHerd.live(options.workers), FileIndex.layer({ file, root }))),
+    Effect.catchTag("NotAnIndex", ({ message }) => new BadUsage({ message }))
+  )
+  // Ctrl-C interrupts this fiber. The work is not its child: it is told to finish, and waited for.
+  const fiber = yield* Effect.forkDetach(work)
+  yield* Fiber.join(fiber).pipe(
+    Effect.onInterrupt(() =>
+      Effect.suspend(() => {
+        // A second Ctrl-C ends at once. The database stays whole; the last rows of each worker are not in it.
+        process.once("SIGINT", () => process.exit(130))
+        return Effect.andThen(Deferred.succeed(stop, undefined), Fiber.join(fiber))
+      })
+    )
+  )
+})
+
+/** Under `pnpm demo`, the node of the shell may be another one, too old for SQLite. */
+const node = process.env["npm_lifecycle_event"] === undefined ? "node" : "pnpm exec node"
+
+const command = Command.make("file-index", { folder, ...flags }, index).pipe(
+  Command.withDescription("Index every file under a folder into a SQLite database, with a herd of workers.")
+)
+
+Command.run(command, { version: "0.1.0" }).pipe(
+  Effect.catchTag("ShowHelp", (help) =>
+    help.errors.length === 0 ? Effect.void : new BadUsage({ message: "Bad arguments" })
+  ),
+  Effect.tapError((error) => (error._tag === "BadUsage" ? Console.error(error.message) : Effect.void)),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain
+)

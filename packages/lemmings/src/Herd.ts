@@ -1,0 +1,423 @@
+/**
+ * A herd: an elastic pool of workers as one Effect service.
+ *
+ * A herd is a counting semaphore whose permits carry a resource and whose waiters
+ * stand in a priority queue. A permit is a worker; holding one for the length of a
+ * task is a lease.
+ *
+ * **Example** (A herd whose workers own a counter)
+ *
+ * ```ts import.meta.vitest
+ * import { Context, Effect, Ref } from "effect"
+ * import { Herd } from "lemmings"
+ *
+ * class Counter extends Context.Service<Counter, Ref.Ref<number>>()("docs/Counter") {}
+ *
+ * class Counters extends Herd.Service<Counters>()("docs/Counters", { resource: Counter }) {
+ *   static readonly live = this.layer({ onCreate: Ref.make(0), workers: { max: 1 } })
+ * }
+ *
+ * const next = Counters.run(Effect.flatMap(Counter, (counter) => Ref.updateAndGet(counter, (n) => n + 1)))
+ *
+ * await Effect.runPromise(Effect.all([next, next, next]).pipe(Effect.provide(Counters.live))) // => [1, 2, 3]
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { Cause, Duration, Exit, Schedule, Scope } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
+import * as FiberPool from "./FiberPool.ts"
+import * as HerdConfig from "./HerdConfig.ts"
+import type { HerdClosed, InvalidConfig, QueueFull, ResourceUnavailable, TaskShed } from "./HerdError.ts"
+import { type HerdEvent, HerdEvents } from "./HerdEvent.ts"
+import * as HerdLive from "./HerdLive.ts"
+import type { HerdMetrics, HerdStats, ShutdownReport } from "./HerdStats.ts"
+import { type Lifecycle, ResourcePool } from "./ResourcePool.ts"
+import type { TaskOutput } from "./Submit.ts"
+import { Supervisor } from "./Supervisor.ts"
+import type { ErrorsOf, Hooks, Middleware, TaskHandle, TaskOptions, WorkerInfo } from "./Task.ts"
+import { TaskQueue } from "./TaskQueue.ts"
+
+/**
+ * What a herd's class declares, because it shows in the types of its tasks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Declaration {
+  /** The service that every worker owns one of. Tasks may ask for it, and the herd provides it. */
+  readonly resource?: Context.Key<never, never> | undefined
+  /**
+   * What happens when the queue is full. `"reject"` adds `QueueFull` to the errors
+   * of every task, and the two that drop add `TaskShed`. Defaults to `"suspend"`.
+   */
+  readonly overflow?: HerdConfig.Overflow | undefined
+  /**
+   * Adds `TaskShed` to the errors of every task, for herds on which `clear` is
+   * called. Without it, a cleared task dies with `TaskShed` as a defect.
+   */
+  readonly sheds?: boolean | undefined
+}
+
+/**
+ * The errors that a declaration makes possible.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type DeclaredErrors<D> =
+  | HerdClosed
+  | (D extends { readonly overflow: "reject" } ? QueueFull : never)
+  | (D extends { readonly overflow: "dropOldest" | "dropLowest" } | { readonly sheds: true } ? TaskShed : never)
+
+type ResourceId<D> = D extends { readonly resource: Context.Key<infer I, infer _> } ? I : never
+type ResourceShape<D> = D extends { readonly resource: Context.Key<infer _, infer S> } ? S : never
+type OverflowOf<D> = D extends { readonly overflow: infer O extends HerdConfig.Overflow } ? O : "suspend"
+
+/** The type of no options. */
+type None = Record<never, never>
+
+/**
+ * What every way into a herd has in common. `Self` is what the call requires:
+ * nothing on a herd at hand, the herd's service on its class.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Submitting<D, Self> {
+  /**
+   * Waits for a lease, runs the task with the caller's context, and returns its result.
+   *
+   * Interrupting the caller takes a waiting task out of the queue, and interrupts a running one and waits until its
+   * finalizers have ended.
+   */
+  readonly run: <A, E, R, const O extends TaskOptions<E> = None>(
+    task: Effect.Effect<A, E, R>,
+    options?: O
+  ) => Effect.Effect<A, E | DeclaredErrors<D> | ErrorsOf<O>, Self | Exclude<R, ResourceId<D>>>
+  /**
+   * Returns a handle as soon as the task is accepted. The task goes on when its submitter ends. Interrupting the
+   * wait for acceptance withdraws the task.
+   */
+  readonly submit: <A, E, R, const O extends TaskOptions<E> = None>(
+    task: Effect.Effect<A, E, R>,
+    options?: O
+  ) => Effect.Effect<
+    TaskHandle<A, E | DeclaredErrors<D> | ErrorsOf<O>>,
+    DeclaredErrors<D> | ErrorsOf<O>,
+    Self | Exclude<R, ResourceId<D>>
+  >
+  /** Never waits: accepts the task, or fails at once with `QueueFull` or `HerdClosed`. */
+  readonly offer: <A, E, R, const O extends TaskOptions<E> = None>(
+    task: Effect.Effect<A, E, R>,
+    options?: O
+  ) => Effect.Effect<
+    TaskHandle<A, E | DeclaredErrors<D> | ErrorsOf<O>>,
+    QueueFull | HerdClosed,
+    Self | Exclude<R, ResourceId<D>>
+  >
+  /**
+   * Runs past the queue, once: on an idle worker, on a spare, or on a temporary resource that is destroyed
+   * afterwards. With `maxTemporary` of those in use, or while paused, it waits first in line.
+   */
+  readonly runNow: <A, E, R, const O extends NowOptions = None>(
+    task: Effect.Effect<A, E, R>,
+    options?: O
+  ) => Effect.Effect<A, E | DeclaredErrors<D> | ErrorsOf<O> | ResourceUnavailable, Self | Exclude<R, ResourceId<D>>>
+  /**
+   * Runs many tasks and returns their results in order.
+   *
+   * With `mode: "failFast"`, the default, the first bad exit interrupts the rest and comes back when all have ended.
+   * With `"settle"` every task runs to its end and gives an `Exit`.
+   */
+  readonly runAll: <A, E, R, const O extends AllOptions<E> = None>(
+    tasks: Iterable<Effect.Effect<A, E, R>>,
+    options?: O
+  ) => O extends { readonly mode: "settle" }
+    ? Effect.Effect<
+        Array<Exit.Exit<A, E | DeclaredErrors<D> | ErrorsOf<O>>>,
+        never,
+        Self | Exclude<R, ResourceId<D>>
+      >
+    : Effect.Effect<Array<A>, E | DeclaredErrors<D> | ErrorsOf<O>, Self | Exclude<R, ResourceId<D>>>
+  /**
+   * Runs a task for each element and emits what became of it, as they end, or in order with `ordered: true`. Pulls
+   * at most `concurrency` elements ahead, by default twice `workers.max`. Ends when the source has ended and every
+   * task too. A task that fails does not end the stream: its exit is in the output.
+   */
+  readonly stream: <I, ES, RS, A, E, R, const O extends StreamOptions<E> = None>(
+    source: Stream.Stream<I, ES, RS>,
+    task: (input: I) => Effect.Effect<A, E, R>,
+    options?: O
+  ) => Stream.Stream<
+    TaskOutput<I, A, E | DeclaredErrors<D> | ErrorsOf<O>>,
+    ES,
+    Self | RS | Exclude<R, ResourceId<D>>
+  >
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type NowOptions = Pick<TaskOptions<never>, "timeout" | "deadline" | "key" | "id" | "label">
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface AllOptions<in E> extends TaskOptions<E> {
+  readonly mode?: "failFast" | "settle" | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamOptions<in E> extends TaskOptions<E> {
+  /** Emit in the order of the source. Defaults to `false`. */
+  readonly ordered?: boolean | undefined
+  /** Most tasks of the stream in the herd at one time. Defaults to twice `workers.max`. */
+  readonly concurrency?: number | undefined
+}
+
+/**
+ * Time limits of `stop`. Each defaults to the layer's.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StopOptions {
+  readonly drain?: Duration.Input | undefined
+  readonly interrupt?: Duration.Input | undefined
+  readonly destroy?: Duration.Input | undefined
+}
+
+/**
+ * A running herd.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Herd<D> extends Submitting<D, never> {
+  readonly id: string
+  /** Sets the number of workers, from 0 to `workers.max`. 0 stops dispatch. Returns at once; a busy worker leaves after its task. */
+  readonly resize: (workers: number) => Effect.Effect<void, InvalidConfig>
+  /** Sets floor and ceiling, and brings the number of workers between them. Both at once, or nothing changes. */
+  readonly setBounds: (bounds: { readonly min: number; readonly max: number }) => Effect.Effect<void, InvalidConfig>
+  /** Workers wanted now. */
+  readonly size: Effect.Effect<number>
+  /** Stops dispatch. Running tasks go on, new ones are accepted and wait. */
+  readonly pause: Effect.Effect<void>
+  readonly resume: Effect.Effect<void>
+  /** Waits until nothing is queued, delayed, or running. Returns at once when that is so. */
+  readonly awaitIdle: Effect.Effect<void>
+  /** Waits until nothing is queued. Returns at once when that is so. */
+  readonly awaitEmpty: Effect.Effect<void>
+  /** Sheds every queued task, and returns how many. Delayed, running and not yet accepted tasks stay. */
+  readonly clear: Effect.Effect<number>
+  /**
+   * Refuses new tasks, lets accepted ones go on until `drain` is over, interrupts the rest, destroys the resources.
+   * Asking again joins the shutdown that has begun. Closing the layer's scope is `stop` with the layer's limits.
+   */
+  readonly stop: (options?: StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
+  /** Interrupts at once, also in the middle of a `stop`. */
+  readonly kill: Effect.Effect<ShutdownReport>
+  readonly stats: Effect.Effect<HerdStats>
+  readonly metrics: Effect.Effect<HerdMetrics>
+  /** Everything that happens from now on. A slow reader loses the oldest events. Ends when the herd's scope closes. */
+  readonly events: Stream.Stream<HerdEvent>
+}
+
+/**
+ * How the resources of a herd come and go.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResourceOptions<S, RC = never, RD = never, RR = never, RI = never> {
+  /** Makes the resource of one worker. Finalizers in its scope run when the resource goes. */
+  readonly onCreate:
+    | Effect.Effect<S, unknown, RC>
+    | ((info: WorkerInfo) => Effect.Effect<S, unknown, RC>)
+  /** Runs before the finalizers of the resource's scope. */
+  readonly onDestroy?: ((resource: S) => Effect.Effect<unknown, unknown, RD>) | undefined
+  /** Waits until the resource can take a task: after creation and between tasks. A failure means unhealthy. */
+  readonly ready?: ((resource: S) => Effect.Effect<unknown, unknown, RR>) | undefined
+  /** Unblocks a task whose fiber is being interrupted, such as by cancelling a query. The lease lasts until it ends. */
+  readonly onInterrupt?: ((resource: S) => Effect.Effect<unknown, unknown, RI>) | undefined
+  /** Delays between calls of a failing `onCreate`. Defaults to 10 ms doubling to 5 s, jittered, without end. */
+  readonly createRetry?: Schedule.Schedule<unknown> | undefined
+}
+
+/**
+ * What every layer may be told beside its resource. The settings and their
+ * defaults are in `HerdConfig.settings`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CommonOptions<O extends HerdConfig.Overflow, RH = never> extends HerdConfig.HerdOptions<O> {
+  /** Whether the worker is still good after a failure with this cause. `false` replaces its resource. Defaults to always. */
+  readonly checkHealth?: ((cause: Cause.Cause<unknown>) => boolean) | undefined
+  /** When to try failed tasks again that do not say so themselves. Defaults to never. */
+  readonly retry?: Schedule.Schedule<unknown> | undefined
+  /** Wraps every attempt. The first is outermost. */
+  readonly middleware?: ReadonlyArray<Middleware> | undefined
+  readonly hooks?: Hooks<RH> | undefined
+  /** Who decides the number of workers. `"fixed"`, the default, keeps `workers.initial`. */
+  readonly scaling?: "fixed" | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type LayerOptions<D, RC, RD, RR, RI, RH> = CommonOptions<OverflowOf<D>, RH> &
+  ([ResourceId<D>] extends [never] ? unknown : ResourceOptions<ResourceShape<D>, RC, RD, RR, RI>)
+
+/**
+ * The services that a herd is composed of.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Parts = HerdEvents | ResourcePool | TaskQueue | FiberPool.FiberPool | Supervisor
+
+type LayerArguments<Options> = None extends Options ? [options?: Options] : [options: Options]
+
+/**
+ * The class of a herd: its service key, its layers, and its ways in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HerdClass<Self, Id extends string, D>
+  extends Context.ServiceClass<Self, Id, Herd<D>>, Submitting<D, Self> {
+  /** The whole herd: the parts with these options, and the herd over them. */
+  readonly layer: <RC = never, RD = never, RR = never, RI = never, RH = never>(
+    ...options: LayerArguments<LayerOptions<D, RC, RD, RR, RI, RH>>
+  ) => Layer.Layer<Self, InvalidConfig, Exclude<RC, Scope.Scope> | RD | RR | RI | RH>
+  /** The herd over parts that you provide: `parts` and whatever you put before it. */
+  readonly layerNoDeps: <RH = never>(
+    options?: CommonOptions<OverflowOf<D>, RH>
+  ) => Layer.Layer<Self, InvalidConfig, Parts | RH>
+  /** The standard parts with these options. Provide a part of your own first to replace one. */
+  readonly parts: <RC = never, RD = never, RR = never, RI = never, RH = never>(
+    ...options: LayerArguments<LayerOptions<D, RC, RD, RR, RI, RH>>
+  ) => Layer.Layer<Parts, InvalidConfig, Exclude<RC, Scope.Scope> | RD | RR | RI>
+}
+
+type AnyOptions = CommonOptions<HerdConfig.Overflow> & Partial<ResourceOptions<unknown>>
+
+/**
+ * Declares a herd.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Service =
+  <Self>() =>
+  <const Id extends string, const D extends Declaration = None>(id: Id, declaration?: D): HerdClass<Self, Id, D> => {
+    const key = Context.Service<Self, HerdLive.Untyped>()(id)
+    const declared: Declaration = declaration ?? {}
+
+    const parts = (options: AnyOptions = {}) =>
+      Layer.unwrap(
+        Effect.gen(function* () {
+          const config = yield* HerdConfig.decode(withDeclared(options, declared), HerdLive.knownOptions)
+          const lifecycle = yield* withContext(options)
+          return standardParts(id, config, lifecycle, options)
+        })
+      )
+    const layerNoDeps = (options: AnyOptions = {}) =>
+      Layer.effect(
+        key,
+        Effect.gen(function* () {
+          const config = yield* HerdConfig.decode(withDeclared(options, declared), HerdLive.knownOptions)
+          return yield* HerdLive.make(id, declared, config, options)
+        })
+      )
+    const herd: HerdStatics<Self> = {
+      parts,
+      layerNoDeps,
+      layer: (options) => layerNoDeps(options).pipe(Layer.provide(parts(options))),
+      run: (task, options) => key.use((herd) => herd.run(task, options)),
+      submit: (task, options) => key.use((herd) => herd.submit(task, options)),
+      offer: (task, options) => key.use((herd) => herd.offer(task, options)),
+      runNow: (task, options) => key.use((herd) => herd.runNow(task, options)),
+      runAll: (tasks, options) => key.use((herd) => herd.runAll(tasks, options)),
+      stream: (source, task, options) =>
+        Stream.unwrap(Effect.map(key, (herd) => herd.stream(source, task, options)))
+    }
+    // The one place where the types of tasks are put on: below it they are unknown.
+    return Object.assign(key, herd) as unknown as HerdClass<Self, Id, D>
+  }
+
+/** The statics of `HerdClass`, before the types of tasks are put on. */
+interface HerdStatics<Self> {
+  readonly parts: (options?: AnyOptions) => Layer.Layer<Parts, InvalidConfig>
+  readonly layerNoDeps: (options?: AnyOptions) => Layer.Layer<Self, InvalidConfig, Parts>
+  readonly layer: (options?: AnyOptions) => Layer.Layer<Self, InvalidConfig>
+  readonly run: Over<Self, HerdLive.Untyped["run"]>
+  readonly submit: Over<Self, HerdLive.Untyped["submit"]>
+  readonly offer: Over<Self, HerdLive.Untyped["offer"]>
+  readonly runNow: Over<Self, HerdLive.Untyped["runNow"]>
+  readonly runAll: Over<Self, HerdLive.Untyped["runAll"]>
+  readonly stream: (
+    ...args: Parameters<HerdLive.Untyped["stream"]>
+  ) => Stream.Stream<unknown, unknown, Self>
+}
+
+type Over<Self, F> = F extends (...args: infer Args) => Effect.Effect<infer A, infer E>
+  ? (...args: Args) => Effect.Effect<A, E, Self>
+  : never
+
+/** The composition: every part is a layer, and each may be replaced. */
+const standardParts = (
+  id: string,
+  config: HerdConfig.HerdConfig,
+  lifecycle: Lifecycle | undefined,
+  options: AnyOptions
+): Layer.Layer<Parts> =>
+  Layer.mergeAll(
+    TaskQueue.layer(config.queue),
+    FiberPool.FiberPool.layer({ ...config.workers, createRetry: options.createRetry }),
+    Supervisor.layerFixed(config.workers.initial)
+  ).pipe(
+    Layer.provideMerge(
+      ResourcePool.layer({
+        herd: id,
+        lifecycle,
+        createTimeout: config.createTimeout,
+        destroyTimeout: config.shutdown.destroy,
+        spares: config.spares,
+        maxTemporary: config.maxTemporary
+      })
+    ),
+    Layer.provideMerge(HerdEvents.layer(id))
+  )
+
+const withDeclared = (options: AnyOptions, { overflow }: Declaration): AnyOptions =>
+  overflow === undefined ? options : { ...options, queue: { overflow, ...options.queue } }
+
+/** The callbacks of the resource, with the layer's context given to each. */
+const withContext = ({ onCreate, onDestroy, onInterrupt, ready }: AnyOptions): Effect.Effect<Lifecycle | undefined> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    if (onCreate === undefined) return Effect.succeed(undefined)
+    const given =
+      <A, E>(f: (resource: A) => Effect.Effect<unknown, E>) =>
+      (resource: A) =>
+        Effect.suspend(() => f(resource)).pipe(Effect.provideContext(context))
+    const create = typeof onCreate === "function" ? onCreate : () => onCreate
+    return Effect.succeed({
+      // The resource's own scope comes from outside, and must win over one in the layer's context.
+      onCreate: (info: WorkerInfo) =>
+        Effect.updateContext(Effect.suspend(() => create(info)), (own: Context.Context<Scope.Scope>) =>
+          Context.merge(context, own)
+        ),
+      onDestroy: onDestroy && given(onDestroy),
+      ready: ready && given(ready),
+      onInterrupt: onInterrupt && given(onInterrupt)
+    })
+  })

@@ -1,0 +1,287 @@
+/**
+ * The settings of a herd: one table with every name, default, rule and meaning,
+ * from which decoding, environment configuration and documentation are made.
+ *
+ * @since 0.1.0
+ */
+import { Config, Duration, Effect, Schema } from "effect"
+import { InvalidConfig } from "./HerdError.ts"
+
+/**
+ * What happens to a task that comes when the queue is full.
+ *
+ * - `suspend` (default): its submitter waits until there is room.
+ * - `reject`: its submitter gets `QueueFull`.
+ * - `dropOldest`: it is accepted, and the task accepted longest ago is shed.
+ * - `dropLowest`: the task that would run last is shed, which may be this one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Overflow = Schema.Literals(["suspend", "reject", "dropOldest", "dropLowest"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Overflow = typeof Overflow.Type
+
+/**
+ * What a layer may be told. Every field has a default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HerdOptions<out O extends Overflow = Overflow> {
+  readonly workers?:
+    | { readonly min?: number | undefined; readonly max?: number | undefined; readonly initial?: number | undefined }
+    | undefined
+  readonly queue?:
+    | {
+        readonly capacity?: number | "unbounded" | undefined
+        readonly overflow?: O | undefined
+        readonly ageing?: Duration.Input | "never" | undefined
+      }
+    | undefined
+  readonly shutdown?:
+    | {
+        readonly drain?: Duration.Input | undefined
+        readonly interrupt?: Duration.Input | undefined
+        readonly destroy?: Duration.Input | undefined
+      }
+    | undefined
+  readonly createTimeout?: Duration.Input | undefined
+  readonly spares?: number | undefined
+  readonly maxTemporary?: number | undefined
+  readonly maxRequeues?: number | undefined
+  readonly window?: Duration.Input | undefined
+}
+
+interface Setting {
+  readonly path: string
+  readonly meaning: string
+  readonly rule: string
+  readonly fallback: string
+  /** Returns `undefined` for what breaks the rule. */
+  readonly parse: (value: unknown) => number | string | undefined
+}
+
+const most = 1_000_000
+const count = (path: string, min: number, fallback: string, meaning: string): Setting => ({
+  path,
+  meaning,
+  rule: `an integer from ${min} to ${most.toLocaleString("en-US")}`,
+  fallback,
+  parse: (value) => {
+    const n = typeof value === "string" && /^\d+$/.test(value.trim()) ? Number(value) : value
+    return typeof n === "number" && Number.isInteger(n) && n >= min && n <= most ? n : undefined
+  }
+})
+
+const millis = (value: unknown): number | undefined => {
+  const duration =
+    typeof value === "string"
+      ? Duration.fromInput(value as Duration.Input)
+      : typeof value === "number" || typeof value === "bigint" || typeof value === "object"
+        ? Duration.fromInput(value as Duration.Input)
+        : undefined
+  if (duration === undefined || duration._tag === "None") return undefined
+  const n = Duration.toMillis(duration.value)
+  return n >= 0 ? n : undefined
+}
+
+const time = (path: string, fallback: string, meaning: string, off?: "never"): Setting => ({
+  path,
+  meaning,
+  rule: `a duration such as "5 seconds", at least 0${off === undefined ? "" : `, or "${off}"`}`,
+  fallback,
+  parse: (value) => (off !== undefined && value === off ? Infinity : millis(value))
+})
+
+/**
+ * Every setting of a herd, in the order of the documentation.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const settings: ReadonlyArray<Setting> = [
+  count("workers.min", 0, "1", "Workers kept when there is nothing to do. Workers beyond are burst workers."),
+  count("workers.max", 1, "16", "Most workers ever, starting and stopping ones included."),
+  count("workers.initial", 0, "workers.max", "Workers at the start. The fixed scaling policy keeps this number."),
+  {
+    ...count("queue.capacity", 0, "unbounded", "Most tasks that wait. 0: a task is accepted only when a worker is idle."),
+    rule: `an integer from 0 to ${most.toLocaleString("en-US")}, or "unbounded"`,
+    parse: (value) => (value === "unbounded" || value === Infinity ? Infinity : count("", 0, "", "").parse(value))
+  },
+  {
+    path: "queue.overflow",
+    meaning: "What happens to a task that comes when the queue is full.",
+    rule: `"suspend", "reject", "dropOldest" or "dropLowest"`,
+    fallback: "suspend",
+    parse: (value) => (Schema.is(Overflow)(value) ? value : undefined)
+  },
+  time("queue.ageing", "5 seconds", "Waiting time that is worth one level of priority. never: strict order.", "never"),
+  time("shutdown.drain", "30 seconds", "How long stop lets queued and running tasks go on."),
+  time("shutdown.interrupt", "5 seconds", "How long stop then waits for interrupted tasks to end."),
+  time("shutdown.destroy", "5 seconds", "How long one onDestroy may take before it is reported as leaked."),
+  time("createTimeout", "30 seconds", "Longest run of one onCreate, ready included."),
+  count("spares", 0, "0", "Resources kept beside the workers for runNow."),
+  count("maxTemporary", 0, "16", "Most temporary resources of runNow at one time. Beyond, runNow waits first in line."),
+  count("maxRequeues", 0, "3", "How often one task is queued again because its worker was unhealthy."),
+  time("window", "60 seconds", "Span of the rates and percentiles in metrics.")
+]
+
+/**
+ * Settings after decoding: every field present, times in milliseconds,
+ * `Infinity` for unbounded and never.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HerdConfig {
+  readonly workers: { readonly min: number; readonly max: number; readonly initial: number }
+  readonly queue: { readonly capacity: number; readonly overflow: Overflow; readonly ageing: number }
+  readonly shutdown: { readonly drain: number; readonly interrupt: number; readonly destroy: number }
+  readonly createTimeout: number
+  readonly spares: number
+  readonly maxTemporary: number
+  readonly maxRequeues: number
+  readonly window: number
+}
+
+const at = (options: object, path: string): unknown =>
+  path.split(".").reduce<unknown>((node, key) => {
+    const children: { readonly [key: string]: unknown } = typeof node === "object" && node !== null ? { ...node } : {}
+    return children[key]
+  }, options)
+
+const invalid = (field: string, value: unknown, rule: string) => Effect.fail(new InvalidConfig({ field, value, rule }))
+
+const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The first field that no setting has, or a group that is not a record. */
+const unknownField = (options: object, known: ReadonlyArray<string>): string | undefined => {
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    const group = settings.some((setting) => setting.path.startsWith(`${key}.`))
+    if (!group && !known.includes(key) && !settings.some((setting) => setting.path === key)) return key
+    if (!group) continue
+    if (!isRecord(value)) return key
+    for (const [name, child] of Object.entries(value)) {
+      if (child !== undefined && !settings.some((setting) => setting.path === `${key}.${name}`)) return `${key}.${name}`
+    }
+  }
+  return undefined
+}
+
+/**
+ * Fills in defaults and checks every field. Fails with `InvalidConfig`, which
+ * names the first field that is wrong, its value and its rule. Fields in `known`
+ * belong to the caller and are passed over.
+ *
+ * **Example** (Reading a mistake)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { HerdConfig } from "lemmings"
+ *
+ * const error = await Effect.runPromise(Effect.flip(HerdConfig.decode({ workers: { min: 8, max: 4 } })))
+ *
+ * error.message // => "workers.min must be at most workers.max (4), got 8"
+ * ```
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decode = (
+  options: HerdOptions,
+  known: ReadonlyArray<string> = []
+): Effect.Effect<HerdConfig, InvalidConfig> =>
+  Effect.gen(function* () {
+    const stray = unknownField(options, known)
+    if (stray !== undefined) return yield* invalid(stray, at(options, stray), "a setting of the herd")
+    const read = new Map<string, number | string>()
+    for (const setting of settings) {
+      const value = at(options, setting.path)
+      const fallback = setting.fallback === "workers.max" ? read.get("workers.max") : setting.fallback
+      const parsed = setting.parse(value === undefined ? fallback : value)
+      if (parsed === undefined) return yield* invalid(setting.path, value, setting.rule)
+      read.set(setting.path, parsed)
+    }
+    const n = (path: string) => Number(read.get(path))
+    const config: HerdConfig = {
+      workers: { min: n("workers.min"), max: n("workers.max"), initial: n("workers.initial") },
+      queue: {
+        capacity: n("queue.capacity"),
+        overflow: Schema.decodeUnknownSync(Overflow)(read.get("queue.overflow")),
+        ageing: n("queue.ageing")
+      },
+      shutdown: { drain: n("shutdown.drain"), interrupt: n("shutdown.interrupt"), destroy: n("shutdown.destroy") },
+      createTimeout: n("createTimeout"),
+      spares: n("spares"),
+      maxTemporary: n("maxTemporary"),
+      maxRequeues: n("maxRequeues"),
+      window: n("window")
+    }
+    yield* checkBounds(config.workers)
+    if (config.workers.initial > config.workers.max) {
+      return yield* invalid("workers.initial", config.workers.initial, `at most workers.max (${config.workers.max})`)
+    }
+    if (config.window <= 0) return yield* invalid("window", at(options, "window"), "longer than 0")
+    return config
+  })
+
+/**
+ * Checks a pair of bounds, as `setBounds` takes it.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const checkBounds = (bounds: {
+  readonly min: number
+  readonly max: number
+}): Effect.Effect<void, InvalidConfig> =>
+  Effect.gen(function* () {
+    for (const name of ["min", "max"] as const) {
+      const setting = settings.find(({ path }) => path === `workers.${name}`)
+      if (setting?.parse(bounds[name]) === undefined) {
+        return yield* invalid(`workers.${name}`, bounds[name], setting?.rule ?? "")
+      }
+    }
+    if (bounds.min > bounds.max) {
+      return yield* invalid("workers.min", bounds.min, `at most workers.max (${bounds.max})`)
+    }
+  })
+
+/**
+ * The environment variable of a setting: `workers.min` is `LEMMINGS_WORKERS_MIN`.
+ *
+ * @category environment
+ * @since 0.1.0
+ */
+export const variable = (path: string): string =>
+  `LEMMINGS_${path.replace(/([A-Z])/g, "_$1").replace(".", "_").toUpperCase()}`
+
+/**
+ * Reads and checks every setting from the environment, so that `decode` fails
+ * with the variable's name where a value is wrong.
+ *
+ * @category environment
+ * @since 0.1.0
+ */
+export const fromEnvironment: Effect.Effect<HerdConfig, InvalidConfig> = Effect.gen(function* () {
+  const options: { [key: string]: unknown } = {}
+  for (const { parse, path, rule } of settings) {
+    const name = variable(path)
+    const value = yield* Config.option(Config.String(name)).pipe(
+      Effect.catch((error) => invalid(name, error.message, rule))
+    )
+    if (value._tag === "None") continue
+    if (parse(value.value) === undefined) return yield* invalid(name, value.value, rule)
+    const [group = path, field] = path.split(".")
+    if (field === undefined) options[group] = value.value
+    else options[group] = Object.assign(options[group] ?? {}, { [field]: value.value })
+  }
+  return yield* decode(options)
+})

@@ -1,0 +1,192 @@
+/**
+ * Every error that a herd adds to a task's own errors.
+ *
+ * A task's own errors are never wrapped: they stay in `E`. The classes below
+ * appear in a type only where the options or the declaration make them possible,
+ * as `run` documents.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+
+/**
+ * The phases of a herd's life, in order. A herd never goes back to an earlier one.
+ *
+ * - `running`: accepts and dispatches tasks.
+ * - `draining`: refuses new tasks, dispatches the queued ones.
+ * - `interrupting`: the queue is dropped, running tasks are interrupted.
+ * - `closed`: every task is settled and every resource was destroyed or reported.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const HerdState = Schema.Literals(["running", "draining", "interrupting", "closed"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type HerdState = typeof HerdState.Type
+
+/**
+ * The herd accepts no more tasks, or closed before it could run this one. Nothing
+ * of the task ran in the attempt that this error ends. Permanent for this herd.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HerdClosed extends Schema.TaggedError<HerdClosed>("lemmings/HerdClosed")(
+  "HerdClosed",
+  { herd: Schema.String, state: HerdState },
+  { httpApiStatus: 503 }
+) {
+  override get message() {
+    return `Herd "${this.herd}" accepts no tasks: it is ${this.state}. Submit before stop, or to another herd.`
+  }
+}
+
+/**
+ * The queue holds `capacity` tasks already. Nothing was accepted, so retrying
+ * later is safe.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class QueueFull extends Schema.TaggedError<QueueFull>("lemmings/QueueFull")(
+  "QueueFull",
+  { herd: Schema.String, capacity: Schema.Number },
+  { httpApiStatus: 429 }
+) {
+  override get message() {
+    return `Queue of herd "${this.herd}" is full (capacity ${this.capacity}). Retry later, or raise queue.capacity.`
+  }
+}
+
+/**
+ * Why an accepted task was dropped on purpose.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ShedReason = Schema.Literals(["cleared", "dropOldest", "dropLowest"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ShedReason = typeof ShedReason.Type
+
+/**
+ * The task was accepted, and then dropped before it started: by `clear`, or to
+ * make room for another. It never ran, so submitting it again is safe.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskShed extends Schema.TaggedError<TaskShed>("lemmings/TaskShed")(
+  "TaskShed",
+  { herd: Schema.String, taskId: Schema.String, reason: ShedReason },
+  { httpApiStatus: 503 }
+) {
+  override get message() {
+    return `Task ${this.taskId} was shed by herd "${this.herd}" (${this.reason}) before it started.`
+  }
+}
+
+/** What the herd looked like when a task ran out of time. Counts. */
+const situation = {
+  herd: Schema.String,
+  taskId: Schema.String,
+  /** Where the task was: in line, in a retry delay, or on a worker. */
+  phase: Schema.Literals(["waiting", "delayed", "running"]),
+  /** Tasks in the queue. */
+  queued: Schema.Int,
+  /** Workers able to run a task, idle or busy. */
+  workers: Schema.Int,
+  /** The last error of `onCreate`, when creation is failing now. */
+  lastCreateError: Schema.optionalKey(Schema.Defect())
+}
+
+const outOfTime = (error: {
+  readonly taskId: string
+  readonly phase: string
+  readonly queued: number
+  readonly workers: number
+  readonly lastCreateError?: unknown
+}) =>
+  `while ${error.phase} (${error.queued} queued, ${error.workers} workers` +
+  (error.lastCreateError === undefined ? ")" : `; onCreate fails: ${String(error.lastCreateError)})`)
+
+/**
+ * One attempt ran longer than its `timeout`, or waited that long while the herd
+ * had no worker because `onCreate` was failing. The attempt's finalizers have
+ * ended before this error is delivered.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskTimeout extends Schema.TaggedError<TaskTimeout>("lemmings/TaskTimeout")(
+  "TaskTimeout",
+  { ...situation, timeoutMillis: Schema.Number },
+  { httpApiStatus: 504 }
+) {
+  override get message() {
+    return `Task ${this.taskId} exceeded its timeout of ${this.timeoutMillis} ms ${outOfTime(this)}.`
+  }
+}
+
+/**
+ * The task was not done `deadline` after its submission, waiting, delays and all
+ * attempts included. A running attempt's finalizers have ended before this error
+ * is delivered.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("lemmings/DeadlineExceeded")(
+  "DeadlineExceeded",
+  { ...situation, deadlineMillis: Schema.Number },
+  { httpApiStatus: 504 }
+) {
+  override get message() {
+    return `Task ${this.taskId} missed its deadline of ${this.deadlineMillis} ms ${outOfTime(this)}.`
+  }
+}
+
+/**
+ * `runNow` needed a temporary resource and `onCreate` failed with `cause`. The
+ * task did not run.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResourceUnavailable extends Schema.TaggedError<ResourceUnavailable>(
+  "lemmings/ResourceUnavailable"
+)("ResourceUnavailable", { herd: Schema.String, cause: Schema.Defect() }, { httpApiStatus: 503 }) {
+  override get message() {
+    return `Herd "${this.herd}" could not create a resource: ${String(this.cause)}`
+  }
+}
+
+/**
+ * A setting is out of its range. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("lemmings/InvalidConfig")(
+  "InvalidConfig",
+  {
+    /** Path of the setting, as in the options: `workers.min`. */
+    field: Schema.String,
+    value: Schema.Unknown,
+    /** What the value must be, completing "must be …". */
+    rule: Schema.String
+  },
+  { httpApiStatus: 400 }
+) {
+  override get message() {
+    const shown = typeof this.value === "string" ? JSON.stringify(this.value) : String(this.value)
+    return `${this.field} must be ${this.rule}, got ${shown}`
+  }
+}

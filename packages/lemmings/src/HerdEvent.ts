@@ -1,0 +1,129 @@
+/**
+ * Everything a herd says about itself while it works, as one union.
+ *
+ * An event is built only while somebody listens. A listener that falls behind
+ * loses the oldest events, and never slows the herd.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Effect, Layer, Queue, Schema, Stream } from "effect"
+import type { Cause } from "effect"
+import { HerdState, ShedReason } from "./HerdError.ts"
+
+/** Fields of every event: the herd's id, and epoch milliseconds. */
+const base = { herd: Schema.String, at: Schema.Number }
+const task = {
+  ...base,
+  taskId: Schema.String,
+  label: Schema.optionalKey(Schema.String),
+  key: Schema.optionalKey(Schema.String),
+  priority: Schema.Int
+}
+const attempt = { ...task, attempt: Schema.Int, workerId: Schema.Int }
+const worker = { ...base, workerId: Schema.Int, burst: Schema.Boolean }
+
+/**
+ * What happened in a herd. Times are milliseconds, counts are whole numbers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const HerdEvent = Schema.Union([
+  Schema.TaggedStruct("TaskAccepted", task),
+  Schema.TaggedStruct("TaskStarted", { ...attempt, waitMillis: Schema.Number }),
+  Schema.TaggedStruct("TaskFinished", {
+    ...attempt,
+    outcome: Schema.Literals(["succeeded", "failed", "interrupted"]),
+    runMillis: Schema.Number
+  }),
+  /** An attempt failed and another will follow, `delayMillis` from now. */
+  Schema.TaggedStruct("TaskRetried", { ...attempt, delayMillis: Schema.Number }),
+  /** An attempt found its worker unhealthy; the task is back in the queue. */
+  Schema.TaggedStruct("TaskRequeued", attempt),
+  Schema.TaggedStruct("TaskShed", { ...task, reason: Schema.Literals([...ShedReason.literals, "closed"]) }),
+  /** A submission was refused. Nothing was accepted. */
+  Schema.TaggedStruct("TaskRejected", { ...base, reason: Schema.Literals(["full", "closed"]) }),
+  Schema.TaggedStruct("WorkerStarted", worker),
+  Schema.TaggedStruct("WorkerReplaced", worker),
+  Schema.TaggedStruct("WorkerStopped", worker),
+  /** One call of `onCreate` failed; it will be tried again. */
+  Schema.TaggedStruct("ResourceCreateFailed", { ...worker, error: Schema.Defect() }),
+  /** `onDestroy` failed, or did not end in time (`leaked`). */
+  Schema.TaggedStruct("ResourceDestroyFailed", { ...worker, leaked: Schema.Boolean, error: Schema.Defect() }),
+  /** A hook, a predicate, a subscriber or a background fiber failed. The herd goes on. */
+  Schema.TaggedStruct("Failed", { ...base, where: Schema.String, error: Schema.Defect() }),
+  Schema.TaggedStruct("Resized", { ...base, from: Schema.Int, to: Schema.Int, reason: Schema.String }),
+  Schema.TaggedStruct("Paused", base),
+  Schema.TaggedStruct("Resumed", base),
+  Schema.TaggedStruct("StateChanged", { ...base, state: HerdState })
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type HerdEvent = typeof HerdEvent.Type
+
+type WithoutBase<T> = T extends unknown ? Omit<T, "herd" | "at"> : never
+
+/**
+ * Carries events from the parts of one herd to whoever listens.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class HerdEvents extends Context.Service<
+  HerdEvents,
+  {
+    /** Whether anybody listens. When not, do not build the event. */
+    readonly active: () => boolean
+    readonly emit: (event: WithoutBase<HerdEvent>) => void
+    /** Emits `Failed`, and logs it as a warning whether or not anybody listens. */
+    readonly report: (where: string, cause: Cause.Cause<unknown>) => void
+    /** Every event from now on. A reader more than 1,024 events behind loses the oldest. Ends with the herd. */
+    readonly stream: Stream.Stream<HerdEvent>
+  }
+>()("lemmings/HerdEvents") {
+  /** Events of the herd with this id. */
+  static readonly layer = (herd: string): Layer.Layer<HerdEvents> =>
+    Layer.effect(
+      HerdEvents,
+      Effect.gen(function* () {
+        const readers = new Set<Queue.Queue<HerdEvent, Cause.Done>>()
+        const context = yield* Effect.context()
+        const clock = yield* Clock.Clock
+        const log = Effect.runForkWith(context)
+        let closed = false
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            closed = true
+            for (const reader of readers) Queue.endUnsafe(reader)
+          })
+        )
+        const emit = (event: WithoutBase<HerdEvent>) => {
+          if (readers.size === 0) return
+          const full = { ...event, herd, at: clock.currentTimeMillisUnsafe() } as HerdEvent
+          for (const reader of readers) Queue.offerUnsafe(reader, full)
+        }
+        return HerdEvents.of({
+          active: () => readers.size > 0,
+          emit,
+          report: (where, cause) => {
+            emit({ _tag: "Failed", where, error: cause })
+            log(Effect.logWarning(`herd ${herd}: ${where} failed`, cause))
+          },
+          stream: Stream.unwrap(
+            Effect.gen(function* () {
+              const reader = yield* Effect.acquireRelease(
+                Queue.sliding<HerdEvent, Cause.Done>(1024),
+                (queue) => Effect.sync(() => readers.delete(queue))
+              )
+              if (closed) Queue.endUnsafe(reader)
+              else readers.add(reader)
+              return Stream.fromQueue(reader)
+            })
+          )
+        })
+      })
+    )
+}

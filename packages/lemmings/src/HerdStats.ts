@@ -1,0 +1,200 @@
+/**
+ * A herd in figures: one snapshot, one windowed report, one shutdown report.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+import { HerdState } from "./HerdError.ts"
+
+const Count = Schema.Int
+
+/**
+ * Workers by what they do. `size` = idle + busy + starting. `base` + `burst` = size.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const WorkerCounts = Schema.Struct({
+  /** Floor and ceiling that a policy keeps to. */
+  min: Count,
+  max: Count,
+  /** Workers wanted now. */
+  target: Count,
+  /** Workers that run or will run tasks: idle, busy and starting. */
+  size: Count,
+  /** Ready, nothing to do. */
+  idle: Count,
+  /** Running a task. */
+  busy: Count,
+  /** Creating their resource, the first or a replacement. */
+  starting: Count,
+  /** Leaving: finishing their last task or destroying their resource. */
+  stopping: Count,
+  /** Up to `min`. */
+  base: Count,
+  /** Beyond `min`. */
+  burst: Count,
+  /** Most workers at one time since the start. */
+  peak: Count
+})
+
+/**
+ * Tasks by what became of them, since the herd started. At every step
+ * `submitted` = queued + delayed + running + succeeded + failed + interrupted + shed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const TaskCounts = Schema.Struct({
+  /** Accepted. */
+  submitted: Count,
+  /** Waiting for a worker. */
+  queued: Count,
+  /** Waiting for their next attempt. Not part of `queued`. */
+  delayed: Count,
+  /** Holding a worker, those of `runNow` included. */
+  running: Count,
+  succeeded: Count,
+  /** Ended with a typed failure, a defect, a timeout or a missed deadline. */
+  failed: Count,
+  interrupted: Count,
+  /** Accepted and dropped before they started. */
+  shed: Count,
+  /** Refused: queue full, or herd closing. Not part of `submitted`. */
+  rejected: Count,
+  /** Submitters waiting for room in the queue. Not part of `submitted`. */
+  admitting: Count,
+  /** Attempts that a schedule asked for. */
+  retried: Count,
+  /** Attempts begun again because a worker was unhealthy. */
+  requeued: Count,
+  /** Attempts that a timeout ended. */
+  timedOut: Count
+})
+
+/**
+ * Resources since the herd started. `created` - `destroyed` = `alive`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ResourceCounts = Schema.Struct({
+  created: Count,
+  destroyed: Count,
+  alive: Count,
+  /** Spares of `runNow` ready to use. */
+  spares: Count,
+  /** Temporary resources in use by `runNow`. */
+  temporary: Count,
+  createFailures: Count,
+  destroyFailures: Count,
+  /** Resources whose destruction did not end in time. */
+  leaked: Count,
+  /** The last error of `onCreate`, when its last call failed. */
+  lastCreateError: Schema.optionalKey(Schema.Defect())
+})
+
+/**
+ * A herd at one instant.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const HerdStats = Schema.Struct({
+  herd: Schema.String,
+  state: HerdState,
+  paused: Schema.Boolean,
+  workers: WorkerCounts,
+  tasks: TaskCounts,
+  resources: ResourceCounts,
+  queue: Schema.Struct({
+    /** Tasks waiting, delayed ones not included. */
+    depth: Count,
+    /** Most that may wait. `null`: unbounded. */
+    capacity: Schema.NullOr(Count),
+    /** depth ÷ capacity, a ratio. 0 when unbounded. */
+    fill: Schema.Number,
+    /** Milliseconds since the next task in line was accepted. 0 when none waits. */
+    nextMillis: Schema.Number,
+    /** Waiting tasks above priority "normal". */
+    urgent: Count
+  }),
+  /** busy ÷ size, a ratio. 0 without workers. */
+  utilization: Schema.Number
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type HerdStats = typeof HerdStats.Type
+
+/**
+ * How long something took over the window. Milliseconds; quantiles are within 1/32 of the truth.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Timing = Schema.Struct({
+  count: Count,
+  mean: Schema.Number,
+  min: Schema.Number,
+  max: Schema.Number,
+  p50: Schema.Number,
+  p95: Schema.Number,
+  p99: Schema.Number
+})
+
+/**
+ * What happened over the last `window`, and totals since the start.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const HerdMetrics = Schema.Struct({
+  herd: Schema.String,
+  /** Milliseconds that the rates cover: the window, or less when the herd is younger. */
+  windowMillis: Schema.Number,
+  /** Tasks accepted per second. */
+  arrivalRate: Schema.Number,
+  /** Tasks ended per second, failed ones included, shed ones not. */
+  completionRate: Schema.Number,
+  /** Submission to first start. */
+  wait: Timing,
+  /** Start to exit of each attempt, failed ones included. */
+  run: Timing,
+  /** Succeeded ÷ ended over the window, a ratio. 0 when none ended. */
+  successRate: Schema.Number,
+  /** Failed ÷ ended over the window, a ratio. 0 when none ended. */
+  failureRate: Schema.Number,
+  totals: Schema.Struct({ completed: Count, failed: Count, retried: Count })
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type HerdMetrics = typeof HerdMetrics.Type
+
+/**
+ * What became of the tasks and resources that a stop found.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ShutdownReport = Schema.Struct({
+  /** Tasks that ended by themselves while draining. */
+  completed: Count,
+  /** Running tasks that were interrupted. */
+  interrupted: Count,
+  /** Waiting tasks that never ran to an end; their callers got `HerdClosed`, or their last own error. */
+  abandoned: Count,
+  /** Tasks and resources that did not end in time and were left behind. */
+  leaked: Count
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ShutdownReport = typeof ShutdownReport.Type

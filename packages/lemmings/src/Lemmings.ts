@@ -1,0 +1,49 @@
+/**
+ * The ready-made herd: workers without a resource, configured by the environment.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Layer } from "effect"
+import * as Herd from "./Herd.ts"
+import * as HerdConfig from "./HerdConfig.ts"
+import { InvalidConfig } from "./HerdError.ts"
+
+/**
+ * The ready-made herd.
+ *
+ * **Example** (Running a task)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { Lemmings, LemmingsLive } from "lemmings"
+ *
+ * const program = Effect.gen(function* () {
+ *   const herd = yield* Lemmings
+ *   return yield* herd.run(Effect.succeed("done"), { priority: "high" })
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.provide(LemmingsLive))) // => "done"
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Lemmings extends Herd.Service<Lemmings>()("lemmings/Lemmings") {}
+
+/**
+ * `Lemmings`, with every setting of `HerdConfig.settings` read from the
+ * environment: `workers.max` from `LEMMINGS_WORKERS_MAX`, and so on. Fails with
+ * `InvalidConfig`, which names the variable, its value and the rule.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const LemmingsLive: Layer.Layer<Lemmings, InvalidConfig> = Layer.unwrap(
+  Effect.flatMap(HerdConfig.fromEnvironment, (config) => {
+    const { overflow } = config.queue
+    if (overflow === "suspend") return Effect.succeed(Lemmings.layer({ ...config, queue: { ...config.queue, overflow } }))
+    // The other ways would add errors that the type of Lemmings has not.
+    const rule = `"suspend"; declare a herd of your own with Herd.Service for another overflow`
+    return Effect.fail(new InvalidConfig({ field: HerdConfig.variable("queue.overflow"), value: overflow, rule }))
+  })
+)

@@ -1,0 +1,155 @@
+/**
+ * A herd in figures: builds the snapshots, and publishes them as Effect metrics
+ * that are read when scraped, so that they cost nothing per task.
+ *
+ * @since 0.1.0
+ */
+import { type Context, Effect, Metric, type Scope } from "effect"
+import type { HerdMetrics, HerdStats } from "./HerdStats.ts"
+import type { Histogram } from "./internal/Histogram.ts"
+import type { Summary } from "./internal/SlidingWindow.ts"
+import type { ResourcePool } from "./ResourcePool.ts"
+import type { Runtime } from "./TaskRun.ts"
+
+/**
+ * The herd now.
+ *
+ * @category snapshots
+ * @since 0.1.0
+ */
+export const stats = (rt: Runtime, resources: ResourcePool["Service"]): HerdStats => {
+  const workers = rt.pool.counts()
+  const depth = rt.line.size()
+  const { capacity } = rt.line
+  const next = rt.line.peek()
+  const { created, destroyed, lastCreateError, ...tally } = resources.tally
+  return {
+    herd: rt.herd,
+    state: rt.state,
+    paused: rt.pool.paused(),
+    workers,
+    tasks: { ...rt.tally, queued: depth, delayed: rt.delayed.size, admitting: rt.line.admitting() },
+    resources: {
+      created,
+      destroyed,
+      alive: created - destroyed,
+      spares: resources.idleSpares(),
+      ...tally,
+      ...(lastCreateError === undefined ? {} : { lastCreateError })
+    },
+    queue: {
+      depth,
+      capacity: capacity === Infinity ? null : capacity,
+      fill: capacity === Infinity || capacity === 0 ? 0 : depth / capacity,
+      nextMillis: next === undefined ? 0 : Math.max(0, rt.timers.now() - next.enqueuedAt),
+      urgent: rt.line.urgent()
+    },
+    utilization: workers.size === 0 ? 0 : Math.min(1, workers.busy / workers.size)
+  }
+}
+
+const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({ count, mean, min, max, p50, p95, p99 })
+
+/**
+ * The herd over its window.
+ *
+ * @category snapshots
+ * @since 0.1.0
+ */
+export const metrics = (rt: Runtime): HerdMetrics => {
+  const window = rt.window.snapshot(rt.timers.now())
+  const ended = window.completions + window.failures
+  const seconds = window.spanMillis / 1000
+  return {
+    herd: rt.herd,
+    windowMillis: window.spanMillis,
+    arrivalRate: window.arrivals / seconds,
+    completionRate: ended / seconds,
+    wait: timing(window.wait),
+    run: timing(window.run),
+    successRate: ended === 0 ? 0 : window.completions / ended,
+    failureRate: ended === 0 ? 0 : window.failures / ended,
+    totals: { completed: rt.tally.succeeded, failed: rt.tally.failed, retried: rt.tally.retried }
+  }
+}
+
+// Seconds. From a tenth of a millisecond to almost two minutes, each twice the one before.
+const boundaries = Metric.exponentialBoundaries({ start: 0.0001, factor: 2, count: 20 })
+const boundariesMillis = boundaries.map((seconds) => seconds * 1000)
+
+const none = () => {}
+
+/**
+ * Publishes the herd's figures under the attribute `herd` until the scope closes.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const publish = (
+  rt: Runtime,
+  resources: ResourcePool["Service"]
+): Effect.Effect<void, never, Scope.Scope> => {
+  const attributes = { herd: rt.herd }
+  const gauge = (name: string, description: string, read: () => number, labels = {}) => (context: Context.Context<never>) =>
+    Metric.registerUnsafe(
+      Metric.gauge(name, { description, attributes: { ...attributes, ...labels } }),
+      context,
+      { get: () => ({ value: read() }), update: none, modify: none }
+    )
+  const counter = (name: string, description: string, read: () => number, labels = {}) => (context: Context.Context<never>) =>
+    Metric.registerUnsafe(
+      Metric.counter(name, { description, attributes: { ...attributes, ...labels }, incremental: true }),
+      context,
+      { get: () => ({ count: read(), incremental: true }), update: none, modify: none }
+    )
+  const histogram = (name: string, description: string, source: Histogram) => (context: Context.Context<never>) =>
+    Metric.registerUnsafe(Metric.histogram(name, { description, attributes, boundaries }), context, {
+      get: () => {
+        const counts = source.cumulativeAtMost(boundariesMillis)
+        return {
+          buckets: boundaries.map((boundary, i): [number, number] => [boundary, counts[i] ?? 0]),
+          count: source.count,
+          min: source.min / 1000,
+          max: source.max / 1000,
+          sum: source.sum / 1000
+        }
+      },
+      update: none,
+      modify: none
+    })
+  const { tally } = rt
+  const { tally: owned } = resources
+  const workers = "Workers, by what they do."
+  const finished = "Tasks that ended, by outcome."
+  const all = [
+    gauge("lemmings_workers", workers, () => rt.pool.counts().idle, { state: "idle" }),
+    gauge("lemmings_workers", workers, () => rt.pool.counts().busy, { state: "busy" }),
+    gauge("lemmings_workers", workers, () => rt.pool.counts().starting, { state: "starting" }),
+    gauge("lemmings_workers", workers, () => rt.pool.counts().stopping, { state: "stopping" }),
+    gauge("lemmings_workers_target", "Workers wanted.", () => rt.pool.counts().target),
+    gauge("lemmings_tasks_waiting", "Tasks waiting for a worker.", () => rt.line.size()),
+    gauge("lemmings_tasks_delayed", "Tasks waiting for their next attempt.", () => rt.delayed.size),
+    gauge("lemmings_tasks_running", "Tasks that hold a worker.", () => tally.running),
+    gauge("lemmings_queue_fill_ratio", "Waiting tasks divided by the queue's capacity.", () => stats(rt, resources).queue.fill),
+    gauge("lemmings_resources_alive", "Resources created and not destroyed.", () => owned.created - owned.destroyed),
+    counter("lemmings_tasks_accepted_total", "Tasks accepted.", () => tally.submitted),
+    counter("lemmings_tasks_finished_total", finished, () => tally.succeeded, { outcome: "succeeded" }),
+    counter("lemmings_tasks_finished_total", finished, () => tally.failed, { outcome: "failed" }),
+    counter("lemmings_tasks_finished_total", finished, () => tally.interrupted, { outcome: "interrupted" }),
+    counter("lemmings_tasks_finished_total", finished, () => tally.shed, { outcome: "shed" }),
+    counter("lemmings_tasks_rejected_total", "Submissions refused.", () => tally.rejected),
+    counter("lemmings_tasks_retried_total", "Attempts that a retry schedule asked for.", () => tally.retried),
+    counter("lemmings_tasks_requeued_total", "Attempts begun again after an unhealthy worker.", () => tally.requeued),
+    counter("lemmings_tasks_timed_out_total", "Attempts that a timeout ended.", () => tally.timedOut),
+    counter("lemmings_resources_created_total", "Resources created.", () => owned.created),
+    counter("lemmings_resources_destroyed_total", "Resources destroyed.", () => owned.destroyed),
+    counter("lemmings_resource_create_failures_total", "Calls of onCreate that failed.", () => owned.createFailures),
+    counter("lemmings_resource_destroy_failures_total", "Calls of onDestroy that failed.", () => owned.destroyFailures),
+    histogram("lemmings_task_wait_seconds", "From acceptance to the first start.", rt.waits),
+    histogram("lemmings_task_run_seconds", "From start to end of an attempt.", rt.runs)
+  ]
+  return Effect.acquireRelease(
+    Effect.contextWith((context: Context.Context<never>) => Effect.sync(() => all.map((register) => register(context)))),
+    (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
+  ).pipe(Effect.asVoid)
+}

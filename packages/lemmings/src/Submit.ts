@@ -1,0 +1,271 @@
+/**
+ * The ways into a herd. Each builds a `TaskRun`, has it accepted in one
+ * uninterruptible step, and waits for its end where the caller wants to.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Effect, Exit, Stream } from "effect"
+import type { Lease } from "./FiberPool.ts"
+import type { HerdClosed, ResourceUnavailable } from "./HerdError.ts"
+import type { ResourcePool } from "./ResourcePool.ts"
+import type { TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
+import { type Runtime, TaskRun } from "./TaskRun.ts"
+
+/** A task whose types are the caller's business. Its context is captured when it is submitted. */
+type Task = Effect.Effect<unknown, unknown>
+
+type Options = TaskOptions<never>
+
+const none: Options = {}
+
+/**
+ * Waits for a lease, runs, and returns the result.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const run = (rt: Runtime, task: Task, options: Options = none): Effect.Effect<unknown, unknown> =>
+  Effect.withFiber((fiber) =>
+    Effect.callback((resume) => {
+      const run = new TaskRun(rt, task, fiber.context, options)
+      run.listen(resume)
+      run.accept(true)
+      // Leaving: out of the queue, or interrupted and waited for.
+      return run.phase === "done" ? undefined : run.interrupt
+    })
+  )
+
+/**
+ * Returns when the task is accepted.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const submit = (
+  rt: Runtime,
+  task: Task,
+  options: Options = none,
+  mayWait = true
+): Effect.Effect<TaskHandle<unknown, unknown>, unknown> =>
+  Effect.withFiber((fiber) =>
+    Effect.callback((resume) => {
+      const run = new TaskRun(rt, task, fiber.context, options)
+      const answer = run.accept(mayWait)
+      if (answer === "accepted") {
+        resume(Effect.succeed(run))
+        return undefined
+      }
+      if (run.exit !== undefined) {
+        resume(run.exit as Exit.Exit<never, unknown>)
+        return undefined
+      }
+      let waiting = true
+      run.onAccepted(() => {
+        waiting = false
+        resume(Effect.succeed(run))
+      })
+      // Refused after all, by its deadline or by a closing herd.
+      run.listen((exit) => {
+        if (waiting) resume(exit as Exit.Exit<never, unknown>)
+      })
+      return Effect.suspend(() => (waiting ? run.interrupt : Effect.void))
+    })
+  )
+
+/**
+ * Runs past the queue: on an idle worker, on a spare, or on a temporary resource.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const runNow = (
+  rt: Runtime,
+  resources: ResourcePool["Service"],
+  task: Task,
+  options: Options = none
+): Effect.Effect<unknown, unknown> => {
+  const on = (lease: Lease | undefined): Effect.Effect<unknown, unknown> =>
+    Effect.withFiber((fiber) =>
+      Effect.callback((resume) => {
+        const first = lease === undefined
+        const urgent = { ...options, once: true, priority: first ? foremost : options.priority }
+        const run = new TaskRun(rt, task, fiber.context, urgent)
+        run.listen(resume)
+        if (lease === undefined) run.accept(true)
+        else if (!run.acceptOn(lease)) rt.pool.release(lease, true)
+        return run.phase === "done" ? undefined : run.interrupt
+      })
+    )
+  const giveBack = (lease: Lease, healthy: boolean) => {
+    const { resource } = lease
+    if (resource === undefined || (healthy && resources.giveBack(resource))) return
+    rt.pool.background("the stop of a spare", Effect.andThen(resources.destroy(resource), resources.fillSpares))
+  }
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.suspend((): Effect.Effect<unknown, unknown> => {
+      if (rt.state !== "running" || rt.pool.paused()) return restore(on(undefined))
+      const idle = rt.pool.borrow()
+      if (idle !== undefined) return restore(on(idle))
+      if (!resources.owning) return restore(on(rt.pool.guest(undefined, () => {})))
+      const spare = resources.takeSpare()
+      if (spare !== undefined) {
+        const lease: Lease = rt.pool.guest(spare, (healthy) => giveBack(lease, healthy))
+        return restore(on(lease))
+      }
+      if (!resources.reserve()) return restore(on(undefined))
+      return restore(resources.create({ workerId: 0, burst: false })).pipe(
+        Effect.onError(() => Effect.sync(resources.unreserve)),
+        Effect.flatMap((resource) =>
+          restore(
+            on(
+              rt.pool.guest(resource, () => {
+                rt.pool.background(
+                  "the stop of a temporary resource",
+                  Effect.ensuring(resources.destroy(resource), Effect.sync(resources.unreserve))
+                )
+              })
+            )
+          )
+        )
+      )
+    })
+  )
+}
+
+/** Before any level that a caller would choose, and small enough that ageing keeps its precision. */
+const foremost = 1_000_000_000
+
+// Tasks accepted between two looks at the clock, and how long accepting may keep the event loop.
+const batch = 128
+const sliceMillis = 8
+
+/**
+ * Runs many tasks. With `failFast` the first bad exit interrupts the rest and is
+ * the result, once they have all ended.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const runAll = (
+  rt: Runtime,
+  tasks: Iterable<Task>,
+  options: Options & { readonly mode?: "failFast" | "settle" | undefined } = none
+): Effect.Effect<Array<unknown>, unknown> =>
+  Effect.withFiber((fiber) =>
+    Effect.callback((resume) => {
+      const settle = options.mode === "settle"
+      const all: Array<TaskRun> = []
+      const source = tasks[Symbol.iterator]()
+      let more = true
+      let ended = 0
+      let stopped: Exit.Exit<never, unknown> | undefined
+      let whenEnded: (() => void) | undefined
+
+      const finish = () => {
+        if (more || ended < all.length) return
+        if (whenEnded !== undefined) whenEnded()
+        else if (stopped !== undefined) resume(stopped)
+        else resume(Effect.succeed(all.map(({ exit }) => (settle ? exit : exit?._tag === "Success" ? exit.value : exit))))
+      }
+      const stopAll = (exit: Exit.Exit<never, unknown>) => {
+        stopped = exit
+        more = false
+        for (const run of all) run.stop("caller")
+        rt.pool.pump()
+      }
+      const one = (exit: Exit.Exit<unknown, unknown>) => {
+        ended++
+        if (exit._tag === "Failure" && !settle && stopped === undefined) stopAll(Exit.failCause(exit.cause))
+        finish()
+      }
+      const feed = () => {
+        const began = rt.timers.now()
+        while (more) {
+          const next = source.next()
+          if (next.done === true) {
+            more = false
+            break
+          }
+          const run = new TaskRun(rt, next.value, fiber.context, options)
+          all.push(run)
+          run.listen(one)
+          run.accept(true)
+          if (all.length % batch === 0 && rt.timers.now() - began > sliceMillis) return rt.pool.soon(feed)
+        }
+        finish()
+      }
+      feed()
+      return Effect.callback<void>((left) => {
+        whenEnded = () => left(Effect.void)
+        stopAll(Exit.failCause(Cause.interrupt()))
+        finish()
+      })
+    })
+  )
+
+/**
+ * What became of one element of a stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskOutput<out I, out A, out E> {
+  readonly id: string
+  /** The element that the task was made from. */
+  readonly input: I
+  readonly status: TaskStatus
+  /** Executions begun. 0: refused or shed. */
+  readonly attempts: number
+  readonly result: Exit.Exit<A, E>
+}
+
+/**
+ * Runs one task and returns what became of it, whatever that is.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const observe = <I>(
+  rt: Runtime,
+  input: I,
+  task: Task,
+  options: Options = none
+): Effect.Effect<TaskOutput<I, unknown, unknown>> =>
+  Effect.withFiber((fiber) =>
+    Effect.callback((resume) => {
+      const run = new TaskRun(rt, task, fiber.context, options)
+      run.listen((result) =>
+        resume(
+          Effect.map(run.status, (status) => ({ id: run.id, input, status, attempts: run.begun, result }))
+        )
+      )
+      run.accept(true)
+      return run.phase === "done" ? undefined : run.interrupt
+    })
+  )
+
+/**
+ * Runs a task for each element, at most `concurrency` in the herd at one time,
+ * and emits what became of each.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const stream = <I, E, R>(
+  rt: Runtime,
+  source: Stream.Stream<I, E, R>,
+  task: (input: I) => Task,
+  options: Options & { readonly ordered?: boolean | undefined; readonly concurrency?: number | undefined } = none
+): Stream.Stream<TaskOutput<I, unknown, unknown>, E, R> =>
+  Stream.mapEffect(
+    source,
+    (input) => observe(rt, input, Effect.suspend(() => task(input)), options),
+    // As many again as there are workers, so that no worker waits for the source.
+    { concurrency: options.concurrency ?? Math.max(2, 2 * rt.pool.counts().max), unordered: options.ordered !== true }
+  )
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type RunNowError = HerdClosed | ResourceUnavailable

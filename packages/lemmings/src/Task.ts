@@ -1,0 +1,216 @@
+/**
+ * What a caller says about a task, and what the herd says back.
+ *
+ * @since 0.1.0
+ */
+import type { Cause, Duration, Effect, Exit, Schedule } from "effect"
+import type { DeadlineExceeded, TaskTimeout } from "./HerdError.ts"
+import { InvalidConfig } from "./HerdError.ts"
+
+/**
+ * How urgent a task is: an integer level, larger first, or one of four names.
+ *
+ * `"low"` is 0, `"normal"` (the default) 5, `"high"` 10 and `"critical"` 20.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Priority = "low" | "normal" | "high" | "critical" | number
+
+const named = { low: 0, normal: 5, high: 10, critical: 20 } as const
+
+/**
+ * Returns the integer level of a priority. Throws `InvalidConfig` when a number
+ * is not a safe integer.
+ *
+ * **Example** (Reading levels)
+ *
+ * ```ts import.meta.vitest
+ * import { priorityLevel } from "lemmings"
+ *
+ * [priorityLevel("low"), priorityLevel(undefined), priorityLevel(-3)] // => [0, 5, -3]
+ * ```
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const priorityLevel = (priority: Priority | undefined): number => {
+  if (priority === undefined) return named.normal
+  const level = typeof priority === "number" ? priority : named[priority]
+  if (!Number.isSafeInteger(level)) {
+    throw new InvalidConfig({
+      field: "priority",
+      value: priority,
+      rule: `an integer, or "low", "normal", "high" or "critical"`
+    })
+  }
+  return level
+}
+
+/**
+ * What a caller may say about a task whose own errors are `E`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskOptions<in E = never> {
+  /** Urgency. Defaults to `"normal"`. Kept by retries, delays and health re-queues. */
+  readonly priority?: Priority | undefined
+  /**
+   * Longest run of one attempt. The attempt is interrupted and, once its
+   * finalizers have ended, fails with `TaskTimeout`, which `retry` may retry.
+   * Waiting in line does not count, unless the herd has no worker because
+   * `onCreate` is failing. Defaults to no limit.
+   */
+  readonly timeout?: Duration.Input | undefined
+  /**
+   * Longest time from submission to the end, waiting, delays and every attempt
+   * included. Fails with `DeadlineExceeded`. Defaults to no limit.
+   */
+  readonly deadline?: Duration.Input | undefined
+  /**
+   * When to try again after a typed failure or a timeout. The delay holds no
+   * worker. When it ends, the task's last own error comes back. Defaults to the
+   * layer's `retry`; `false` means no retry whatever the layer says.
+   */
+  readonly retry?: Schedule.Schedule<unknown, E | TaskTimeout> | false | undefined
+  /** Retries only errors for which this holds. Defaults to all. */
+  readonly while?: ((error: E | TaskTimeout) => boolean) | undefined
+  /** Never run again by the herd: no retry and no health re-queue. Defaults to `false`. */
+  readonly once?: boolean | undefined
+  /** Groups related tasks, such as a tenant; shown in events, hooks and middleware. */
+  readonly key?: string | undefined
+  /** Names the task in events, errors and handles. Defaults to its sequence number. */
+  readonly id?: string | undefined
+  /** Says what kind of task this is; low-cardinality, shown in events and spans. */
+  readonly label?: string | undefined
+}
+
+/**
+ * The errors that the given options make possible.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ErrorsOf<O> =
+  | (O extends { readonly timeout: Duration.Input } ? TaskTimeout : never)
+  | (O extends { readonly deadline: Duration.Input } ? DeadlineExceeded : never)
+
+/**
+ * Where a task is in its life. The last four are final.
+ *
+ * - `queued`: accepted, waits for a worker.
+ * - `delayed`: an attempt failed, the next one waits for its time. Holds no worker.
+ * - `running`: holds a worker.
+ * - `succeeded`, `failed` (a typed failure or a defect), `interrupted`.
+ * - `shed`: dropped before it started.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TaskStatus = "queued" | "delayed" | "running" | "succeeded" | "failed" | "interrupted" | "shed"
+
+/**
+ * A task as hooks and middleware see it. `attempt` counts from 1 and includes
+ * health re-queues, which `requeues` counts alone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskInfo {
+  readonly id: string
+  readonly label: string | undefined
+  readonly key: string | undefined
+  readonly priority: number
+  readonly attempt: number
+  readonly requeues: number
+  /** The worker that runs the attempt. 0 for a temporary one of `runNow`. */
+  readonly workerId: number
+}
+
+/**
+ * A worker as hooks and `onCreate` see it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WorkerInfo {
+  /** Counts from 1 and is never used again by the same herd. 0: a spare or a temporary resource. */
+  readonly workerId: number
+  /** Whether the worker is beyond `workers.min`. */
+  readonly burst: boolean
+}
+
+/**
+ * An accepted task, held by whoever submitted it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskHandle<out A, out E = never> {
+  readonly id: string
+  /** Waits for the end and returns it. Interrupting the wait leaves the task alone. */
+  readonly await: Effect.Effect<Exit.Exit<A, E>>
+  /** Waits for the end and returns the task's result. */
+  readonly join: Effect.Effect<A, E>
+  /** Removes a waiting task or interrupts a running one, and waits until its finalizers have ended. */
+  readonly interrupt: Effect.Effect<void>
+  readonly status: Effect.Effect<TaskStatus>
+  /** Executions begun so far. */
+  readonly attempts: Effect.Effect<number>
+  /** Moves a waiting task to another level, keeping its age. `false` when it waits no longer. */
+  readonly setPriority: (priority: Priority) => Effect.Effect<boolean>
+}
+
+/**
+ * Wraps every attempt of every task, inside its lease: the place for logging,
+ * tracing and recovery. The first of several is outermost.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Middleware = <A, E, R>(task: Effect.Effect<A, E, R>, info: TaskInfo) => Effect.Effect<A, E, R>
+
+/**
+ * Effects that run beside tasks and workers. Each runs in a fiber of its own: its
+ * failure or defect is reported as an event and a log line, and reaches no task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Hooks<out R = never> {
+  /** Before each attempt. */
+  readonly onTaskStart?: ((task: TaskInfo) => Effect.Effect<unknown, unknown, R>) | undefined
+  /** After the attempt that succeeded, before its caller goes on. */
+  readonly onTaskComplete?: ((task: TaskInfo, runMillis: number) => Effect.Effect<unknown, unknown, R>) | undefined
+  /** After each attempt that failed, died or was interrupted. */
+  readonly onTaskError?:
+    | ((task: TaskInfo, cause: Cause.Cause<unknown>, runMillis: number) => Effect.Effect<unknown, unknown, R>)
+    | undefined
+  /** When a worker is ready for its first task, and after each replacement of its resource. */
+  readonly onWorkerStart?: ((worker: WorkerInfo) => Effect.Effect<unknown, unknown, R>) | undefined
+  /** When a worker has gone, its resource destroyed. */
+  readonly onWorkerStop?: ((worker: WorkerInfo) => Effect.Effect<unknown, unknown, R>) | undefined
+}
+
+/**
+ * What stands in a queue. The queue writes `slot` and `victim`; the owner writes
+ * the rest, and changes none of it while the task stands in line.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface QueuedTask {
+  /** Integer priority level, larger first. */
+  level: number
+  /** Milliseconds on the herd's monotonic clock, of the first acceptance. */
+  readonly enqueuedAt: number
+  /** Order of acceptance. Ties end here. */
+  readonly sequence: number
+  /** Position in the line. Owned by the queue. */
+  slot: number
+  /** Position in the order of dropping. Owned by the queue. */
+  victim: number
+  /** Called once, in the step that accepts the task, before it stands in the queue or starts. */
+  readonly admitted: () => void
+}

@@ -1,0 +1,57 @@
+// The public declarations of each published package, in its committed api-report.md, so that a change of
+// the API shows in a diff. Reads dist: build from clean first. `--check` compares instead of writing.
+import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+import { publicPackages } from "./packages.ts"
+
+const check = process.argv.includes("--check")
+
+for (const { folder, name } of publicPackages()) {
+  const path = join(folder, "api-report.md")
+  const report = reportOf(name, join(folder, "dist"))
+  if (!check) {
+    writeFileSync(path, report)
+    console.log(`wrote ${path}`)
+    continue
+  }
+  const committed = existsSync(path) ? readFileSync(path, "utf8") : ""
+  if (committed === report) {
+    console.log(`${path} is up to date`)
+    continue
+  }
+  console.error(`${path} is not what the sources declare:\n${difference(committed, report)}`)
+  console.error("If the change is meant, run `npx -y pnpm@12 api` and commit the report.")
+  process.exitCode = 1
+}
+
+/** One section for each module that can be imported, its declarations without their comments. */
+function reportOf(name: string, dist: string): string {
+  const modules = globSync("**/*.d.ts", { cwd: dist })
+    .filter((path) => !path.startsWith("internal/"))
+    .toSorted()
+  if (modules.length === 0) throw new Error(`${dist} holds no declarations: build first`)
+  const sections = modules.map((path) => {
+    const declarations = readFileSync(join(dist, path), "utf8")
+      .replaceAll(/^[ \t]*\/\*\*[\s\S]*?\*\/[ \t]*\n/gm, "")
+      .replaceAll(/^\/\/# sourceMappingURL=.*\n?/gm, "")
+      .trim()
+    return `## ${path.replace(/\.d\.ts$/, "")}\n\n\`\`\`ts\n${declarations}\n\`\`\`\n`
+  })
+  return `# Public declarations of ${name}\n\nWritten by \`npx -y pnpm@12 api\`.\n\n${sections.join("\n")}`
+}
+
+/** The first lines that only one of the two reports has. */
+function difference(committed: string, built: string): string {
+  const only = (mark: string, text: string, other: string) => {
+    const known = new Set(other.split("\n"))
+    return text.split("\n").flatMap((line) => (known.has(line) ? [] : [`  ${mark} ${line}`]))
+  }
+  const lines = [...only("-", committed, built), ...only("+", built, committed)]
+  const shown = lines.slice(0, 20)
+  if (lines.length === 0) return "  the same lines in another order"
+  return [
+    ...shown,
+    ...(lines.length > shown.length ? [`  and ${lines.length - shown.length} more`] : [])
+  ].join("\n")
+}

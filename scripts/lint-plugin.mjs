@@ -1,0 +1,131 @@
+// House rules for packages/lemmings/src that oxlint has no built-in rule for.
+import { posix } from "node:path"
+
+import { bands, folders, packages } from "./module-map.mjs"
+
+/** The path of a file below packages/lemmings/src, without `.ts`; undefined for any other file. */
+const placeOf = (filename) => /packages\/lemmings\/src\/(.+)\.ts$/.exec(filename.replaceAll("\\", "/"))?.[1]
+
+/** Where a place stands: in a folder, in a band, or nowhere. */
+const standing = (place) => {
+  const [folder, ...rest] = place.split("/")
+  if (rest.length > 0) return Object.hasOwn(folders, folder) ? { folder } : undefined
+  const band = bands.findIndex(({ modules }) => modules.includes(place))
+  return band === -1 ? undefined : { band }
+}
+
+const core = "packages/lemmings/src"
+
+/** Why `from` may not import `specifier`, or undefined when it may. */
+const refusal = (from, specifier) => {
+  if (!specifier.startsWith(".")) {
+    if (packages.allowed.test(specifier) && !packages.refused.test(specifier)) return undefined
+    return `${core} imports only effect (no node:*, effect/http*, @effect/*, @lemmings/*), not "${specifier}".`
+  }
+  const to = posix.join(posix.dirname(from), specifier).replace(/\.[jt]s$/, "")
+  if (to.startsWith(".."))
+    return `${core} imports nothing of the workspace outside itself, not "${specifier}".`
+
+  const here = standing(from)
+  const there = standing(to)
+  if (here === undefined) return undefined // Reported once for the file.
+  if (there === undefined) return `${to} is not on the map (scripts/module-map.mjs).`
+
+  if (here.folder !== undefined) {
+    const target = there.folder ?? "core"
+    if (target === here.folder || folders[here.folder].includes(target)) return undefined
+    return `src/${here.folder} may not import ${to}: the map has ${here.folder} below it.`
+  }
+  if (there.folder === "testing") return `The core may not import src/testing; ${from} does.`
+  if (there.folder !== undefined || there.band > here.band) return undefined
+  if (there.band === here.band && bands[here.band].siblings === true) return undefined
+  return there.band === here.band
+    ? `${from} may not import ${to}: they are siblings on the map.`
+    : `${from} may not import ${to}: imports point downward, and ${to} is above it on the map.`
+}
+
+/** Imports point down the map, and every file is on it. */
+const map = {
+  meta: { type: "problem", schema: [] },
+  create(context) {
+    const from = placeOf(context.filename)
+    if (from === undefined) return {}
+
+    const check = (source) => {
+      if (typeof source?.value !== "string") return
+      const message = refusal(from, source.value)
+      if (message !== undefined) context.report({ node: source, message })
+    }
+    return {
+      Program(node) {
+        if (standing(from) === undefined) {
+          context.report({ node, message: `${from} is not on the map (scripts/module-map.mjs).` })
+        }
+      },
+      ImportDeclaration: (node) => check(node.source),
+      ExportNamedDeclaration: (node) => check(node.source),
+      ExportAllDeclaration: (node) => check(node.source),
+      ImportExpression: (node) => check(node.source),
+      TSImportType: (node) => check(node.source ?? node.argument)
+    }
+  }
+}
+
+/** Every public export says its category and since when it exists. */
+const documented = {
+  meta: { type: "problem", schema: [] },
+  create(context) {
+    const place = placeOf(context.filename)
+    if (place === undefined || place.startsWith("internal/") || posix.basename(place) === "index") return {}
+
+    const overloads = new Set()
+    const check = (node, name) => {
+      const doc = context.sourceCode
+        .getCommentsBefore(node)
+        .findLast((comment) => comment.type === "Block" && comment.value.startsWith("*"))
+      if (doc?.value.includes("@internal")) return
+      for (const tag of ["@category", "@since"]) {
+        if (!doc?.value.includes(tag)) {
+          context.report({ node, message: `The public export ${name} lacks ${tag}.` })
+        }
+      }
+    }
+    return {
+      ExportNamedDeclaration(node) {
+        if (node.declaration === null) {
+          for (const specifier of node.specifiers) check(specifier, specifier.exported.name)
+          return
+        }
+        const declaration = node.declaration
+        const name = declaration.id?.name ?? declaration.declarations?.[0]?.id.name ?? "here"
+        // Overloads are documented once, on the first.
+        if (overloads.has(name)) return
+        if (declaration.type === "TSDeclareFunction") overloads.add(name)
+        check(node, name)
+      }
+    }
+  }
+}
+
+/** Time is a service in the core: tests drive it. */
+const noWallClock = {
+  meta: { type: "problem", schema: [] },
+  create(context) {
+    if (placeOf(context.filename) === undefined) return {}
+    const report = (node) =>
+      context.report({ node, message: "Use Clock or Effect.sleep, so that TestClock can drive it." })
+    return {
+      "MemberExpression[object.name='Date'][property.name='now']": report,
+      "MemberExpression[object.name='performance'][property.name='now']": report,
+      "NewExpression[callee.name='Date'][arguments.length=0]": report,
+      "CallExpression[callee.name=/^set(Timeout|Interval)$/]": report,
+      "MemberExpression[object.name='globalThis'][property.name=/^(setTimeout|setInterval|performance|Date)$/]":
+        report
+    }
+  }
+}
+
+export default {
+  meta: { name: "house" },
+  rules: { map, documented, "no-wall-clock": noWallClock }
+}

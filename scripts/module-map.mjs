@@ -1,0 +1,27 @@
+// The map of packages/lemmings/src: which module may import which. Every file of the core stands
+// here, or in a folder named here; a new module is put on the map first.
+
+/**
+ * The bands, highest first. A module may import the modules of any band below its own, and `internal`.
+ * Siblings do not import each other, except in a band with `siblings: true`.
+ */
+export const bands = [
+  { modules: ["index"] },
+  { modules: ["Lemmings"] },
+  { modules: ["Herd"] },
+  { modules: ["Supervisor", "Retry", "FiberPool"] },
+  { modules: ["TaskQueue", "ResourcePool"] },
+  {
+    modules: ["HerdConfig", "HerdError", "HerdEvent", "HerdStats", "HerdMetrics", "Task"],
+    siblings: true
+  }
+]
+
+/**
+ * `internal` imports nothing of ours but itself. `testing` imports the whole core, and nothing in the core
+ * imports `testing`.
+ */
+export const folders = { internal: [], testing: ["core", "internal"] }
+
+/** What the core may import from packages: Effect, without the parts that open sockets. */
+export const packages = { allowed: /^effect(\/|$)/, refused: /^effect\/http(-|\/|$)/ }
