@@ -9,8 +9,13 @@ export const bands = [
   { modules: ["index"] },
   { modules: ["Lemmings"] },
   { modules: ["Herd"] },
+  { modules: ["HerdLive"] },
+  { modules: ["Submit", "Shutdown", "Report"] },
+  { modules: ["TaskRun"] },
+  { modules: ["TaskRuntime", "TaskTrace", "TaskNews", "TaskLimits", "Outcome"] },
   { modules: ["Supervisor", "Retry", "FiberPool"] },
-  { modules: ["TaskQueue", "ResourcePool"] },
+  { modules: ["Workers"] },
+  { modules: ["TaskQueue", "ResourcePool", "Timers"] },
   {
     modules: ["HerdConfig", "HerdError", "HerdEvent", "HerdStats", "HerdMetrics", "Task"],
     siblings: true

@@ -82,7 +82,9 @@ export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
   const note = [
     race.note,
     ...[...late].map((name) => `${name} is absent: not done in ${limitMillis / 1_000} s.`),
-    race.verdict?.(Object.fromEntries(Object.keys(race.units).map((unit) => [unit, figure(ours, unit).median])))
+    race.verdict?.(
+      Object.fromEntries(Object.keys(race.units).map((unit) => [unit, figure(ours, unit).median]))
+    )
   ]
   return { results, note: note.filter((part) => part !== undefined).join(" ") }
 }

@@ -102,7 +102,9 @@ export const caseText = ({ case: name, ours, peers, unit }: Result): string => {
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .map((cell, column) =>
+          column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)
+        )
         .join("  ")
         .trimEnd()
     )

@@ -45,19 +45,21 @@ const measure =
 const nothing = (): void => {}
 const task = Effect.sync(nothing)
 
-const ours = (n: number, kind: Kind): Contestant => () =>
-  withHerd((herd) =>
-    measure(n, kind, () => ({
-      pause: () => Effect.runPromise(herd.pause),
-      enqueue: (input) =>
-        Effect.runPromise(
-          Effect.gen(function* () {
-            for (const priority of input) yield* herd.submit(task, { priority })
-          })
-        ),
-      drain: () => Effect.runPromise(Effect.andThen(herd.resume, herd.awaitIdle))
-    }))()
-  )
+const ours =
+  (n: number, kind: Kind): Contestant =>
+  () =>
+    withHerd((herd) =>
+      measure(n, kind, () => ({
+        pause: () => Effect.runPromise(herd.pause),
+        enqueue: (input) =>
+          Effect.runPromise(
+            Effect.gen(function* () {
+              for (const priority of input) yield* herd.submit(task, { priority })
+            })
+          ),
+        drain: () => Effect.runPromise(Effect.andThen(herd.resume, herd.awaitIdle))
+      }))()
+    )
 
 const openers = {
   "p-queue": (): Line => {
@@ -146,5 +148,8 @@ export const backlog: Bench = {
   name: "backlog",
   about: "time and memory per waiting task, for lines of 1,000 to 1,000,000",
   races: (quick) =>
-    (quick ? [1_000] : [1_000, 10_000, 100_000, 1_000_000]).flatMap((n) => [race(n, "ten"), race(n, "random")])
+    (quick ? [1_000] : [1_000, 10_000, 100_000, 1_000_000]).flatMap((n) => [
+      race(n, "ten"),
+      race(n, "random")
+    ])
 }

@@ -23,31 +23,35 @@ const measure = async (n: number, prepare: (n: number) => Promise<() => Promise<
   return { "": (await timed(cancel)) / n }
 }
 
-const ours = (n: number, shuffled: boolean): Contestant => () =>
-  withHerd(async (herd) => {
-    await Effect.runPromise(herd.pause)
-    return measure(n, async (n) => {
-      const submitted = Effect.forEach(Array.from({ length: n }), () => herd.submit(Effect.void))
-      const handles = arrange(await Effect.runPromise(submitted), shuffled)
-      const cancel = Effect.forEach(handles, (handle) => handle.interrupt, { discard: true })
-      return () => Effect.runPromise(cancel)
+const ours =
+  (n: number, shuffled: boolean): Contestant =>
+  () =>
+    withHerd(async (herd) => {
+      await Effect.runPromise(herd.pause)
+      return measure(n, async (n) => {
+        const submitted = Effect.forEach(Array.from({ length: n }), () => herd.submit(Effect.void))
+        const handles = arrange(await Effect.runPromise(submitted), shuffled)
+        const cancel = Effect.forEach(handles, (handle) => handle.interrupt, { discard: true })
+        return () => Effect.runPromise(cancel)
+      })
     })
-  })
 
-const pQueue = (n: number, shuffled: boolean): Contestant => () => {
-  const queue = new PQueue({ concurrency: workers, autoStart: false })
-  return measure(n, async (n) => {
-    const controllers = Array.from({ length: n }, () => new AbortController())
-    const ended = controllers.map(({ signal }) => queue.add(() => undefined, { signal }))
-    // Before the timed part: the promise reactions are the caller's, not p-queue's.
-    const all = Promise.allSettled(ended)
-    const order = arrange(controllers, shuffled)
-    return () => {
-      for (const controller of order) controller.abort()
-      return all
-    }
-  })
-}
+const pQueue =
+  (n: number, shuffled: boolean): Contestant =>
+  () => {
+    const queue = new PQueue({ concurrency: workers, autoStart: false })
+    return measure(n, async (n) => {
+      const controllers = Array.from({ length: n }, () => new AbortController())
+      const ended = controllers.map(({ signal }) => queue.add(() => undefined, { signal }))
+      // Before the timed part: the promise reactions are the caller's, not p-queue's.
+      const all = Promise.allSettled(ended)
+      const order = arrange(controllers, shuffled)
+      return () => {
+        for (const controller of order) controller.abort()
+        return all
+      }
+    })
+  }
 
 const race = (n: number, shuffled: boolean): Race => ({
   name: `cancel/${n}${shuffled ? "/shuffled" : ""}`,

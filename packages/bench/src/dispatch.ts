@@ -1,5 +1,5 @@
 // What it costs to hand a task to 16 workers and get its result back.
-import { queue as asyncQueue } from "async"
+import { type AsyncResultCallback, queue as asyncQueue } from "async"
 import Bottleneck from "bottleneck"
 import { Effect, Pool, Semaphore } from "effect"
 import fastq from "fastq"
@@ -92,7 +92,7 @@ const openers = {
   },
   "async.queue": () => {
     // A worker with a callback: a sixth faster here than an async function.
-    const queue = asyncQueue<Thunk, unknown, Error>((thunk, done) => {
+    const queue = asyncQueue((thunk: Thunk, done: AsyncResultCallback<unknown>) => {
       const result = thunk()
       if (result instanceof Promise) result.then((value) => done(null, value), done)
       else done(null, result)
@@ -147,7 +147,9 @@ const run = (load: Load, bottleneckMost: number): Race => {
   const all = load.callers >= load.n
   const { body } = load
   const fewer = (n: number): Load =>
-    all ? { ...load, n: Math.min(n, load.n), callers: Math.min(n, load.n) } : { ...load, n: Math.min(n, load.n) }
+    all
+      ? { ...load, n: Math.min(n, load.n), callers: Math.min(n, load.n) }
+      : { ...load, n: Math.min(n, load.n) }
   return {
     name: `dispatch/run/${body}${all ? "" : `/${load.callers}`}`,
     units: unit,
@@ -166,7 +168,9 @@ const run = (load: Load, bottleneckMost: number): Race => {
       all
         ? `${load.n} callers at once, one task each.`
         : `${load.callers === 1 ? "One caller" : `${load.callers} callers`}, one task after the other, ${load.n} in all.`,
-      ...(all ? [`Effect.Semaphore with ${fewer(semaphoreMost).n}: its time per task grows with the waiters.`] : []),
+      ...(all
+        ? [`Effect.Semaphore with ${fewer(semaphoreMost).n}: its time per task grows with the waiters.`]
+        : []),
       ...(body === "promise" ? [`bottleneck with ${fewer(bottleneckMost).n}.`] : []),
       ...(all ? ["Effect.forEach has one caller and concurrency 16."] : []),
       ...(body === "yield" ? ["The body of the promise libraries waits for setImmediate."] : [])
@@ -223,13 +227,15 @@ const uncontended = (load: Load): Race => {
     const total = await perTask(n, load.effort, through)
     return { "": total - (await perTask(n, load.effort, bare)) }
   }
-  const loop = <E>(add: (task: Task) => Effect.Effect<unknown, E>) => (n: number) => {
-    const tasks = build(n, effects.sync)
-    const program = Effect.gen(function* () {
-      for (const task of tasks) yield* add(task)
-    })
-    return () => Effect.runPromise(program)
-  }
+  const loop =
+    <E>(add: (task: Task) => Effect.Effect<unknown, E>) =>
+    (n: number) => {
+      const tasks = build(n, effects.sync)
+      const program = Effect.gen(function* () {
+        for (const task of tasks) yield* add(task)
+      })
+      return () => Effect.runPromise(program)
+    }
   const asyncLoop = (add: (thunk: Thunk) => unknown) => (n: number) => {
     const tasks = build(n, thunks.sync)
     return async () => {
@@ -240,16 +246,43 @@ const uncontended = (load: Load): Race => {
   return {
     name: "dispatch/uncontended/sync",
     units: { "": "ns above the task itself" },
-    ours: () => withHerd((herd) => above(loop((task) => herd.run(task)), itself)),
+    ours: () =>
+      withHerd((herd) =>
+        above(
+          loop((task) => herd.run(task)),
+          itself
+        )
+      ),
     peers: {
-      "p-queue": () => above(asyncLoop(openers["p-queue"]()), asyncLoop((thunk) => thunk())),
-      "p-limit": () => above(asyncLoop(openers["p-limit"]()), asyncLoop((thunk) => thunk())),
-      "fastq.promise": () => above(asyncLoop(openers["fastq.promise"]()), asyncLoop((thunk) => thunk())),
+      "p-queue": () =>
+        above(
+          asyncLoop(openers["p-queue"]()),
+          asyncLoop((thunk) => thunk())
+        ),
+      "p-limit": () =>
+        above(
+          asyncLoop(openers["p-limit"]()),
+          asyncLoop((thunk) => thunk())
+        ),
+      "fastq.promise": () =>
+        above(
+          asyncLoop(openers["fastq.promise"]()),
+          asyncLoop((thunk) => thunk())
+        ),
       "Effect.Semaphore": () => {
         const semaphore = Semaphore.makeUnsafe(workers)
-        return above(loop((task) => semaphore.withPermit(task)), itself)
+        return above(
+          loop((task) => semaphore.withPermit(task)),
+          itself
+        )
       },
-      "Effect.Pool": () => withPool((pool) => above(loop((task) => Pool.use(pool, () => task)), itself))
+      "Effect.Pool": () =>
+        withPool((pool) =>
+          above(
+            loop((task) => Pool.use(pool, () => task)),
+            itself
+          )
+        )
     },
     note: "One caller in a loop, less the same loop over the bare tasks."
   }

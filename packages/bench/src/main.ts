@@ -53,7 +53,8 @@ const casesOf = (race: Race): ReadonlyArray<string> =>
 
 const { positionals, values } = parse()
 const repetitions = Number(values.reps)
-if (!Number.isInteger(repetitions) || repetitions < 1) refuse(`--reps must be an integer from 1, got ${values.reps}`)
+if (!Number.isInteger(repetitions) || repetitions < 1)
+  refuse(`--reps must be an integer from 1, got ${values.reps}`)
 if (values.help) {
   console.log(help)
   process.exit()
@@ -67,10 +68,13 @@ const wanted = (selector: string) =>
 
 for (const selector of positionals) {
   if (wanted(selector).length === 0) {
-    refuse(`Unknown bench "${selector}". There are ${benches.map(({ name }) => name).join(", ")}, and --list.`)
+    refuse(
+      `Unknown bench "${selector}". There are ${benches.map(({ name }) => name).join(", ")}, and --list.`
+    )
   }
 }
-const selected = positionals.length === 0 ? all : all.filter((one) => positionals.some((s) => wanted(s).includes(one)))
+const selected =
+  positionals.length === 0 ? all : all.filter((one) => positionals.some((s) => wanted(s).includes(one)))
 
 if (values.list) {
   console.log(selected.flatMap(({ race }) => casesOf(race)).join("\n"))

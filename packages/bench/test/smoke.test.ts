@@ -70,8 +70,11 @@ describe("bench", () => {
     ])
   })
 
-  it.each([["--reps", "0"], ["--reps", "few"], ["--fast"]])("bad options are refused: %s %s", async (...args) => {
-    const { code } = await bench(...args.filter((arg) => typeof arg === "string"))
-    assert.strictEqual(code, 2)
-  })
+  it.each([["--reps", "0"], ["--reps", "few"], ["--fast"]])(
+    "bad options are refused: %s %s",
+    async (...args) => {
+      const { code } = await bench(...args.filter((arg) => typeof arg === "string"))
+      assert.strictEqual(code, 2)
+    }
+  )
 })

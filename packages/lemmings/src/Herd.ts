@@ -24,7 +24,7 @@
  *
  * @since 0.1.0
  */
-import type { Cause, Duration, Exit, Schedule, Scope } from "effect"
+import type { Cause, Exit, Schedule, Scope } from "effect"
 import { Context, Effect, Layer, Stream } from "effect"
 import * as FiberPool from "./FiberPool.ts"
 import * as HerdConfig from "./HerdConfig.ts"
@@ -68,14 +68,16 @@ export interface Declaration {
 export type DeclaredErrors<D> =
   | HerdClosed
   | (D extends { readonly overflow: "reject" } ? QueueFull : never)
-  | (D extends { readonly overflow: "dropOldest" | "dropLowest" } | { readonly sheds: true } ? TaskShed : never)
+  | (D extends { readonly overflow: "dropOldest" | "dropLowest" } | { readonly sheds: true }
+      ? TaskShed
+      : never)
 
 type ResourceId<D> = D extends { readonly resource: Context.Key<infer I, infer _> } ? I : never
 type ResourceShape<D> = D extends { readonly resource: Context.Key<infer _, infer S> } ? S : never
 type OverflowOf<D> = D extends { readonly overflow: infer O extends HerdConfig.Overflow } ? O : "suspend"
 
 /** The type of no options. */
-type None = Record<never, never>
+type None = object
 
 /**
  * What every way into a herd has in common. `Self` is what the call requires:
@@ -123,7 +125,11 @@ export interface Submitting<D, Self> {
   readonly runNow: <A, E, R, const O extends NowOptions = None>(
     task: Effect.Effect<A, E, R>,
     options?: O
-  ) => Effect.Effect<A, E | DeclaredErrors<D> | ErrorsOf<O> | ResourceUnavailable, Self | Exclude<R, ResourceId<D>>>
+  ) => Effect.Effect<
+    A,
+    E | DeclaredErrors<D> | ErrorsOf<O> | ResourceUnavailable,
+    Self | Exclude<R, ResourceId<D>>
+  >
   /**
    * Runs many tasks and returns their results in order.
    *
@@ -160,7 +166,7 @@ export interface Submitting<D, Self> {
  * @category models
  * @since 0.1.0
  */
-export type NowOptions = Pick<TaskOptions<never>, "timeout" | "deadline" | "key" | "id" | "label">
+export type NowOptions = Pick<TaskOptions, "timeout" | "deadline" | "key" | "id" | "label">
 
 /**
  * @category models
@@ -182,18 +188,6 @@ export interface StreamOptions<in E> extends TaskOptions<E> {
 }
 
 /**
- * Time limits of `stop`. Each defaults to the layer's.
- *
- * @category models
- * @since 0.1.0
- */
-export interface StopOptions {
-  readonly drain?: Duration.Input | undefined
-  readonly interrupt?: Duration.Input | undefined
-  readonly destroy?: Duration.Input | undefined
-}
-
-/**
  * A running herd.
  *
  * @category models
@@ -204,7 +198,10 @@ export interface Herd<D> extends Submitting<D, never> {
   /** Sets the number of workers, from 0 to `workers.max`. 0 stops dispatch. Returns at once; a busy worker leaves after its task. */
   readonly resize: (workers: number) => Effect.Effect<void, InvalidConfig>
   /** Sets floor and ceiling, and brings the number of workers between them. Both at once, or nothing changes. */
-  readonly setBounds: (bounds: { readonly min: number; readonly max: number }) => Effect.Effect<void, InvalidConfig>
+  readonly setBounds: (bounds: {
+    readonly min: number
+    readonly max: number
+  }) => Effect.Effect<void, InvalidConfig>
   /** Workers wanted now. */
   readonly size: Effect.Effect<number>
   /** Stops dispatch. Running tasks go on, new ones are accepted and wait. */
@@ -220,7 +217,7 @@ export interface Herd<D> extends Submitting<D, never> {
    * Refuses new tasks, lets accepted ones go on until `drain` is over, interrupts the rest, destroys the resources.
    * Asking again joins the shutdown that has begun. Closing the layer's scope is `stop` with the layer's limits.
    */
-  readonly stop: (options?: StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
+  readonly stop: (options?: HerdLive.StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
   /** Interrupts at once, also in the middle of a `stop`. */
   readonly kill: Effect.Effect<ShutdownReport>
   readonly stats: Effect.Effect<HerdStats>
@@ -237,9 +234,7 @@ export interface Herd<D> extends Submitting<D, never> {
  */
 export interface ResourceOptions<S, RC = never, RD = never, RR = never, RI = never> {
   /** Makes the resource of one worker. Finalizers in its scope run when the resource goes. */
-  readonly onCreate:
-    | Effect.Effect<S, unknown, RC>
-    | ((info: WorkerInfo) => Effect.Effect<S, unknown, RC>)
+  readonly onCreate: Effect.Effect<S, unknown, RC> | ((info: WorkerInfo) => Effect.Effect<S, unknown, RC>)
   /** Runs before the finalizers of the resource's scope. */
   readonly onDestroy?: ((resource: S) => Effect.Effect<unknown, unknown, RD>) | undefined
   /** Waits until the resource can take a task: after creation and between tasks. A failure means unhealthy. */
@@ -318,7 +313,10 @@ type AnyOptions = CommonOptions<HerdConfig.Overflow> & Partial<ResourceOptions<u
  */
 export const Service =
   <Self>() =>
-  <const Id extends string, const D extends Declaration = None>(id: Id, declaration?: D): HerdClass<Self, Id, D> => {
+  <const Id extends string, const D extends Declaration = None>(
+    id: Id,
+    declaration?: D
+  ): HerdClass<Self, Id, D> => {
     const key = Context.Service<Self, HerdLive.Untyped>()(id)
     const declared: Declaration = declaration ?? {}
 
@@ -364,9 +362,7 @@ interface HerdStatics<Self> {
   readonly offer: Over<Self, HerdLive.Untyped["offer"]>
   readonly runNow: Over<Self, HerdLive.Untyped["runNow"]>
   readonly runAll: Over<Self, HerdLive.Untyped["runAll"]>
-  readonly stream: (
-    ...args: Parameters<HerdLive.Untyped["stream"]>
-  ) => Stream.Stream<unknown, unknown, Self>
+  readonly stream: (...args: Parameters<HerdLive.Untyped["stream"]>) => Stream.Stream<unknown, unknown, Self>
 }
 
 type Over<Self, F> = F extends (...args: infer Args) => Effect.Effect<infer A, infer E>
@@ -402,7 +398,12 @@ const withDeclared = (options: AnyOptions, { overflow }: Declaration): AnyOption
   overflow === undefined ? options : { ...options, queue: { overflow, ...options.queue } }
 
 /** The callbacks of the resource, with the layer's context given to each. */
-const withContext = ({ onCreate, onDestroy, onInterrupt, ready }: AnyOptions): Effect.Effect<Lifecycle | undefined> =>
+const withContext = ({
+  onCreate,
+  onDestroy,
+  onInterrupt,
+  ready
+}: AnyOptions): Effect.Effect<Lifecycle | undefined> =>
   Effect.contextWith((context: Context.Context<never>) => {
     if (onCreate === undefined) return Effect.succeed(undefined)
     const given =
@@ -413,8 +414,9 @@ const withContext = ({ onCreate, onDestroy, onInterrupt, ready }: AnyOptions): E
     return Effect.succeed({
       // The resource's own scope comes from outside, and must win over one in the layer's context.
       onCreate: (info: WorkerInfo) =>
-        Effect.updateContext(Effect.suspend(() => create(info)), (own: Context.Context<Scope.Scope>) =>
-          Context.merge(context, own)
+        Effect.updateContext(
+          Effect.suspend(() => create(info)),
+          (own: Context.Context<Scope.Scope>) => Context.merge(context, own)
         ),
       onDestroy: onDestroy && given(onDestroy),
       ready: ready && given(ready),

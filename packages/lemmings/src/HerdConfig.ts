@@ -34,7 +34,11 @@ export type Overflow = typeof Overflow.Type
  */
 export interface HerdOptions<out O extends Overflow = Overflow> {
   readonly workers?:
-    | { readonly min?: number | undefined; readonly max?: number | undefined; readonly initial?: number | undefined }
+    | {
+        readonly min?: number | undefined
+        readonly max?: number | undefined
+        readonly initial?: number | undefined
+      }
     | undefined
   readonly queue?:
     | {
@@ -107,11 +111,22 @@ const time = (path: string, fallback: string, meaning: string, off?: "never"): S
 export const settings: ReadonlyArray<Setting> = [
   count("workers.min", 0, "1", "Workers kept when there is nothing to do. Workers beyond are burst workers."),
   count("workers.max", 1, "16", "Most workers ever, starting and stopping ones included."),
-  count("workers.initial", 0, "workers.max", "Workers at the start. The fixed scaling policy keeps this number."),
+  count(
+    "workers.initial",
+    0,
+    "workers.max",
+    "Workers at the start. The fixed scaling policy keeps this number."
+  ),
   {
-    ...count("queue.capacity", 0, "unbounded", "Most tasks that wait. 0: a task is accepted only when a worker is idle."),
+    ...count(
+      "queue.capacity",
+      0,
+      "unbounded",
+      "Most tasks that wait. 0: a task is accepted only when a worker is idle."
+    ),
     rule: `an integer from 0 to ${most.toLocaleString("en-US")}, or "unbounded"`,
-    parse: (value) => (value === "unbounded" || value === Infinity ? Infinity : count("", 0, "", "").parse(value))
+    parse: (value) =>
+      value === "unbounded" || value === Infinity ? Infinity : count("", 0, "", "").parse(value)
   },
   {
     path: "queue.overflow",
@@ -120,13 +135,23 @@ export const settings: ReadonlyArray<Setting> = [
     fallback: "suspend",
     parse: (value) => (Schema.is(Overflow)(value) ? value : undefined)
   },
-  time("queue.ageing", "5 seconds", "Waiting time that is worth one level of priority. never: strict order.", "never"),
+  time(
+    "queue.ageing",
+    "5 seconds",
+    "Waiting time that is worth one level of priority. never: strict order.",
+    "never"
+  ),
   time("shutdown.drain", "30 seconds", "How long stop lets queued and running tasks go on."),
   time("shutdown.interrupt", "5 seconds", "How long stop then waits for interrupted tasks to end."),
   time("shutdown.destroy", "5 seconds", "How long one onDestroy may take before it is reported as leaked."),
   time("createTimeout", "30 seconds", "Longest run of one onCreate, ready included."),
   count("spares", 0, "0", "Resources kept beside the workers for runNow."),
-  count("maxTemporary", 0, "16", "Most temporary resources of runNow at one time. Beyond, runNow waits first in line."),
+  count(
+    "maxTemporary",
+    0,
+    "16",
+    "Most temporary resources of runNow at one time. Beyond, runNow waits first in line."
+  ),
   count("maxRequeues", 0, "3", "How often one task is queued again because its worker was unhealthy."),
   time("window", "60 seconds", "Span of the rates and percentiles in metrics.")
 ]
@@ -151,11 +176,13 @@ export interface HerdConfig {
 
 const at = (options: object, path: string): unknown =>
   path.split(".").reduce<unknown>((node, key) => {
-    const children: { readonly [key: string]: unknown } = typeof node === "object" && node !== null ? { ...node } : {}
+    const children: { readonly [key: string]: unknown } =
+      typeof node === "object" && node !== null ? { ...node } : {}
     return children[key]
   }, options)
 
-const invalid = (field: string, value: unknown, rule: string) => Effect.fail(new InvalidConfig({ field, value, rule }))
+const invalid = (field: string, value: unknown, rule: string) =>
+  Effect.fail(new InvalidConfig({ field, value, rule }))
 
 const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -169,7 +196,8 @@ const unknownField = (options: object, known: ReadonlyArray<string>): string | u
     if (!group) continue
     if (!isRecord(value)) return key
     for (const [name, child] of Object.entries(value)) {
-      if (child !== undefined && !settings.some((setting) => setting.path === `${key}.${name}`)) return `${key}.${name}`
+      if (child !== undefined && !settings.some((setting) => setting.path === `${key}.${name}`))
+        return `${key}.${name}`
     }
   }
   return undefined
@@ -217,7 +245,11 @@ export const decode = (
         overflow: Schema.decodeUnknownSync(Overflow)(read.get("queue.overflow")),
         ageing: n("queue.ageing")
       },
-      shutdown: { drain: n("shutdown.drain"), interrupt: n("shutdown.interrupt"), destroy: n("shutdown.destroy") },
+      shutdown: {
+        drain: n("shutdown.drain"),
+        interrupt: n("shutdown.interrupt"),
+        destroy: n("shutdown.destroy")
+      },
       createTimeout: n("createTimeout"),
       spares: n("spares"),
       maxTemporary: n("maxTemporary"),
@@ -226,7 +258,11 @@ export const decode = (
     }
     yield* checkBounds(config.workers)
     if (config.workers.initial > config.workers.max) {
-      return yield* invalid("workers.initial", config.workers.initial, `at most workers.max (${config.workers.max})`)
+      return yield* invalid(
+        "workers.initial",
+        config.workers.initial,
+        `at most workers.max (${config.workers.max})`
+      )
     }
     if (config.window <= 0) return yield* invalid("window", at(options, "window"), "longer than 0")
     return config
@@ -261,7 +297,10 @@ export const checkBounds = (bounds: {
  * @since 0.1.0
  */
 export const variable = (path: string): string =>
-  `LEMMINGS_${path.replace(/([A-Z])/g, "_$1").replace(".", "_").toUpperCase()}`
+  `LEMMINGS_${path
+    .replace(/([A-Z])/g, "_$1")
+    .replace(".", "_")
+    .toUpperCase()}`
 
 /**
  * Reads and checks every setting from the environment, so that `decode` fails

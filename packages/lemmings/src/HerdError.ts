@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { Schema } from "effect"
+import { Inspectable, Schema } from "effect"
 
 /**
  * The phases of a herd's life, in order. A herd never goes back to an earlier one.
@@ -107,6 +107,12 @@ const situation = {
   lastCreateError: Schema.optionalKey(Schema.Defect())
 }
 
+/** An error in one line, whatever it is. */
+const describe = (error: unknown): string => {
+  if (error instanceof Error) return error.message === "" ? error.name : `${error.name}: ${error.message}`
+  return typeof error === "string" ? error : Inspectable.toStringUnknown(error, 0)
+}
+
 const outOfTime = (error: {
   readonly taskId: string
   readonly phase: string
@@ -115,7 +121,7 @@ const outOfTime = (error: {
   readonly lastCreateError?: unknown
 }) =>
   `while ${error.phase} (${error.queued} queued, ${error.workers} workers` +
-  (error.lastCreateError === undefined ? ")" : `; onCreate fails: ${String(error.lastCreateError)})`)
+  (error.lastCreateError === undefined ? ")" : `; onCreate fails: ${describe(error.lastCreateError)})`)
 
 /**
  * One attempt ran longer than its `timeout`, or waited that long while the herd
@@ -164,7 +170,7 @@ export class ResourceUnavailable extends Schema.TaggedError<ResourceUnavailable>
   "lemmings/ResourceUnavailable"
 )("ResourceUnavailable", { herd: Schema.String, cause: Schema.Defect() }, { httpApiStatus: 503 }) {
   override get message() {
-    return `Herd "${this.herd}" could not create a resource: ${String(this.cause)}`
+    return `Herd "${this.herd}" could not create a resource: ${describe(this.cause)}`
   }
 }
 
@@ -186,7 +192,8 @@ export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("lemmings/I
   { httpApiStatus: 400 }
 ) {
   override get message() {
-    const shown = typeof this.value === "string" ? JSON.stringify(this.value) : String(this.value)
+    const shown =
+      typeof this.value === "string" ? JSON.stringify(this.value) : Inspectable.toStringUnknown(this.value, 0)
     return `${this.field} must be ${this.rule}, got ${shown}`
   }
 }

@@ -17,7 +17,7 @@ import * as Submit from "./Submit.ts"
 import { Supervisor } from "./Supervisor.ts"
 import type { Hooks, Middleware, TaskOptions } from "./Task.ts"
 import { TaskQueue } from "./TaskQueue.ts"
-import type { Runtime, TaskRun } from "./TaskRun.ts"
+import type { HerdRuntime, TaskRun } from "./TaskRun.ts"
 import * as Timers from "./Timers.ts"
 
 /**
@@ -44,14 +44,26 @@ export const knownOptions: ReadonlyArray<string> = [
  * @since 0.1.0
  */
 export interface Behaviour {
-  readonly checkHealth?: Runtime["checkHealth"]
-  readonly retry?: Runtime["retry"]
+  readonly checkHealth?: HerdRuntime["checkHealth"]
+  readonly retry?: HerdRuntime["retry"]
   readonly middleware?: ReadonlyArray<Middleware> | undefined
   readonly hooks?: Hooks | undefined
 }
 
+/**
+ * Time limits of `stop`. Each defaults to the layer's.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StopOptions {
+  readonly drain?: Duration.Input | undefined
+  readonly interrupt?: Duration.Input | undefined
+  readonly destroy?: Duration.Input | undefined
+}
+
 type Task = Effect.Effect<unknown, unknown>
-type Options = TaskOptions<never>
+type Options = TaskOptions
 
 /**
  * A herd without the types of its tasks, which `Herd.Service` adds.
@@ -64,9 +76,16 @@ export type Untyped = Effect.Success<ReturnType<typeof make>>
 /** The effects of hooks run in the layer's context. */
 const withContext = (hooks: Hooks, context: Context.Context<never>): Hooks => {
   const given =
-    <Args extends ReadonlyArray<unknown>>(hook: ((...args: Args) => Effect.Effect<unknown, unknown>) | undefined) =>
+    <Args extends ReadonlyArray<unknown>>(
+      hook: ((...args: Args) => Effect.Effect<unknown, unknown>) | undefined
+    ) =>
     (...args: Args) =>
-      hook === undefined ? Effect.void : Effect.provideContext(Effect.suspend(() => hook(...args)), context)
+      hook === undefined
+        ? Effect.void
+        : Effect.provideContext(
+            Effect.suspend(() => hook(...args)),
+            context
+          )
   return {
     onTaskStart: hooks.onTaskStart && given(hooks.onTaskStart),
     onTaskComplete: hooks.onTaskComplete && given(hooks.onTaskComplete),
@@ -106,12 +125,12 @@ export const make = Effect.fnUntraced(function* (
     starved: () => {
       if (rt.starved) return
       rt.starved = true
-      for (const task of line.waiting()) task.limitWait()
+      for (const task of line.waiting()) task.limit()
     },
     fed: () => {
       if (!rt.starved) return
       rt.starved = false
-      for (const task of line.waiting()) task.unlimitWait()
+      for (const task of line.waiting()) task.unlimit()
     },
     quiet: waits.check,
     workerStarted: (worker) => {
@@ -122,7 +141,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const rt: Runtime = {
+  const rt: HerdRuntime = {
     herd: id,
     pool,
     line,
@@ -167,15 +186,21 @@ export const make = Effect.fnUntraced(function* (
     pool.resize(target)
     if (from !== target) events.emit({ _tag: "Resized", from, to: target, reason })
   }
-  const limits = (given: { readonly [name: string]: Duration.Input | undefined } = {}) =>
-    Effect.forEach(["drain", "interrupt", "destroy"] as const, (name) => {
-      const value = given[name]
-      if (value === undefined) return Effect.succeed(config.shutdown[name])
-      const millis = Option.map(Duration.fromInput(value), Duration.toMillis)
-      return Option.isSome(millis) && millis.value >= 0
-        ? Effect.succeed(millis.value)
-        : Effect.fail(new InvalidConfig({ field: name, value, rule: `a duration such as "5 seconds", at least 0` }))
-    }).pipe(Effect.map(([drain = 0, interrupt = 0, destroy = 0]) => ({ drain, interrupt, destroy })))
+  const limit = (name: keyof HerdConfig.HerdConfig["shutdown"], value: Duration.Input | undefined) => {
+    if (value === undefined) return Effect.succeed(config.shutdown[name])
+    const millis = Option.map(Duration.fromInput(value), Duration.toMillis)
+    return Option.isSome(millis) && millis.value >= 0
+      ? Effect.succeed(millis.value)
+      : Effect.fail(
+          new InvalidConfig({ field: name, value, rule: `a duration such as "5 seconds", at least 0` })
+        )
+  }
+  const limits = (given: StopOptions = {}) =>
+    Effect.all({
+      drain: limit("drain", given.drain),
+      interrupt: limit("interrupt", given.interrupt),
+      destroy: limit("destroy", given.destroy)
+    })
 
   yield* (yield* Supervisor).supervise({ target: () => pool.counts().target, resize: resizeTo })
   if (resources.owning) pool.background("the start of a spare", resources.fillSpares)
@@ -228,8 +253,7 @@ export const make = Effect.fnUntraced(function* (
       pool.pump()
       return tasks.length
     }),
-    stop: (given?: { readonly [name: string]: Duration.Input | undefined }) =>
-      Effect.flatMap(limits(given), shutdown.stop),
+    stop: (given?: StopOptions) => Effect.flatMap(limits(given), shutdown.stop),
     kill: shutdown.kill(config.shutdown),
     stats: Effect.sync(() => Report.stats(rt, resources)),
     metrics: Effect.sync(() => Report.metrics(rt)),

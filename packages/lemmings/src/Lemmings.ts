@@ -41,9 +41,12 @@ export class Lemmings extends Herd.Service<Lemmings>()("lemmings/Lemmings") {}
 export const LemmingsLive: Layer.Layer<Lemmings, InvalidConfig> = Layer.unwrap(
   Effect.flatMap(HerdConfig.fromEnvironment, (config) => {
     const { overflow } = config.queue
-    if (overflow === "suspend") return Effect.succeed(Lemmings.layer({ ...config, queue: { ...config.queue, overflow } }))
+    if (overflow === "suspend")
+      return Effect.succeed(Lemmings.layer({ ...config, queue: { ...config.queue, overflow } }))
     // The other ways would add errors that the type of Lemmings has not.
     const rule = `"suspend"; declare a herd of your own with Herd.Service for another overflow`
-    return Effect.fail(new InvalidConfig({ field: HerdConfig.variable("queue.overflow"), value: overflow, rule }))
+    return Effect.fail(
+      new InvalidConfig({ field: HerdConfig.variable("queue.overflow"), value: overflow, rule })
+    )
   })
 )

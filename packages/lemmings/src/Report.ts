@@ -9,7 +9,7 @@ import type { HerdMetrics, HerdStats } from "./HerdStats.ts"
 import type { Histogram } from "./internal/Histogram.ts"
 import type { Summary } from "./internal/SlidingWindow.ts"
 import type { ResourcePool } from "./ResourcePool.ts"
-import type { Runtime } from "./TaskRun.ts"
+import type { HerdRuntime } from "./TaskRun.ts"
 
 /**
  * The herd now.
@@ -17,7 +17,7 @@ import type { Runtime } from "./TaskRun.ts"
  * @category snapshots
  * @since 0.1.0
  */
-export const stats = (rt: Runtime, resources: ResourcePool["Service"]): HerdStats => {
+export const stats = (rt: HerdRuntime, resources: ResourcePool["Service"]): HerdStats => {
   const workers = rt.pool.counts()
   const depth = rt.line.size()
   const { capacity } = rt.line
@@ -48,7 +48,15 @@ export const stats = (rt: Runtime, resources: ResourcePool["Service"]): HerdStat
   }
 }
 
-const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({ count, mean, min, max, p50, p95, p99 })
+const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({
+  count,
+  mean,
+  min,
+  max,
+  p50,
+  p95,
+  p99
+})
 
 /**
  * The herd over its window.
@@ -56,7 +64,7 @@ const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({ count, 
  * @category snapshots
  * @since 0.1.0
  */
-export const metrics = (rt: Runtime): HerdMetrics => {
+export const metrics = (rt: HerdRuntime): HerdMetrics => {
   const window = rt.window.snapshot(rt.timers.now())
   const ended = window.completions + window.failures
   const seconds = window.spanMillis / 1000
@@ -86,37 +94,42 @@ const none = () => {}
  * @since 0.1.0
  */
 export const publish = (
-  rt: Runtime,
+  rt: HerdRuntime,
   resources: ResourcePool["Service"]
 ): Effect.Effect<void, never, Scope.Scope> => {
   const attributes = { herd: rt.herd }
-  const gauge = (name: string, description: string, read: () => number, labels = {}) => (context: Context.Context<never>) =>
-    Metric.registerUnsafe(
-      Metric.gauge(name, { description, attributes: { ...attributes, ...labels } }),
-      context,
-      { get: () => ({ value: read() }), update: none, modify: none }
-    )
-  const counter = (name: string, description: string, read: () => number, labels = {}) => (context: Context.Context<never>) =>
-    Metric.registerUnsafe(
-      Metric.counter(name, { description, attributes: { ...attributes, ...labels }, incremental: true }),
-      context,
-      { get: () => ({ count: read(), incremental: true }), update: none, modify: none }
-    )
-  const histogram = (name: string, description: string, source: Histogram) => (context: Context.Context<never>) =>
-    Metric.registerUnsafe(Metric.histogram(name, { description, attributes, boundaries }), context, {
-      get: () => {
-        const counts = source.cumulativeAtMost(boundariesMillis)
-        return {
-          buckets: boundaries.map((boundary, i): [number, number] => [boundary, counts[i] ?? 0]),
-          count: source.count,
-          min: source.min / 1000,
-          max: source.max / 1000,
-          sum: source.sum / 1000
-        }
-      },
-      update: none,
-      modify: none
-    })
+  const gauge =
+    (name: string, description: string, read: () => number, labels = {}) =>
+    (context: Context.Context<never>) =>
+      Metric.registerUnsafe(
+        Metric.gauge(name, { description, attributes: { ...attributes, ...labels } }),
+        context,
+        { get: () => ({ value: read() }), update: none, modify: none }
+      )
+  const counter =
+    (name: string, description: string, read: () => number, labels = {}) =>
+    (context: Context.Context<never>) =>
+      Metric.registerUnsafe(
+        Metric.counter(name, { description, attributes: { ...attributes, ...labels }, incremental: true }),
+        context,
+        { get: () => ({ count: read(), incremental: true }), update: none, modify: none }
+      )
+  const histogram =
+    (name: string, description: string, source: Histogram) => (context: Context.Context<never>) =>
+      Metric.registerUnsafe(Metric.histogram(name, { description, attributes, boundaries }), context, {
+        get: () => {
+          const counts = source.cumulativeAtMost(boundariesMillis)
+          return {
+            buckets: boundaries.map((boundary, i): [number, number] => [boundary, counts[i] ?? 0]),
+            count: source.count,
+            min: source.min / 1000,
+            max: source.max / 1000,
+            sum: source.sum / 1000
+          }
+        },
+        update: none,
+        modify: none
+      })
   const { tally } = rt
   const { tally: owned } = resources
   const workers = "Workers, by what they do."
@@ -130,8 +143,16 @@ export const publish = (
     gauge("lemmings_tasks_waiting", "Tasks waiting for a worker.", () => rt.line.size()),
     gauge("lemmings_tasks_delayed", "Tasks waiting for their next attempt.", () => rt.delayed.size),
     gauge("lemmings_tasks_running", "Tasks that hold a worker.", () => tally.running),
-    gauge("lemmings_queue_fill_ratio", "Waiting tasks divided by the queue's capacity.", () => stats(rt, resources).queue.fill),
-    gauge("lemmings_resources_alive", "Resources created and not destroyed.", () => owned.created - owned.destroyed),
+    gauge(
+      "lemmings_queue_fill_ratio",
+      "Waiting tasks divided by the queue's capacity.",
+      () => stats(rt, resources).queue.fill
+    ),
+    gauge(
+      "lemmings_resources_alive",
+      "Resources created and not destroyed.",
+      () => owned.created - owned.destroyed
+    ),
     counter("lemmings_tasks_accepted_total", "Tasks accepted.", () => tally.submitted),
     counter("lemmings_tasks_finished_total", finished, () => tally.succeeded, { outcome: "succeeded" }),
     counter("lemmings_tasks_finished_total", finished, () => tally.failed, { outcome: "failed" }),
@@ -139,17 +160,31 @@ export const publish = (
     counter("lemmings_tasks_finished_total", finished, () => tally.shed, { outcome: "shed" }),
     counter("lemmings_tasks_rejected_total", "Submissions refused.", () => tally.rejected),
     counter("lemmings_tasks_retried_total", "Attempts that a retry schedule asked for.", () => tally.retried),
-    counter("lemmings_tasks_requeued_total", "Attempts begun again after an unhealthy worker.", () => tally.requeued),
+    counter(
+      "lemmings_tasks_requeued_total",
+      "Attempts begun again after an unhealthy worker.",
+      () => tally.requeued
+    ),
     counter("lemmings_tasks_timed_out_total", "Attempts that a timeout ended.", () => tally.timedOut),
     counter("lemmings_resources_created_total", "Resources created.", () => owned.created),
     counter("lemmings_resources_destroyed_total", "Resources destroyed.", () => owned.destroyed),
-    counter("lemmings_resource_create_failures_total", "Calls of onCreate that failed.", () => owned.createFailures),
-    counter("lemmings_resource_destroy_failures_total", "Calls of onDestroy that failed.", () => owned.destroyFailures),
+    counter(
+      "lemmings_resource_create_failures_total",
+      "Calls of onCreate that failed.",
+      () => owned.createFailures
+    ),
+    counter(
+      "lemmings_resource_destroy_failures_total",
+      "Calls of onDestroy that failed.",
+      () => owned.destroyFailures
+    ),
     histogram("lemmings_task_wait_seconds", "From acceptance to the first start.", rt.waits),
     histogram("lemmings_task_run_seconds", "From start to end of an attempt.", rt.runs)
   ]
   return Effect.acquireRelease(
-    Effect.contextWith((context: Context.Context<never>) => Effect.sync(() => all.map((register) => register(context)))),
+    Effect.contextWith((context: Context.Context<never>) =>
+      Effect.sync(() => all.map((register) => register(context)))
+    ),
     (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
   ).pipe(Effect.asVoid)
 }

@@ -195,8 +195,14 @@ const make = Effect.fnUntraced(function* (options: ResourcePoolOptions) {
         tally.destroyed++
         if (Option.isNone(ended)) {
           fiber.interruptUnsafe()
-          yield* destroyFailed(info, true, new Error(`onDestroy took longer than ${options.destroyTimeout} ms`))
-          yield* Effect.logWarning(`herd ${options.herd}: a resource of worker ${info.workerId} was left behind`)
+          yield* destroyFailed(
+            info,
+            true,
+            new Error(`onDestroy took longer than ${options.destroyTimeout} ms`)
+          )
+          yield* Effect.logWarning(
+            `herd ${options.herd}: a resource of worker ${info.workerId} was left behind`
+          )
         } else if (Exit.isFailure(ended.value)) {
           yield* destroyFailed(info, false, Cause.squash(ended.value.cause))
           yield* Effect.logWarning(`herd ${options.herd}: onDestroy failed`, ended.value.cause)

@@ -71,6 +71,27 @@ export const isTyped = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.length > 0 && cause.reasons.every((reason) => reason._tag === "Fail")
 
 /**
+ * Asks a predicate of the user. One that throws is reported, and its answer is `fallback`.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const judge = <A>(
+  predicate: ((value: A) => boolean) | undefined,
+  value: A,
+  fallback: boolean,
+  report: (cause: Cause.Cause<never>) => void
+): boolean => {
+  if (predicate === undefined) return true
+  try {
+    return predicate(value)
+  } catch (defect) {
+    report(Cause.die(defect))
+    return fallback
+  }
+}
+
+/**
  * Remembers where a task stands in its schedule. Yields the delay in
  * milliseconds before the next attempt, or `undefined` when the schedule has
  * ended. A schedule that fails has its own cause.
@@ -86,7 +107,7 @@ export type Step = (now: number, error: unknown) => Effect.Effect<number | undef
  * @category delays
  * @since 0.1.0
  */
-export const begin = (schedule: Schedule.Schedule<unknown, unknown>): Effect.Effect<Step> =>
+export const begin = (schedule: Schedule.Schedule<unknown>): Effect.Effect<Step> =>
   Effect.map(
     Schedule.toStep(schedule),
     (step): Step =>

@@ -8,7 +8,7 @@ import { Deferred, Duration, Effect } from "effect"
 import type { HerdState } from "./HerdError.ts"
 import type { ShutdownReport } from "./HerdStats.ts"
 import type { ResourcePool } from "./ResourcePool.ts"
-import type { Runtime } from "./TaskRun.ts"
+import type { HerdRuntime } from "./TaskRun.ts"
 
 /**
  * Time limits of a shutdown, in milliseconds.
@@ -76,7 +76,7 @@ export interface Shutdown {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (rt: Runtime, resources: ResourcePool["Service"], waits: Waits): Shutdown => {
+export const make = (rt: HerdRuntime, resources: ResourcePool["Service"], waits: Waits): Shutdown => {
   const report = Deferred.makeUnsafe<ShutdownReport>()
   let killed = false
 

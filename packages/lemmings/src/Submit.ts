@@ -5,16 +5,16 @@
  * @since 0.1.0
  */
 import { Cause, Effect, Exit, Stream } from "effect"
-import type { Lease } from "./FiberPool.ts"
 import type { HerdClosed, ResourceUnavailable } from "./HerdError.ts"
 import type { ResourcePool } from "./ResourcePool.ts"
 import type { TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
-import { type Runtime, TaskRun } from "./TaskRun.ts"
+import { type HerdRuntime, TaskRun } from "./TaskRun.ts"
+import type { Lease } from "./Workers.ts"
 
 /** A task whose types are the caller's business. Its context is captured when it is submitted. */
 type Task = Effect.Effect<unknown, unknown>
 
-type Options = TaskOptions<never>
+type Options = TaskOptions
 
 const none: Options = {}
 
@@ -24,7 +24,7 @@ const none: Options = {}
  * @category operations
  * @since 0.1.0
  */
-export const run = (rt: Runtime, task: Task, options: Options = none): Effect.Effect<unknown, unknown> =>
+export const run = (rt: HerdRuntime, task: Task, options: Options = none): Effect.Effect<unknown, unknown> =>
   Effect.withFiber((fiber) =>
     Effect.callback((resume) => {
       const run = new TaskRun(rt, task, fiber.context, options)
@@ -42,7 +42,7 @@ export const run = (rt: Runtime, task: Task, options: Options = none): Effect.Ef
  * @since 0.1.0
  */
 export const submit = (
-  rt: Runtime,
+  rt: HerdRuntime,
   task: Task,
   options: Options = none,
   mayWait = true
@@ -79,7 +79,7 @@ export const submit = (
  * @since 0.1.0
  */
 export const runNow = (
-  rt: Runtime,
+  rt: HerdRuntime,
   resources: ResourcePool["Service"],
   task: Task,
   options: Options = none
@@ -99,7 +99,10 @@ export const runNow = (
   const giveBack = (lease: Lease, healthy: boolean) => {
     const { resource } = lease
     if (resource === undefined || (healthy && resources.giveBack(resource))) return
-    rt.pool.background("the stop of a spare", Effect.andThen(resources.destroy(resource), resources.fillSpares))
+    rt.pool.background(
+      "the stop of a spare",
+      Effect.andThen(resources.destroy(resource), resources.fillSpares)
+    )
   }
   return Effect.uninterruptibleMask((restore) =>
     Effect.suspend((): Effect.Effect<unknown, unknown> => {
@@ -147,7 +150,7 @@ const sliceMillis = 8
  * @since 0.1.0
  */
 export const runAll = (
-  rt: Runtime,
+  rt: HerdRuntime,
   tasks: Iterable<Task>,
   options: Options & { readonly mode?: "failFast" | "settle" | undefined } = none
 ): Effect.Effect<Array<unknown>, unknown> =>
@@ -165,7 +168,12 @@ export const runAll = (
         if (more || ended < all.length) return
         if (whenEnded !== undefined) whenEnded()
         else if (stopped !== undefined) resume(stopped)
-        else resume(Effect.succeed(all.map(({ exit }) => (settle ? exit : exit?._tag === "Success" ? exit.value : exit))))
+        else
+          resume(
+            Effect.succeed(
+              all.map(({ exit }) => (settle ? exit : exit?._tag === "Success" ? exit.value : exit))
+            )
+          )
       }
       const stopAll = (exit: Exit.Exit<never, unknown>) => {
         stopped = exit
@@ -226,7 +234,7 @@ export interface TaskOutput<out I, out A, out E> {
  * @since 0.1.0
  */
 export const observe = <I>(
-  rt: Runtime,
+  rt: HerdRuntime,
   input: I,
   task: Task,
   options: Options = none
@@ -252,16 +260,28 @@ export const observe = <I>(
  * @since 0.1.0
  */
 export const stream = <I, E, R>(
-  rt: Runtime,
+  rt: HerdRuntime,
   source: Stream.Stream<I, E, R>,
   task: (input: I) => Task,
-  options: Options & { readonly ordered?: boolean | undefined; readonly concurrency?: number | undefined } = none
+  options: Options & {
+    readonly ordered?: boolean | undefined
+    readonly concurrency?: number | undefined
+  } = none
 ): Stream.Stream<TaskOutput<I, unknown, unknown>, E, R> =>
   Stream.mapEffect(
     source,
-    (input) => observe(rt, input, Effect.suspend(() => task(input)), options),
+    (input) =>
+      observe(
+        rt,
+        input,
+        Effect.suspend(() => task(input)),
+        options
+      ),
     // As many again as there are workers, so that no worker waits for the source.
-    { concurrency: options.concurrency ?? Math.max(2, 2 * rt.pool.counts().max), unordered: options.ordered !== true }
+    {
+      concurrency: options.concurrency ?? Math.max(2, 2 * rt.pool.counts().max),
+      unordered: options.ordered !== true
+    }
   )
 
 /**

@@ -182,7 +182,9 @@ export interface Hooks<out R = never> {
   /** Before each attempt. */
   readonly onTaskStart?: ((task: TaskInfo) => Effect.Effect<unknown, unknown, R>) | undefined
   /** After the attempt that succeeded, before its caller goes on. */
-  readonly onTaskComplete?: ((task: TaskInfo, runMillis: number) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly onTaskComplete?:
+    | ((task: TaskInfo, runMillis: number) => Effect.Effect<unknown, unknown, R>)
+    | undefined
   /** After each attempt that failed, died or was interrupted. */
   readonly onTaskError?:
     | ((task: TaskInfo, cause: Cause.Cause<unknown>, runMillis: number) => Effect.Effect<unknown, unknown, R>)

@@ -84,7 +84,8 @@ export interface TaskQueueOptions {
  */
 export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQueueOptions): Line<T> => {
   const normal = priorityLevel("normal")
-  const key = ageing === Infinity ? (task: T) => -task.level : (task: T) => task.enqueuedAt - task.level * ageing
+  const key =
+    ageing === Infinity ? (task: T) => -task.level : (task: T) => task.enqueuedAt - task.level * ageing
   const ready = new PriorityHeap<T>()
   const line = new PriorityHeap<T>()
   // Who is dropped first: kept only where dropping can happen.
@@ -177,7 +178,8 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
       if (!waits) return line.update(task.slot, key(task), task.sequence)
       if (level > normal) urgent++
       ready.update(task.slot, key(task), task.sequence)
-      if (victims !== undefined && task.victim >= 0) victims.update(task.victim, victimKey(task), victimTie(task))
+      if (victims !== undefined && task.victim >= 0)
+        victims.update(task.victim, victimKey(task), victimTie(task))
     },
     peek: () => ready.peek(),
     waiting: () => ready.values(),

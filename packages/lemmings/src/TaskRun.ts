@@ -7,82 +7,26 @@
  *
  * @since 0.1.0
  */
-import { Cause, type Clock, Context, Duration, Effect, Exit, type Fiber, Option, References, type Schedule, Tracer } from "effect"
-import type { Lease, Leasable, Pool } from "./FiberPool.ts"
-import {
-  DeadlineExceeded,
-  HerdClosed,
-  type HerdState,
-  InvalidConfig,
-  QueueFull,
-  type ShedReason,
-  TaskShed,
-  TaskTimeout
-} from "./HerdError.ts"
-import type { HerdEvents } from "./HerdEvent.ts"
-import type { Histogram } from "./internal/Histogram.ts"
-import type { SlidingWindow } from "./internal/SlidingWindow.ts"
+import { Cause, Context, Effect, Exit, type Fiber, type Schedule } from "effect"
+import type { Leasable } from "./FiberPool.ts"
+import { HerdClosed, QueueFull, type ShedReason, TaskShed } from "./HerdError.ts"
+import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
-import type { Hooks, Middleware, Priority, TaskHandle, TaskInfo, TaskOptions, TaskStatus } from "./Task.ts"
+import type { Priority, TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
 import { priorityLevel } from "./Task.ts"
-import type { Line } from "./TaskQueue.ts"
-import type { Timers } from "./Timers.ts"
+import * as TaskNews from "./TaskNews.ts"
+import { limitMillis, missed, timedOut } from "./TaskLimits.ts"
+import type { Runtime } from "./TaskRuntime.ts"
+import { traced } from "./TaskTrace.ts"
+import type { Lease } from "./Workers.ts"
 
 /**
- * Tasks counted since the start, as in `HerdStats`.
+ * The runtime of a herd, whose tasks are these.
  *
  * @category models
  * @since 0.1.0
  */
-export interface TaskTally {
-  submitted: number
-  running: number
-  succeeded: number
-  failed: number
-  interrupted: number
-  shed: number
-  rejected: number
-  retried: number
-  requeued: number
-  timedOut: number
-}
-
-/**
- * What the tasks of one herd share.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Runtime {
-  readonly herd: string
-  readonly pool: Pool<TaskRun>
-  readonly line: Line<TaskRun>
-  readonly timers: Timers
-  readonly clock: Clock.Clock
-  readonly events: HerdEvents["Service"]
-  readonly window: SlidingWindow
-  /** Since the start, for scraping. */
-  readonly waits: Histogram
-  readonly runs: Histogram
-  readonly tally: TaskTally
-  readonly delayed: Set<TaskRun>
-  readonly hooks: Hooks
-  readonly middleware: ReadonlyArray<Middleware>
-  readonly retry: Schedule.Schedule<unknown, unknown> | undefined
-  readonly checkHealth: ((cause: Cause.Cause<unknown>) => boolean) | undefined
-  readonly maxRequeues: number
-  /** Under which the worker's resource is given to its task. */
-  readonly resource: Context.Key<never, unknown> | undefined
-  /** Whether `TaskShed` is in the type of this herd's tasks. */
-  readonly sheds: boolean
-  state: HerdState
-  /** Creation fails and no worker can run a task. */
-  starved: boolean
-  sequence: number
-  readonly lastCreateError: () => unknown
-}
-
-type Listener = (exit: Exit.Exit<unknown, unknown>) => void
+export type HerdRuntime = Runtime<TaskRun>
 
 /** Why the herd ends a running attempt. */
 type Stop = "caller" | "timeout" | "deadline" | "closed"
@@ -97,21 +41,21 @@ type Phase = "new" | "queued" | "delayed" | "running" | "done"
  * @category models
  * @since 0.1.0
  */
-export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
+export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, unknown> {
   level: number
   readonly enqueuedAt: number
   readonly sequence: number
   slot: number = unset
   victim: number = unset
   phase: Phase = "new"
-  exit: Exit.Exit<unknown, unknown> | undefined
   /** Executions begun. */
   begun = 0
-  private requeues = 0
-  private rt: Runtime
-  private task: Effect.Effect<unknown, unknown, never> | undefined
+  /** Executions begun again because a worker was unhealthy. */
+  requeues = 0
+  private readonly rt: HerdRuntime
+  private task: Effect.Effect<unknown, unknown> | undefined
   private context: Context.Context<never> | undefined
-  private readonly options: TaskOptions<never>
+  readonly options: TaskOptions
   private lease: Lease | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined
   private stopping: Stop | undefined
@@ -123,15 +67,15 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
   /** The end of the last attempt, while the task waits for the next. */
   private last: Exit.Exit<unknown, unknown> | undefined
   private shedReason: ShedReason | "closed" | undefined
-  private listeners: Listener | Array<Listener> | undefined
   private whenAccepted: (() => void) | undefined
 
   constructor(
-    rt: Runtime,
-    task: Effect.Effect<unknown, unknown, never>,
+    rt: HerdRuntime,
+    task: Effect.Effect<unknown, unknown>,
     context: Context.Context<never>,
-    options: TaskOptions<never>
+    options: TaskOptions
   ) {
+    super()
     this.rt = rt
     this.task = task
     this.context = context
@@ -146,17 +90,6 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
   get id(): string {
     return this.options.id ?? String(this.sequence)
   }
-  get await(): Effect.Effect<Exit.Exit<unknown, unknown>> {
-    return Effect.callback((resume) => {
-      if (this.exit !== undefined) return resume(Effect.succeed(this.exit))
-      const listener: Listener = (exit) => resume(Effect.succeed(exit))
-      this.listen(listener)
-      return Effect.sync(() => this.forget(listener))
-    })
-  }
-  get join(): Effect.Effect<unknown, unknown> {
-    return Effect.flatMap(this.await, (exit) => exit)
-  }
   get interrupt(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.stop("caller")
@@ -167,7 +100,7 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     return Effect.sync(() => {
       if (this.phase !== "done") return this.phase === "new" ? "queued" : this.phase
       if (this.shedReason !== undefined) return "shed"
-      return this.exit === undefined ? "failed" : outcome(this.exit)
+      return this.exit === undefined ? "failed" : TaskNews.outcome(this.exit)
     })
   }
   get attempts(): Effect.Effect<number> {
@@ -182,30 +115,11 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     })
   }
 
-  // ---------------------------------------------------------------- listening
-
-  listen(listener: Listener): void {
-    if (this.listeners === undefined) this.listeners = listener
-    else if (typeof this.listeners === "function") this.listeners = [this.listeners, listener]
-    else this.listeners.push(listener)
-  }
-  private forget(listener: Listener): void {
-    if (this.listeners === listener) this.listeners = undefined
-    else if (Array.isArray(this.listeners)) this.listeners = this.listeners.filter((other) => other !== listener)
-  }
   /** Calls `accepted` once, from the loop, when the task is accepted; never when it is refused. */
   onAccepted(accepted: () => void): void {
     if (this.phase === "new") this.whenAccepted = accepted
     else accepted()
   }
-  deliver(): void {
-    const { exit, listeners } = this
-    this.listeners = undefined
-    if (exit === undefined || listeners === undefined) return
-    if (typeof listeners === "function") listeners(exit)
-    else for (const listener of listeners) listener(exit)
-  }
-
   // ---------------------------------------------------------------- acceptance
 
   /** Asks the herd to accept the task. Afterwards it is accepted, waits for room (`new`), or is refused (`done`). */
@@ -254,8 +168,8 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     this.phase = "queued"
     rt.tally.submitted++
     rt.window.arrival(this.enqueuedAt)
-    if (rt.starved) this.limitWait()
-    if (rt.events.active()) rt.events.emit({ _tag: "TaskAccepted", ...this.named() })
+    if (rt.starved) this.limit()
+    TaskNews.accepted(rt, this)
     if (whenAccepted !== undefined) {
       this.whenAccepted = undefined
       rt.pool.settle({ deliver: whenAccepted })
@@ -278,13 +192,21 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
       rt.window.started(now, wait)
       rt.waits.record(wait)
     }
-    if (this.timeout !== unset) this.unlimitWait()
-    if (rt.events.active()) rt.events.emit({ _tag: "TaskStarted", ...this.named(), ...this.numbered(), waitMillis: wait })
-    if (rt.hooks.onTaskStart !== undefined) rt.pool.background("onTaskStart", rt.hooks.onTaskStart(this.info()))
-    if (this.options.timeout !== undefined) this.limitRun(now)
+    if (this.timeout !== unset) this.unlimit()
+    TaskNews.started(rt, this, lease, wait)
+    this.limit(now)
     const given =
       rt.resource === undefined ? context : Context.add(context, rt.resource, lease.resource?.value)
-    const fiber = Effect.runForkWith(given)(this.traced(this.wrapped(task), context, wait))
+    const fiber = Effect.runForkWith(given)(
+      traced(this.wrapped(task), context, {
+        clock: rt.clock,
+        herd: rt.herd,
+        id: this.id,
+        label: this.options.label,
+        attempt: this.begun,
+        waitMillis: wait
+      })
+    )
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.ended(exit)
     this.fiber = fiber
@@ -296,35 +218,8 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
   private wrapped(task: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> {
     const { middleware } = this.rt
     if (middleware.length === 0) return task
-    const info = this.info()
+    const info = TaskNews.info(this, this.lease)
     return Effect.suspend(() => middleware.reduceRight((inner, wrap) => wrap(inner, info), task))
-  }
-
-  /** With a tracer on: the queue wait as a span, and the attempt in another, both children of the submitter's. */
-  private traced(
-    task: Effect.Effect<unknown, unknown>,
-    context: Context.Context<never>,
-    waitMillis: number
-  ): Effect.Effect<unknown, unknown> {
-    const parent = Context.getOption(context, Tracer.ParentSpan)
-    if (Option.isNone(parent) || !Context.get(context, References.TracerEnabled)) return task
-    const { rt } = this
-    const attributes = { herd: rt.herd, "task.id": this.id, "task.attempt": this.begun }
-    const name = this.options.label ?? "task"
-    const end = rt.clock.currentTimeNanosUnsafe()
-    const queue = Context.get(context, Tracer.Tracer).span({
-      name: `${name} wait`,
-      parent,
-      annotations: Context.empty(),
-      links: [],
-      startTime: end - BigInt(Math.round(waitMillis * 1e6)),
-      kind: "internal",
-      root: false,
-      sampled: parent.value.sampled
-    })
-    for (const [key, value] of Object.entries(attributes)) queue.attribute(key, value)
-    queue.end(end, Exit.void)
-    return Effect.withSpan(task, name, { attributes })
   }
 
   private ended(exit: Exit.Exit<unknown, unknown>): void {
@@ -337,15 +232,16 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     this.fiber = undefined
     lease.holder = undefined
     rt.tally.running--
-    if (this.timeout !== unset) this.unlimitWait()
+    if (this.timeout !== unset) this.unlimit()
     const result = this.verdict(exit)
     const ok = result._tag === "Success"
     if (ok || !Cause.hasInterruptsOnly(result.cause)) {
       rt.window.finished(now, runMillis, ok)
       rt.runs.record(runMillis)
     }
-    const healthy = ok || this.isHealthy(result.cause)
-    this.announce(result, runMillis, lease)
+    const healthy =
+      ok || Retry.judge(rt.checkHealth, result.cause, true, (cause) => rt.events.report("checkHealth", cause))
+    TaskNews.finished(rt, this, lease, result, runMillis)
     const next = ok ? "settle" : this.next(result.cause, healthy)
     this.stopping = undefined
     if (next === "requeue") this.requeue(lease)
@@ -360,26 +256,23 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     switch (this.stopping) {
       case "timeout":
         this.rt.tally.timedOut++
-        return Exit.fail(this.timeoutError("running"))
+        return Exit.fail(timedOut(this.rt, this.id, "running", this.options.timeout))
       case "deadline":
-        return Exit.fail(this.deadlineError("running"))
+        return Exit.fail(missed(this.rt, this.id, "running", this.options.deadline))
       // What finished in spite of the interruption is worth more than the news of it.
       case "closed":
-        return exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause) ? Exit.fail(this.closedError()) : exit
+        return exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
+          ? Exit.fail(this.closedError())
+          : exit
       default:
         return exit
     }
   }
 
-  private isHealthy(cause: Cause.Cause<unknown>): boolean {
-    const { checkHealth, events } = this.rt
-    if (checkHealth === undefined) return true
-    try {
-      return checkHealth(cause)
-    } catch (defect) {
-      events.report("checkHealth", Cause.die(defect))
-      return true
-    }
+  private wanted(error: unknown): boolean {
+    // Its parameter is the task's own error, whose type only the caller knows.
+    const wanted = this.options.while as ((error: unknown) => boolean) | undefined
+    return Retry.judge(wanted, error, false, (cause) => this.rt.events.report("while", cause))
   }
 
   private next(cause: Cause.Cause<unknown>, healthy: boolean): "requeue" | "retry" | "settle" {
@@ -398,50 +291,20 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     return Retry.decide({ ...decision, retryable })
   }
 
-  private wanted(error: unknown): boolean {
-    const wanted: ((error: never) => boolean) | undefined = this.options.while
-    if (wanted === undefined) return true
-    try {
-      return wanted(error as never)
-    } catch (defect) {
-      this.rt.events.report("while", Cause.die(defect))
-      return false
-    }
-  }
-
-  private announce(exit: Exit.Exit<unknown, unknown>, runMillis: number, lease: Lease): void {
-    const { events, hooks, pool } = this.rt
-    if (events.active()) {
-      events.emit({
-        _tag: "TaskFinished",
-        ...this.named(),
-        ...this.numbered(lease),
-        outcome: outcome(exit),
-        runMillis
-      })
-    }
-    if (exit._tag === "Success") {
-      if (hooks.onTaskComplete === undefined) return
-      pool.background("onTaskComplete", hooks.onTaskComplete(this.info(lease), runMillis))
-    } else if (hooks.onTaskError !== undefined) {
-      pool.background("onTaskError", hooks.onTaskError(this.info(lease), exit.cause, runMillis))
-    }
-  }
-
   // ---------------------------------------------------------------- again
 
   private requeue(lease: Lease): void {
     const { rt } = this
     this.requeues++
     rt.tally.requeued++
-    if (rt.events.active()) rt.events.emit({ _tag: "TaskRequeued", ...this.named(), ...this.numbered(lease) })
+    TaskNews.requeued(rt, this, lease)
     this.enqueue()
   }
 
   private enqueue(): void {
     this.phase = "queued"
     this.rt.line.push(this)
-    if (this.rt.starved) this.limitWait()
+    if (this.rt.starved) this.limit()
   }
 
   /** Asks the schedule, then waits. Holds no worker. */
@@ -454,7 +317,7 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     rt.delayed.add(this)
     const ask = Effect.suspend(() =>
       this.step === undefined
-        ? Effect.tap(Retry.begin(schedule as Schedule.Schedule<unknown, unknown>), (step) =>
+        ? Effect.tap(Retry.begin(schedule as Schedule.Schedule<unknown>), (step) =>
             Effect.sync(() => {
               this.step = step
             })
@@ -477,9 +340,7 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     const { rt } = this
     this.fiber = undefined
     rt.tally.retried++
-    if (rt.events.active()) {
-      rt.events.emit({ _tag: "TaskRetried", ...this.named(), attempt: this.begun, workerId: 0, delayMillis })
-    }
+    TaskNews.retried(rt, this, delayMillis)
     const again = () => {
       this.delay = unset
       rt.delayed.delete(this)
@@ -544,9 +405,9 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
         return Exit.interrupt()
       case "timeout":
         this.rt.tally.timedOut++
-        return Exit.fail(this.timeoutError(phase))
+        return Exit.fail(timedOut(this.rt, this.id, phase, this.options.timeout))
       case "deadline":
-        return Exit.fail(this.deadlineError(phase))
+        return Exit.fail(missed(this.rt, this.id, phase, this.options.deadline))
       case "closed":
         return Exit.fail(this.closedError())
     }
@@ -557,8 +418,8 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     if (this.phase === "delayed") rt.delayed.delete(this)
     if (shedReason !== undefined) {
       rt.tally.shed++
-      if (rt.events.active()) rt.events.emit({ _tag: "TaskShed", ...this.named(), reason: shedReason })
-    } else rt.tally[outcome(exit)]++
+      TaskNews.shed(rt, this, shedReason)
+    } else rt.tally[TaskNews.outcome(exit)]++
     this.finish(exit)
   }
 
@@ -571,7 +432,7 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
     if (this.delay !== unset) timers.cancel(this.delay)
     this.timeout = this.deadline = this.delay = unset
     this.task = this.context = this.step = this.last = this.whenAccepted = undefined
-    if (this.listeners !== undefined) this.rt.pool.settle(this)
+    if (this.awaited) this.rt.pool.settle(this)
   }
 
   // ---------------------------------------------------------------- limits
@@ -579,9 +440,9 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
   /** Checks the limits first, so that a bad option is the submitter's defect and not the attempt's. */
   private limitAll(): void {
     const { options, rt } = this
-    if (options.timeout !== undefined) limit("timeout", options.timeout)
+    if (options.timeout !== undefined) limitMillis("timeout", options.timeout)
     if (options.deadline === undefined) return
-    const millis = limit("deadline", options.deadline)
+    const millis = limitMillis("deadline", options.deadline)
     if (millis === Infinity) return
     this.deadline = rt.timers.schedule(this.enqueuedAt + millis, () => {
       this.deadline = unset
@@ -589,85 +450,26 @@ export class TaskRun implements Leasable, TaskHandle<unknown, unknown> {
       rt.pool.pump()
     })
   }
-  private limitRun(now: number): void {
-    const millis = limit("timeout", this.options.timeout)
-    if (millis === Infinity) return
-    this.timeout = this.rt.timers.schedule(now + millis, () => {
-      this.timeout = unset
-      this.stop("timeout")
-    })
-  }
-
-  /** Bounds the wait for a worker that cannot be made. */
-  limitWait(): void {
+  /** Starts the clock of one attempt, or of the wait for a worker that cannot be made. */
+  limit(now: number = this.rt.timers.now()): void {
     const { options, rt } = this
     if (options.timeout === undefined || this.timeout !== unset) return
-    const millis = limit("timeout", options.timeout)
+    const millis = limitMillis("timeout", options.timeout)
     if (millis === Infinity) return
-    this.timeout = rt.timers.schedule(rt.timers.now() + millis, () => {
+    this.timeout = rt.timers.schedule(now + millis, () => {
       this.timeout = unset
       this.stop("timeout")
       rt.pool.pump()
     })
   }
-  unlimitWait(): void {
+  unlimit(): void {
     if (this.timeout !== unset) this.rt.timers.cancel(this.timeout)
     this.timeout = unset
   }
 
   // ---------------------------------------------------------------- errors and views
 
-  private situation(phase: "waiting" | "delayed" | "running") {
-    const { line, pool, herd } = this.rt
-    const counts = pool.counts()
-    const lastCreateError = this.rt.lastCreateError()
-    const queued = line.size()
-    const workers = counts.idle + counts.busy
-    const known = { herd, taskId: this.id, phase, queued, workers }
-    return lastCreateError === undefined ? known : { ...known, lastCreateError }
-  }
-  private timeoutError(phase: "waiting" | "delayed" | "running"): TaskTimeout {
-    return new TaskTimeout({ ...this.situation(phase), timeoutMillis: limit("timeout", this.options.timeout) })
-  }
-  private deadlineError(phase: "waiting" | "delayed" | "running"): DeadlineExceeded {
-    return new DeadlineExceeded({ ...this.situation(phase), deadlineMillis: limit("deadline", this.options.deadline) })
-  }
   private closedError(): HerdClosed {
     return new HerdClosed({ herd: this.rt.herd, state: this.rt.state })
   }
-  private named() {
-    const { key, label } = this.options
-    return {
-      taskId: this.id,
-      priority: this.level,
-      ...(label === undefined ? {} : { label }),
-      ...(key === undefined ? {} : { key })
-    }
-  }
-  private numbered(lease: Lease | undefined = this.lease) {
-    return { attempt: this.begun, workerId: lease?.workerId ?? 0 }
-  }
-  private info(lease: Lease | undefined = this.lease): TaskInfo {
-    return {
-      id: this.id,
-      label: this.options.label,
-      key: this.options.key,
-      priority: this.level,
-      attempt: this.begun,
-      requeues: this.requeues,
-      workerId: lease?.workerId ?? 0
-    }
-  }
-}
-
-const outcome = (exit: Exit.Exit<unknown, unknown>): "succeeded" | "failed" | "interrupted" => {
-  if (exit._tag === "Success") return "succeeded"
-  return Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failed"
-}
-
-const limit = (field: "timeout" | "deadline", input: TaskOptions["timeout"]): number => {
-  const duration = input === undefined ? Option.none() : Duration.fromInput(input)
-  const millis = Option.isSome(duration) ? Duration.toMillis(duration.value) : NaN
-  if (millis >= 0) return millis
-  throw new InvalidConfig({ field, value: input, rule: `a duration such as "5 seconds", at least 0` })
 }

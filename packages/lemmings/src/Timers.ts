@@ -38,7 +38,8 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
     sleeper = undefined
     wakesAt = Infinity
     const due = now()
-    while (open && heap.size > 0 && heap.peekKey() <= due) heap.pop()?.()
+    // Closing clears the heap.
+    while (heap.peekKey() <= due) heap.pop()?.()
     arm()
   }
   const arm = () => {

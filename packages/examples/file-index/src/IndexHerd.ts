@@ -40,6 +40,9 @@ export class IndexHerd extends Herd.Service<IndexHerd>()("file-index/IndexHerd",
 /** A few quick tries: what is being written or replaced at this moment is often there a moment later. */
 const quickTries = Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 2 }))
 
+const isFileProblem = (error: { readonly _tag: string }): boolean =>
+  error._tag === "FileVanished" || error._tag === "FileUnreadable"
+
 /**
  * Indexes every file of the stream, package manifests first, and ends when each of them is indexed or noted as
  * a problem. The stream is pulled only as fast as the herd works.
@@ -61,7 +64,7 @@ export const indexAll = Effect.fnUntraced(function* <E, R>(
               priority: file.manifest ? "high" : "normal",
               label: file.manifest ? "manifest" : "file",
               retry: quickTries,
-              while: (error) => error._tag !== "IndexFailed"
+              while: isFileProblem
             }
           )
           .pipe(Effect.map(onIndexed), Effect.catchTag(["FileVanished", "FileUnreadable"], index.addProblem)),

@@ -45,7 +45,7 @@ export const follow = Effect.fnUntraced(function* (options: {
     const text = line(stats, yield* herd.metrics, options.indexedBytes())
     yield* options.inPlace ? Effect.sync(() => logUpdate(text)) : Console.log(text)
   })
-  yield* Effect.andThen(tick, Effect.sleep(Math.min(samplingInterval, interval))).pipe(
+  return yield* Effect.andThen(tick, Effect.sleep(Math.min(samplingInterval, interval))).pipe(
     Effect.forever,
     Effect.ensuring(options.inPlace ? Effect.sync(() => logUpdate.clear()) : Effect.void)
   )
@@ -57,7 +57,7 @@ const thinOut = (samples: Array<Sample>): void => {
   samples.splice(0, samples.length, ...kept)
 }
 
-const line = (stats: typeof HerdStats.Type, metrics: typeof HerdMetrics.Type, bytes: number): string =>
+const line = (stats: HerdStats, metrics: HerdMetrics, bytes: number): string =>
   [
     `${stats.tasks.succeeded.toLocaleString("en-US")} files`,
     prettyBytes(bytes),

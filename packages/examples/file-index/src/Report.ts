@@ -13,9 +13,9 @@ export interface Run {
   readonly seconds: number
   /** Whether every file under the root was looked at. */
   readonly complete: boolean
-  readonly stats: typeof HerdStats.Type
-  readonly metrics: typeof HerdMetrics.Type
-  readonly shutdown: typeof ShutdownReport.Type
+  readonly stats: HerdStats
+  readonly metrics: HerdMetrics
+  readonly shutdown: ShutdownReport
   readonly summary: Summary
   readonly samples: ReadonlyArray<Sample>
 }
@@ -84,22 +84,19 @@ const timings = ({ metrics: { run, wait } }: Run): string =>
     ]
   )
 
-const chart = ({ samples, seconds }: Run): string => {
+const chart = ({ samples, seconds, stats }: Run): string => {
   if (samples.length < 3) return ""
-  const most = Math.max(...samples.map(({ workers }) => workers))
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => seconds * part)
+  const step = Math.max(1, Math.ceil(seconds / 8))
   return plot(
-    [
-      samples.map(({ seconds, workers }): [number, number] => [seconds, workers]),
-      samples.map(({ busy, seconds }): [number, number] => [seconds, busy])
-    ],
+    samples.map(({ busy, seconds }): [number, number] => [seconds, busy]),
     {
-      title: "Workers (thin) and busy workers (thick) over seconds",
+      title: `Busy workers, of ${stats.workers.peak} at most, over seconds`,
       width: 72,
       height: 6,
-      yRange: [0, most],
-      customXAxisTicks: ticks,
-      formatter: (value) => value.toFixed(seconds < 20 ? 1 : 0)
+      fillArea: true,
+      yRange: [0, stats.workers.peak],
+      customXAxisTicks: Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step),
+      formatter: String
     }
   )
 }
@@ -154,5 +151,5 @@ const query = (database: string, node: string): string => {
   const script =
     `const { DatabaseSync } = require("node:sqlite"); ` +
     `console.table(new DatabaseSync(process.argv[1]).prepare("${sql}").all())`
-  return `${node} -e '${script}' '${database}'`
+  return `${node} -e '${script}' '${database.replaceAll("'", `'\\''`)}'`
 }

@@ -1,7 +1,7 @@
 /** `node main.ts [folder] [--db FILE] [--workers N]`: indexes a folder into SQLite, with a herd. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Deferred, Duration, Effect, Fiber, Layer, Runtime, Schema } from "effect"
+import { Cause, Console, Deferred, Duration, Effect, Fiber, Layer, Option, Runtime, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { existsSync, realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -15,10 +15,9 @@ import { run } from "./Run.ts"
 /** The packages that this workspace has installed. */
 const installed = fileURLToPath(new URL("../../../../node_modules/.pnpm", import.meta.url))
 
-/** A command that makes no sense: exit code 2, after the message. */
+/** A command that makes no sense: exit code 2. The message is empty when it has been shown already. */
 class BadUsage extends Schema.TaggedError<BadUsage>()("BadUsage", { message: Schema.String }) {
   override readonly [Runtime.errorExitCode] = 2
-  override readonly [Runtime.errorReported] = false
 }
 
 /** Indexed files that the database does not have. */
@@ -109,10 +108,18 @@ const command = Command.make("file-index", { folder, ...flags }, index).pipe(
 )
 
 Command.run(command, { version: "0.1.0" }).pipe(
-  Effect.catchTag("ShowHelp", (help) =>
-    help.errors.length === 0 ? Effect.void : new BadUsage({ message: "Bad arguments" })
+  // The help, and what was wrong, have been shown by then.
+  Effect.catchTag("ShowHelp", ({ errors }) =>
+    errors.length === 0 ? Effect.void : Effect.fail(new BadUsage({ message: "" }))
   ),
-  Effect.tapError((error) => (error._tag === "BadUsage" ? Console.error(error.message) : Effect.void)),
+  Effect.tapCause((cause) => {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.void
+    const message = Option.match(Cause.findErrorOption(cause), {
+      onNone: () => Cause.pretty(cause),
+      onSome: (error) => error.message
+    })
+    return message === "" ? Effect.void : Console.error(message)
+  }),
   Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain
+  (program) => NodeRuntime.runMain(program, { disableErrorReporting: true })
 )

@@ -15,7 +15,7 @@ import { temporaryFolder } from "./temporaryFolder.ts"
 
 const indexOf = Effect.fnUntraced(function* (
   root: string,
-  onFound?: (file: FoundFile, stop: Effect.Effect<unknown>) => void,
+  onFound?: (file: FoundFile, stop: () => void) => void,
   beside: Effect.Effect<void, never, IndexHerd> = Effect.void
 ) {
   const folder = yield* temporaryFolder
@@ -28,7 +28,7 @@ const indexOf = Effect.fnUntraced(function* (
       interval: Duration.hours(1),
       inPlace: false,
       stop,
-      onFound: (found) => Effect.sync(() => onFound?.(found, Deferred.succeed(stop, undefined)))
+      onFound: (found) => Effect.sync(() => onFound?.(found, () => Deferred.doneUnsafe(stop, Effect.void)))
     })
   }).pipe(Effect.provide(Layer.provideMerge(IndexHerd.live(4), FileIndex.layer({ file, root }))))
   const database = new DatabaseSync(file)
@@ -129,7 +129,7 @@ describe("run", () => {
       let found = 0
 
       const { complete, report, rows } = yield* indexOf(root, (_, stop) => {
-        if (++found === 500) Effect.runFork(stop)
+        if (++found === 500) stop()
       })
 
       assert.isAbove(rows.length, 0)

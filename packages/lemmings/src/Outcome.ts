@@ -1,0 +1,53 @@
+/**
+ * An exit that comes once, and those who wait for it.
+ *
+ * @since 0.1.0
+ */
+import { Effect, type Exit } from "effect"
+
+type Listener = (exit: Exit.Exit<unknown, unknown>) => void
+
+/**
+ * A cell for one exit. Whoever fills `exit` has `deliver` called afterwards.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Outcome {
+  exit: Exit.Exit<unknown, unknown> | undefined
+  /** One listener is by far the commonest number. */
+  private listeners: Listener | Array<Listener> | undefined
+
+  get await(): Effect.Effect<Exit.Exit<unknown, unknown>> {
+    return Effect.callback((resume) => {
+      if (this.exit !== undefined) return resume(Effect.succeed(this.exit))
+      const listener: Listener = (exit) => resume(Effect.succeed(exit))
+      this.listen(listener)
+      return Effect.sync(() => this.forget(listener))
+    })
+  }
+  get join(): Effect.Effect<unknown, unknown> {
+    return Effect.flatMap(this.await, (exit) => exit)
+  }
+
+  get awaited(): boolean {
+    return this.listeners !== undefined
+  }
+  listen(listener: Listener): void {
+    if (this.listeners === undefined) this.listeners = listener
+    else if (typeof this.listeners === "function") this.listeners = [this.listeners, listener]
+    else this.listeners.push(listener)
+  }
+  private forget(listener: Listener): void {
+    if (this.listeners === listener) this.listeners = undefined
+    else if (Array.isArray(this.listeners))
+      this.listeners = this.listeners.filter((other) => other !== listener)
+  }
+  deliver(): void {
+    const { exit, listeners } = this
+    this.listeners = undefined
+    if (exit === undefined || listeners === undefined) return
+    if (typeof listeners === "function") listeners(exit)
+    else for (const listener of listeners) listener(exit)
+  }
+}

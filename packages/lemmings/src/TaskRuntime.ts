@@ -1,0 +1,68 @@
+/**
+ * What the tasks of one herd share.
+ *
+ * @since 0.1.0
+ */
+import type { Cause, Clock, Context, Schedule } from "effect"
+import type { Leasable, Pool } from "./FiberPool.ts"
+import type { HerdState } from "./HerdError.ts"
+import type { HerdEvents } from "./HerdEvent.ts"
+import type { Histogram } from "./internal/Histogram.ts"
+import type { SlidingWindow } from "./internal/SlidingWindow.ts"
+import type { Hooks, Middleware } from "./Task.ts"
+import type { Line } from "./TaskQueue.ts"
+import type { Timers } from "./Timers.ts"
+
+/**
+ * Tasks counted since the start, as in `HerdStats`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskTally {
+  submitted: number
+  running: number
+  succeeded: number
+  failed: number
+  interrupted: number
+  shed: number
+  rejected: number
+  retried: number
+  requeued: number
+  timedOut: number
+}
+
+/**
+ * What the tasks of one herd share.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Runtime<T extends Leasable = Leasable> {
+  readonly herd: string
+  readonly pool: Pool<T>
+  readonly line: Line<T>
+  readonly timers: Timers
+  readonly clock: Clock.Clock
+  readonly events: HerdEvents["Service"]
+  readonly window: SlidingWindow
+  /** Since the start, for scraping. */
+  readonly waits: Histogram
+  readonly runs: Histogram
+  readonly tally: TaskTally
+  readonly delayed: Set<T>
+  readonly hooks: Hooks
+  readonly middleware: ReadonlyArray<Middleware>
+  readonly retry: Schedule.Schedule<unknown> | undefined
+  readonly checkHealth: ((cause: Cause.Cause<unknown>) => boolean) | undefined
+  readonly maxRequeues: number
+  /** Under which the worker's resource is given to its task. */
+  readonly resource: Context.Key<never, unknown> | undefined
+  /** Whether `TaskShed` is in the type of this herd's tasks. */
+  readonly sheds: boolean
+  state: HerdState
+  /** Creation fails and no worker can run a task. */
+  starved: boolean
+  sequence: number
+  readonly lastCreateError: () => unknown
+}
