@@ -162,7 +162,9 @@ const run = (load: Load, bottleneckMost: number): Race => {
       ...(body === "promise" ? { bottleneck: peer(fewer(bottleneckMost), "bottleneck") } : {}),
       "Effect.Semaphore": effectSemaphore(all ? fewer(semaphoreMost) : load),
       "Effect.Pool": effectPool(load),
-      ...(all ? { "Effect.forEach": forEach(load, true) } : {})
+      ...(all
+        ? { "Effect.forEach": forEach(load, true), "no pool": effectCallers(load, (task) => task) }
+        : {})
     },
     note: [
       all
@@ -172,7 +174,12 @@ const run = (load: Load, bottleneckMost: number): Race => {
         ? [`Effect.Semaphore with ${fewer(semaphoreMost).n}: its time per task grows with the waiters.`]
         : []),
       ...(body === "promise" ? [`bottleneck with ${fewer(bottleneckMost).n}.`] : []),
-      ...(all ? ["Effect.forEach has one caller and concurrency 16."] : []),
+      ...(all
+        ? [
+            "Effect.forEach has one caller and concurrency 16.",
+            "No pool: the same callers run their tasks at once, which is what the fibers of callers cost alone."
+          ]
+        : []),
       ...(body === "yield" ? ["The body of the promise libraries waits for setImmediate."] : [])
     ].join(" ")
   }

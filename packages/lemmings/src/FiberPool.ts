@@ -42,7 +42,9 @@ export interface Deliverable {
  */
 export interface Leasable extends QueuedTask, Deliverable, Holder {
   /** Begins the work. It ends with `release`, once. */
-  readonly start: (lease: Lease) => void
+  readonly start: (lease: Lease, now: number | undefined) => void
+  /** Milliseconds on the herd's monotonic clock, of the acceptance. */
+  readonly enqueuedAt: number
 }
 
 /**
@@ -85,8 +87,8 @@ export interface Pool<T extends Leasable> {
   readonly unblock: (lease: Lease) => void
   /** Has `deliver` called by the next `pump`. */
   readonly settle: (ended: Deliverable) => void
-  /** Starts what can start. */
-  readonly pump: () => void
+  /** Starts what can start, and tells those who wait. `now` spares a look at the clock. */
+  readonly pump: (now?: number) => void
   /** Stops all workers and destroys all resources. Returns how many fibers had not ended in time. */
   readonly close: (limitMillis: number) => Effect.Effect<number>
   /** Runs an effect beside the herd. A failure is reported as `where`. */
@@ -167,25 +169,24 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     return fiber
   }
 
-  const pump = () => {
+  const pump = (now?: number) => {
     if (pumping) return
     pumping = true
     let began: bigint | undefined
     let steps = 0
     try {
       for (;;) {
+        // A freed worker first, then the news of what freed it: never all of one before any of the other.
+        const next = isPaused || workers.idle() === 0 ? undefined : line.pop()
+        if (next !== undefined) lend(next, now)
+        now = undefined
         const done = ended.shift()
         if (done !== undefined) done.deliver()
-        else {
-          if (isPaused || workers.idle() === 0) break
-          const next = line.pop()
-          if (next === undefined) break
-          lend(next)
-        }
+        else if (next === undefined) break
         if (++steps % stepsPerLook === 0) {
-          const now = clock.monotonicTimeNanosUnsafe()
-          if (began === undefined) began = now
-          if (steps >= mostSteps || now - began > sliceNanos) {
+          const instant = clock.monotonicTimeNanosUnsafe()
+          if (began === undefined) began = instant
+          if (steps >= mostSteps || instant - began > sliceNanos) {
             later()
             break
           }
@@ -208,9 +209,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     }, 0)
   }
 
-  const lend = (task: T) => {
+  const lend = (task: T, now: number | undefined) => {
     const worker = workers.take()
-    if (worker !== undefined) task.start(worker)
+    if (worker !== undefined) task.start(worker, now)
   }
 
   const workers = Workers.make(options, resources, events, background, { ...listener, ready: pump })
@@ -269,7 +270,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       nested++
       task.admitted()
       try {
-        lend(task)
+        const worker = workers.take()
+        // Accepted and started in one step, hence at one time.
+        if (worker !== undefined) task.start(worker, task.enqueuedAt)
       } finally {
         nested--
       }
@@ -282,6 +285,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
         burst: false,
         resource,
         holder: undefined,
+        startedAt: 0.5,
         holds: 1,
         healthy: true,
         returned

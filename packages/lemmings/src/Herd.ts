@@ -46,7 +46,7 @@ import { TaskQueue } from "./TaskQueue.ts"
  */
 export interface Declaration {
   /** The service that every worker owns one of. Tasks may ask for it, and the herd provides it. */
-  readonly resource?: Context.Key<never, never> | undefined
+  readonly resource?: Context.Key<unknown, unknown> | undefined
   /**
    * What happens when the queue is full. `"reject"` adds `QueueFull` to the errors
    * of every task, and the two that drop add `TaskShed`. Defaults to `"suspend"`.
@@ -95,7 +95,7 @@ export interface Submitting<D, Self> {
    */
   readonly run: <A, E, R, const O extends TaskOptions<E> = None>(
     task: Effect.Effect<A, E, R>,
-    options?: O
+    options?: O & TaskOptions<E>
   ) => Effect.Effect<A, E | DeclaredErrors<D> | ErrorsOf<O>, Self | Exclude<R, ResourceId<D>>>
   /**
    * Returns a handle as soon as the task is accepted. The task goes on when its submitter ends. Interrupting the
@@ -103,7 +103,7 @@ export interface Submitting<D, Self> {
    */
   readonly submit: <A, E, R, const O extends TaskOptions<E> = None>(
     task: Effect.Effect<A, E, R>,
-    options?: O
+    options?: O & TaskOptions<E>
   ) => Effect.Effect<
     TaskHandle<A, E | DeclaredErrors<D> | ErrorsOf<O>>,
     DeclaredErrors<D> | ErrorsOf<O>,
@@ -112,7 +112,7 @@ export interface Submitting<D, Self> {
   /** Never waits: accepts the task, or fails at once with `QueueFull` or `HerdClosed`. */
   readonly offer: <A, E, R, const O extends TaskOptions<E> = None>(
     task: Effect.Effect<A, E, R>,
-    options?: O
+    options?: O & TaskOptions<E>
   ) => Effect.Effect<
     TaskHandle<A, E | DeclaredErrors<D> | ErrorsOf<O>>,
     QueueFull | HerdClosed,
@@ -124,7 +124,7 @@ export interface Submitting<D, Self> {
    */
   readonly runNow: <A, E, R, const O extends NowOptions = None>(
     task: Effect.Effect<A, E, R>,
-    options?: O
+    options?: O & NowOptions
   ) => Effect.Effect<
     A,
     E | DeclaredErrors<D> | ErrorsOf<O> | ResourceUnavailable,
@@ -138,7 +138,7 @@ export interface Submitting<D, Self> {
    */
   readonly runAll: <A, E, R, const O extends AllOptions<E> = None>(
     tasks: Iterable<Effect.Effect<A, E, R>>,
-    options?: O
+    options?: O & AllOptions<E>
   ) => O extends { readonly mode: "settle" }
     ? Effect.Effect<
         Array<Exit.Exit<A, E | DeclaredErrors<D> | ErrorsOf<O>>>,
@@ -154,7 +154,7 @@ export interface Submitting<D, Self> {
   readonly stream: <I, ES, RS, A, E, R, const O extends StreamOptions<E> = None>(
     source: Stream.Stream<I, ES, RS>,
     task: (input: I) => Effect.Effect<A, E, R>,
-    options?: O
+    options?: O & StreamOptions<E>
   ) => Stream.Stream<
     TaskOutput<I, A, E | DeclaredErrors<D> | ErrorsOf<O>>,
     ES,

@@ -104,7 +104,7 @@ const withContext = (hooks: Hooks, context: Context.Context<never>): Hooks => {
 export const make = Effect.fnUntraced(function* (
   id: string,
   declaration: {
-    readonly resource?: Context.Key<never, never> | undefined
+    readonly resource?: Context.Key<unknown, unknown> | undefined
     readonly overflow?: HerdConfig.Overflow | undefined
     readonly sheds?: boolean | undefined
   },
@@ -119,6 +119,7 @@ export const make = Effect.fnUntraced(function* (
   const timers = Timers.make(clock, context)
   const waits = Shutdown.makeWaits()
   const hooks = withContext(options.hooks ?? {}, context)
+  const hooked = Object.values(hooks).some((hook) => hook !== undefined)
   const drops = line.overflow === "dropOldest" || line.overflow === "dropLowest"
 
   const pool = yield* (yield* FiberPool).make(line, {
@@ -165,6 +166,7 @@ export const make = Effect.fnUntraced(function* (
     },
     delayed: new Set(),
     hooks,
+    listening: () => hooked || events.active(),
     middleware: options.middleware ?? [],
     retry: options.retry,
     checkHealth: options.checkHealth,

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Effect, Exit, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Stream } from "effect"
 import type { HerdClosed, ResourceUnavailable } from "./HerdError.ts"
 import type { ResourcePool } from "./ResourcePool.ts"
 import type { TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
@@ -18,6 +18,9 @@ type Options = TaskOptions
 
 const none: Options = {}
 
+/** The context of the fiber that is evaluating. */
+const contextHere = (): Context.Context<never> => Fiber.getCurrent()?.context ?? Context.empty()
+
 /**
  * Waits for a lease, runs, and returns the result.
  *
@@ -25,15 +28,17 @@ const none: Options = {}
  * @since 0.1.0
  */
 export const run = (rt: HerdRuntime, task: Task, options: Options = none): Effect.Effect<unknown, unknown> =>
-  Effect.withFiber((fiber) =>
-    Effect.callback((resume) => {
-      const run = new TaskRun(rt, task, fiber.context, options)
-      run.listen(resume)
-      run.accept(true)
-      // Leaving: out of the queue, or interrupted and waited for.
-      return run.phase === "done" ? undefined : run.interrupt
-    })
-  )
+  Effect.callback((resume) => {
+    const run = new TaskRun(rt, task, contextHere(), options)
+    run.accept(true)
+    if (run.exit !== undefined) {
+      resume(run.exit)
+      return undefined
+    }
+    run.listen(resume)
+    // Leaving: out of the queue, or interrupted and waited for.
+    return run.interrupt
+  })
 
 /**
  * Returns when the task is accepted.
@@ -157,34 +162,29 @@ export const runAll = (
   Effect.withFiber((fiber) =>
     Effect.callback((resume) => {
       const settle = options.mode === "settle"
-      const all: Array<TaskRun> = []
+      const results: Array<unknown> = []
+      // Only those that have not ended: the others must not be kept alive by the list.
+      const active = new Map<number, TaskRun>()
       const source = tasks[Symbol.iterator]()
       let more = true
-      let ended = 0
       let stopped: Exit.Exit<never, unknown> | undefined
       let whenEnded: (() => void) | undefined
 
       const finish = () => {
-        if (more || ended < all.length) return
+        if (more || active.size > 0) return
         if (whenEnded !== undefined) whenEnded()
-        else if (stopped !== undefined) resume(stopped)
-        else
-          resume(
-            Effect.succeed(
-              all.map(({ exit }) => (settle ? exit : exit?._tag === "Success" ? exit.value : exit))
-            )
-          )
+        else resume(stopped ?? Effect.succeed(results))
       }
       const stopAll = (exit: Exit.Exit<never, unknown>) => {
         stopped = exit
         more = false
-        for (const run of all) run.stop("caller")
+        for (const run of active.values()) run.stop("caller")
         rt.pool.pump()
       }
-      const one = (exit: Exit.Exit<unknown, unknown>) => {
-        ended++
-        if (exit._tag === "Failure" && !settle && stopped === undefined) stopAll(Exit.failCause(exit.cause))
-        finish()
+      const keep = (index: number, exit: Exit.Exit<unknown, unknown>) => {
+        if (settle) results[index] = exit
+        else if (exit._tag === "Success") results[index] = exit.value
+        else if (stopped === undefined) stopAll(Exit.failCause(exit.cause))
       }
       const feed = () => {
         const began = rt.timers.now()
@@ -194,11 +194,20 @@ export const runAll = (
             more = false
             break
           }
+          const index = results.length
           const run = new TaskRun(rt, next.value, fiber.context, options)
-          all.push(run)
-          run.listen(one)
+          results.push(undefined)
           run.accept(true)
-          if (all.length % batch === 0 && rt.timers.now() - began > sliceMillis) return rt.pool.soon(feed)
+          if (run.exit !== undefined) keep(index, run.exit)
+          else {
+            active.set(index, run)
+            run.listen((exit) => {
+              active.delete(index)
+              keep(index, exit)
+              finish()
+            })
+          }
+          if (results.length % batch === 0 && rt.timers.now() - began > sliceMillis) return rt.pool.soon(feed)
         }
         finish()
       }

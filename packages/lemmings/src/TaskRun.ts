@@ -17,7 +17,7 @@ import { priorityLevel } from "./Task.ts"
 import * as TaskNews from "./TaskNews.ts"
 import { limitMillis, missed, timedOut } from "./TaskLimits.ts"
 import type { Runtime } from "./TaskRuntime.ts"
-import { traced } from "./TaskTrace.ts"
+import { isTraced, traced } from "./TaskTrace.ts"
 import type { Lease } from "./Workers.ts"
 
 /**
@@ -35,6 +35,22 @@ const unset = -1
 
 type Phase = "new" | "queued" | "delayed" | "running" | "done"
 
+/** What most tasks never need, made for those that do. */
+interface Extra {
+  /** Why the herd ends the running attempt. */
+  stopping: Stop | undefined
+  shedReason: ShedReason | "closed" | undefined
+  /** Executions begun again because a worker was unhealthy. */
+  requeues: number
+  timeout: number
+  deadline: number
+  delay: number
+  step: Retry.Step | undefined
+  /** The end of the last attempt, while the task waits for the next. */
+  last: Exit.Exit<unknown, unknown> | undefined
+  whenAccepted: (() => void) | undefined
+}
+
 /**
  * A task of a herd, and the handle of whoever submitted it.
  *
@@ -50,30 +66,20 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   phase: Phase = "new"
   /** Executions begun. */
   begun = 0
-  /** Executions begun again because a worker was unhealthy. */
-  requeues = 0
   private readonly rt: HerdRuntime
   private task: Effect.Effect<unknown, unknown> | undefined
   private context: Context.Context<never> | undefined
   readonly options: TaskOptions
   private lease: Lease | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined
-  private stopping: Stop | undefined
-  private startedAt = 0
-  private timeout: number = unset
-  private deadline: number = unset
-  private delay: number = unset
-  private step: Retry.Step | undefined
-  /** The end of the last attempt, while the task waits for the next. */
-  private last: Exit.Exit<unknown, unknown> | undefined
-  private shedReason: ShedReason | "closed" | undefined
-  private whenAccepted: (() => void) | undefined
+  private extra: Extra | undefined
 
   constructor(
     rt: HerdRuntime,
     task: Effect.Effect<unknown, unknown>,
     context: Context.Context<never>,
-    options: TaskOptions
+    options: TaskOptions,
+    now: number = rt.timers.now()
   ) {
     super()
     this.rt = rt
@@ -81,7 +87,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     this.context = context
     this.options = options
     this.level = priorityLevel(options.priority)
-    this.enqueuedAt = rt.timers.now()
+    this.enqueuedAt = now
     this.sequence = rt.sequence++
   }
 
@@ -90,16 +96,33 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   get id(): string {
     return this.options.id ?? String(this.sequence)
   }
+  get requeues(): number {
+    return this.extra === undefined ? 0 : this.extra.requeues
+  }
+  private get more(): Extra {
+    return (this.extra ??= {
+      stopping: undefined,
+      shedReason: undefined,
+      requeues: 0,
+      timeout: unset,
+      deadline: unset,
+      delay: unset,
+      step: undefined,
+      last: undefined,
+      whenAccepted: undefined
+    })
+  }
   get interrupt(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.stop("caller")
+      this.rt.pool.pump()
       return this.exit === undefined ? Effect.asVoid(this.await) : Effect.void
     })
   }
   get status(): Effect.Effect<TaskStatus> {
     return Effect.sync(() => {
       if (this.phase !== "done") return this.phase === "new" ? "queued" : this.phase
-      if (this.shedReason !== undefined) return "shed"
+      if (this.extra?.shedReason !== undefined) return "shed"
       return this.exit === undefined ? "failed" : TaskNews.outcome(this.exit)
     })
   }
@@ -117,7 +140,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
 
   /** Calls `accepted` once, from the loop, when the task is accepted; never when it is refused. */
   onAccepted(accepted: () => void): void {
-    if (this.phase === "new") this.whenAccepted = accepted
+    if (this.phase === "new") this.more.whenAccepted = accepted
     else accepted()
   }
   // ---------------------------------------------------------------- acceptance
@@ -147,7 +170,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     }
     this.limitAll()
     this.admitted()
-    this.start(lease)
+    this.start(lease, this.enqueuedAt)
     return true
   }
   private refuse(reason: "full" | "closed"): "full" | "closed" {
@@ -164,27 +187,26 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     return reason
   }
   admitted(): void {
-    const { rt, whenAccepted } = this
+    const { extra, rt } = this
     this.phase = "queued"
     rt.tally.submitted++
     rt.window.arrival(this.enqueuedAt)
     if (rt.starved) this.limit()
     TaskNews.accepted(rt, this)
-    if (whenAccepted !== undefined) {
-      this.whenAccepted = undefined
-      rt.pool.settle({ deliver: whenAccepted })
+    if (extra?.whenAccepted !== undefined) {
+      rt.pool.settle({ deliver: extra.whenAccepted })
+      extra.whenAccepted = undefined
     }
   }
 
   // ---------------------------------------------------------------- an attempt
 
-  start(lease: Lease): void {
-    const { context, rt, task } = this
+  start(lease: Lease, now: number = this.rt.timers.now()): void {
+    const { context, extra, rt, task } = this
     if (task === undefined || context === undefined) return
-    const now = rt.timers.now()
     this.phase = "running"
     this.lease = lease
-    this.startedAt = now
+    lease.startedAt = now
     lease.holder = this
     rt.tally.running++
     const wait = now - this.enqueuedAt
@@ -192,68 +214,81 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
       rt.window.started(now, wait)
       rt.waits.record(wait)
     }
-    if (this.timeout !== unset) this.unlimit()
-    TaskNews.started(rt, this, lease, wait)
-    this.limit(now)
+    if (extra !== undefined) this.unlimit()
+    if (rt.listening()) TaskNews.started(rt, this, lease, wait)
+    if (this.options.timeout !== undefined) this.limit(now)
     const given =
       rt.resource === undefined ? context : Context.add(context, rt.resource, lease.resource?.value)
-    const fiber = Effect.runForkWith(given)(
-      traced(this.wrapped(task), context, {
-        clock: rt.clock,
-        herd: rt.herd,
-        id: this.id,
-        label: this.options.label,
-        attempt: this.begun,
-        waitMillis: wait
-      })
-    )
+    const wrapped = rt.middleware.length === 0 ? task : this.wrapped(task)
+    const fiber = Effect.runForkWith(given)(isTraced(context) ? this.traced(wrapped, context, wait) : wrapped)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.ended(exit)
     this.fiber = fiber
     fiber.addObserver((end) => this.ended(end))
     // Stopped by its own first steps, before there was a fiber to interrupt.
-    if (this.stopping !== undefined) fiber.interruptUnsafe()
+    if (this.extra?.stopping !== undefined) fiber.interruptUnsafe()
+  }
+
+  private traced(task: Effect.Effect<unknown, unknown>, context: Context.Context<never>, waitMillis: number) {
+    const { clock, herd } = this.rt
+    const { label } = this.options
+    return traced(task, context, { clock, herd, id: this.id, label, attempt: this.begun, waitMillis })
   }
 
   private wrapped(task: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> {
     const { middleware } = this.rt
-    if (middleware.length === 0) return task
     const info = TaskNews.info(this, this.lease)
     return Effect.suspend(() => middleware.reduceRight((inner, wrap) => wrap(inner, info), task))
   }
 
   private ended(exit: Exit.Exit<unknown, unknown>): void {
-    const { lease, rt } = this
+    const { extra, lease, rt } = this
     // Given up by a closing herd, and ended after all.
     if (lease === undefined) return
     const now = rt.timers.now()
-    const runMillis = now - this.startedAt
+    const runMillis = now - lease.startedAt
     this.lease = undefined
     this.fiber = undefined
     lease.holder = undefined
     rt.tally.running--
-    if (this.timeout !== unset) this.unlimit()
-    const result = this.verdict(exit)
-    const ok = result._tag === "Success"
-    if (ok || !Cause.hasInterruptsOnly(result.cause)) {
-      rt.window.finished(now, runMillis, ok)
+    if (extra !== undefined) this.unlimit()
+    const result = extra === undefined ? exit : this.verdict(exit, extra)
+    if (result._tag === "Success") {
+      rt.window.finished(now, runMillis, true)
+      rt.runs.record(runMillis)
+      if (rt.listening()) TaskNews.finished(rt, this, lease, result, runMillis)
+      if (extra !== undefined) extra.stopping = undefined
+      this.settle(result)
+      rt.pool.release(lease, true)
+    } else this.endedBadly(result, runMillis, lease, now)
+    rt.pool.pump(now)
+  }
+
+  private endedBadly(
+    result: Exit.Failure<unknown, unknown>,
+    runMillis: number,
+    lease: Lease,
+    now: number
+  ): void {
+    const { rt } = this
+    const { cause } = result
+    if (!Cause.hasInterruptsOnly(cause)) {
+      rt.window.finished(now, runMillis, false)
       rt.runs.record(runMillis)
     }
-    const healthy =
-      ok || Retry.judge(rt.checkHealth, result.cause, true, (cause) => rt.events.report("checkHealth", cause))
+    const healthy = Retry.judge(rt.checkHealth, cause, true, (defect) => rt.events.report("checkHealth", defect))
     TaskNews.finished(rt, this, lease, result, runMillis)
-    const next = ok ? "settle" : this.next(result.cause, healthy)
-    this.stopping = undefined
+    const next = this.next(cause, healthy)
+    if (this.extra !== undefined) this.extra.stopping = undefined
     if (next === "requeue") this.requeue(lease)
-    else if (next === "retry" && !ok) this.wait(result)
+    else if (next === "retry") this.wait(result)
     else this.settle(result)
     rt.pool.release(lease, healthy)
-    rt.pool.pump()
   }
 
   /** What the attempt's end means, given why the herd stopped it. */
-  private verdict(exit: Exit.Exit<unknown, unknown>): Exit.Exit<unknown, unknown> {
-    switch (this.stopping) {
+  private verdict(exit: Exit.Exit<unknown, unknown>, { stopping }: Extra): Exit.Exit<unknown, unknown> {
+    switch (stopping) {
       case "timeout":
         this.rt.tally.timedOut++
         return Exit.fail(timedOut(this.rt, this.id, "running", this.options.timeout))
@@ -276,12 +311,12 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   }
 
   private next(cause: Cause.Cause<unknown>, healthy: boolean): "requeue" | "retry" | "settle" {
-    const { options, rt } = this
+    const { extra, options, rt } = this
     const schedule = options.retry ?? rt.retry
     const decision = {
       typed: Retry.isTyped(cause),
       healthy,
-      once: options.once === true || this.stopping === "deadline" || this.stopping === "closed",
+      once: options.once === true || extra?.stopping === "deadline" || extra?.stopping === "closed",
       open: rt.state === "running" || rt.state === "draining",
       requeues: this.requeues,
       maxRequeues: rt.maxRequeues
@@ -295,7 +330,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
 
   private requeue(lease: Lease): void {
     const { rt } = this
-    this.requeues++
+    this.more.requeues++
     rt.tally.requeued++
     TaskNews.requeued(rt, this, lease)
     this.enqueue()
@@ -312,17 +347,18 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     const { context, options, rt } = this
     const schedule = options.retry ?? rt.retry
     if (context === undefined || schedule === undefined || schedule === false) return this.settle(result)
+    const { more } = this
     this.phase = "delayed"
-    this.last = result
+    more.last = result
     rt.delayed.add(this)
     const ask = Effect.suspend(() =>
-      this.step === undefined
+      more.step === undefined
         ? Effect.tap(Retry.begin(schedule as Schedule.Schedule<unknown>), (step) =>
             Effect.sync(() => {
-              this.step = step
+              more.step = step
             })
           )
-        : Effect.succeed(this.step)
+        : Effect.succeed(more.step)
     ).pipe(Effect.flatMap((step) => step(rt.clock.currentTimeMillisUnsafe(), Cause.squash(result.cause))))
     const fiber = Effect.runForkWith(context)(ask)
     fiber.addObserver((exit) => {
@@ -342,13 +378,13 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     rt.tally.retried++
     TaskNews.retried(rt, this, delayMillis)
     const again = () => {
-      this.delay = unset
+      this.more.delay = unset
       rt.delayed.delete(this)
       this.enqueue()
       rt.pool.pump()
     }
     if (delayMillis <= 0) return again()
-    if (delayMillis < Infinity) this.delay = rt.timers.schedule(rt.timers.now() + delayMillis, again)
+    if (delayMillis < Infinity) this.more.delay = rt.timers.schedule(rt.timers.now() + delayMillis, again)
   }
 
   // ---------------------------------------------------------------- the end
@@ -365,16 +401,16 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
         return this.finish(this.stopped(why, "waiting"))
       case "queued":
         rt.line.remove(this)
-        if (why === "closed") this.shedReason = "closed"
+        if (why === "closed") this.more.shedReason = "closed"
         return this.settle(this.stopped(why, "waiting"))
       case "delayed": {
-        const { last } = this
+        const last = this.extra?.last
         this.settle(why === "closed" && last !== undefined ? last : this.stopped(why, "delayed"))
         return fiber?.interruptUnsafe()
       }
       case "running":
-        if (this.stopping !== undefined || this.lease === undefined) return
-        this.stopping = why
+        if (this.extra?.stopping !== undefined || this.lease === undefined) return
+        this.more.stopping = why
         rt.pool.unblock(this.lease)
         return fiber?.interruptUnsafe()
     }
@@ -395,7 +431,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   /** Drops a task that the queue no longer holds. */
   shed(reason: ShedReason): void {
     const error = new TaskShed({ herd: this.rt.herd, taskId: this.id, reason })
-    this.shedReason = reason
+    this.more.shedReason = reason
     this.settle(this.rt.sheds ? Exit.fail(error) : Exit.die(error))
   }
 
@@ -414,24 +450,31 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   }
 
   private settle(exit: Exit.Exit<unknown, unknown>): void {
-    const { rt, shedReason } = this
+    const { extra, rt } = this
     if (this.phase === "delayed") rt.delayed.delete(this)
-    if (shedReason !== undefined) {
+    if (extra?.shedReason !== undefined) {
       rt.tally.shed++
-      TaskNews.shed(rt, this, shedReason)
-    } else rt.tally[TaskNews.outcome(exit)]++
+      TaskNews.shed(rt, this, extra.shedReason)
+    } else if (exit._tag === "Success") rt.tally.succeeded++
+    else rt.tally[TaskNews.outcome(exit)]++
     this.finish(exit)
   }
 
   private finish(exit: Exit.Exit<unknown, unknown>): void {
-    const { timers } = this.rt
+    const { extra } = this
     this.phase = "done"
     this.exit = exit
-    if (this.timeout !== unset) timers.cancel(this.timeout)
-    if (this.deadline !== unset) timers.cancel(this.deadline)
-    if (this.delay !== unset) timers.cancel(this.delay)
-    this.timeout = this.deadline = this.delay = unset
-    this.task = this.context = this.step = this.last = this.whenAccepted = undefined
+    if (extra !== undefined) {
+      const { timers } = this.rt
+      if (extra.timeout !== unset) timers.cancel(extra.timeout)
+      if (extra.deadline !== unset) timers.cancel(extra.deadline)
+      if (extra.delay !== unset) timers.cancel(extra.delay)
+      const { requeues, shedReason } = extra
+      this.extra = undefined
+      if (shedReason !== undefined) this.more.shedReason = shedReason
+      if (requeues > 0) this.more.requeues = requeues
+    }
+    this.task = this.context = undefined
     if (this.awaited) this.rt.pool.settle(this)
   }
 
@@ -444,8 +487,9 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     if (options.deadline === undefined) return
     const millis = limitMillis("deadline", options.deadline)
     if (millis === Infinity) return
-    this.deadline = rt.timers.schedule(this.enqueuedAt + millis, () => {
-      this.deadline = unset
+    const { more } = this
+    more.deadline = rt.timers.schedule(this.enqueuedAt + millis, () => {
+      more.deadline = unset
       this.stop("deadline")
       rt.pool.pump()
     })
@@ -453,18 +497,21 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   /** Starts the clock of one attempt, or of the wait for a worker that cannot be made. */
   limit(now: number = this.rt.timers.now()): void {
     const { options, rt } = this
-    if (options.timeout === undefined || this.timeout !== unset) return
+    if (options.timeout === undefined) return
     const millis = limitMillis("timeout", options.timeout)
-    if (millis === Infinity) return
-    this.timeout = rt.timers.schedule(now + millis, () => {
-      this.timeout = unset
+    const { more } = this
+    if (millis === Infinity || more.timeout !== unset) return
+    more.timeout = rt.timers.schedule(now + millis, () => {
+      more.timeout = unset
       this.stop("timeout")
       rt.pool.pump()
     })
   }
   unlimit(): void {
-    if (this.timeout !== unset) this.rt.timers.cancel(this.timeout)
-    this.timeout = unset
+    const { extra } = this
+    if (extra === undefined || extra.timeout === unset) return
+    this.rt.timers.cancel(extra.timeout)
+    extra.timeout = unset
   }
 
   // ---------------------------------------------------------------- errors and views

@@ -52,12 +52,14 @@ export interface Runtime<T extends Leasable = Leasable> {
   readonly tally: TaskTally
   readonly delayed: Set<T>
   readonly hooks: Hooks
+  /** Whether anybody wants to hear of tasks: hooks, or readers of events. */
+  readonly listening: () => boolean
   readonly middleware: ReadonlyArray<Middleware>
   readonly retry: Schedule.Schedule<unknown> | undefined
   readonly checkHealth: ((cause: Cause.Cause<unknown>) => boolean) | undefined
   readonly maxRequeues: number
   /** Under which the worker's resource is given to its task. */
-  readonly resource: Context.Key<never, unknown> | undefined
+  readonly resource: Context.Key<unknown, unknown> | undefined
   /** Whether `TaskShed` is in the type of this herd's tasks. */
   readonly sheds: boolean
   state: HerdState

@@ -24,6 +24,15 @@ export interface Traced {
 }
 
 /**
+ * Whether the submitter is being traced.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const isTraced = (context: Context.Context<never>): boolean =>
+  Context.getOrUndefined(context, Tracer.ParentSpan) !== undefined && Context.get(context, References.TracerEnabled)
+
+/**
  * With a parent span in the context: adds `<label> wait`, from acceptance to now,
  * and wraps the attempt in a span named by its label. Both are children of the
  * submitter's span.
@@ -37,7 +46,7 @@ export const traced = (
   attempt: Traced
 ): Effect.Effect<unknown, unknown> => {
   const parent = Context.getOption(context, Tracer.ParentSpan)
-  if (Option.isNone(parent) || !Context.get(context, References.TracerEnabled)) return task
+  if (Option.isNone(parent)) return task
   const attributes = { herd: attempt.herd, "task.id": attempt.id, "task.attempt": attempt.attempt }
   const name = attempt.label ?? "task"
   const end = attempt.clock.currentTimeNanosUnsafe()

@@ -39,6 +39,8 @@ export interface Lease extends WorkerInfo {
   holds: number
   /** Owned by the pool. */
   healthy: boolean
+  /** Milliseconds on the herd's monotonic clock. Written by the holder. */
+  startedAt: number
 }
 
 /**
@@ -228,6 +230,7 @@ export const make = (
       healthy: true,
       holds: 0,
       holder: undefined,
+      startedAt: 0.5,
       starter: undefined
     }
     workers.set(worker.workerId, worker)
@@ -351,7 +354,8 @@ export const make = (
         target,
         size: size(),
         idle: idle.length,
-        busy,
+        // Those that leave after their task are counted as stopping.
+        busy: busy - leaving,
         starting,
         stopping: stopping + leaving,
         base: size() - burst,

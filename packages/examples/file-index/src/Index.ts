@@ -206,7 +206,8 @@ const inTransaction = (database: DatabaseSync, body: () => void): void => {
     body()
     database.exec("commit")
   } catch (cause) {
-    database.exec("rollback")
+    // A full disk has SQLite roll back by itself, and a second rollback would hide the reason.
+    if (database.isTransaction) database.exec("rollback")
     throw cause
   }
 }

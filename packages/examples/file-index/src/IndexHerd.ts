@@ -6,7 +6,7 @@ import type { FileRow, IndexFailed } from "./Index.ts"
 import { type FileProblem, type FoundFile, readFile } from "./Scan.ts"
 
 /** What a worker owns. */
-export class Reader extends Context.Service<
+class Reader extends Context.Service<
   Reader,
   {
     readonly index: (file: FoundFile) => Effect.Effect<FileRow, FileProblem | IndexFailed>

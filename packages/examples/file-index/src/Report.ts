@@ -69,7 +69,8 @@ const overview = ({ root, seconds, shutdown, stats, summary: { totals } }: Run):
         "speed",
         `${count(Math.round(totals.files / seconds))} files/s, ${prettyBytes(totals.bytes / seconds)}/s`
       ],
-      ["workers", `${stats.workers.peak} at most, ${stats.resources.created} connections opened and closed`],
+      ["workers", `${stats.workers.peak} at most`],
+      ["connections", `${stats.resources.created} opened, ${stats.resources.destroyed} closed`],
       ["retried", count(stats.tasks.retried)],
       ["left behind", count(shutdown.abandoned + shutdown.interrupted + shutdown.leaked)]
     ]

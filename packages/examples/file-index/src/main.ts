@@ -55,13 +55,11 @@ const flags = {
   )
 }
 
-/** The real path, so that the walk recognises the file when it comes by. */
-const databaseFile = (path: string): Effect.Effect<string, BadUsage> => {
-  const place = resolve(path)
-  return existsSync(dirname(place))
-    ? Effect.succeed(join(realpathSync(dirname(place)), basename(place)))
-    : Effect.fail(new BadUsage({ message: `--db: no folder ${dirname(place)}` }))
-}
+/** Real paths, so that the walk recognises the database when it comes by. */
+const realFolder = (path: string): Effect.Effect<string, BadUsage> =>
+  existsSync(path)
+    ? Effect.succeed(realpathSync(path))
+    : Effect.fail(new BadUsage({ message: `There is no folder ${path}` }))
 
 const index = Effect.fnUntraced(function* (options: {
   readonly folder: string
@@ -69,8 +67,9 @@ const index = Effect.fnUntraced(function* (options: {
   readonly workers: number
   readonly interval: number
 }) {
-  const root = realpathSync(resolve(options.folder))
-  const file = yield* databaseFile(options.db)
+  const root = yield* realFolder(resolve(options.folder))
+  const place = resolve(options.db)
+  const file = join(yield* realFolder(dirname(place)), basename(place))
   yield* Console.log(`Indexing ${root} with ${options.workers} workers.`)
 
   const stop = yield* Deferred.make<void>()

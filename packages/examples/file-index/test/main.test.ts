@@ -49,7 +49,7 @@ describe("file-index", () => {
 
       assert.strictEqual(ended.code, 0, ended.stderr)
       assert.match(ended.stdout, /│ files +│ +100 │/)
-      assert.match(ended.stdout, /│ workers +│ 3 at most/)
+      assert.match(ended.stdout, /│ workers +│ +3 at most │/)
       assert.include(ended.stdout, "No problems.")
       assert.notInclude(ended.stdout, "Stopped early")
     })
@@ -100,7 +100,11 @@ describe("file-index", () => {
     { name: "too many workers", args: ["--workers", "1000"], message: "Expected 1 to 256 workers, got 1000" },
     { name: "workers that are no number", args: ["--workers", "many"], message: "many" },
     { name: "an unknown flag", args: ["--nonsense"], message: "--nonsense" },
-    { name: "a database in no folder", args: ["--db", "/no/such/folder/x"], message: "--db: no folder" },
+    {
+      name: "a database in no folder",
+      args: ["--db", "/no/such/folder/x"],
+      message: "There is no folder /no/such/folder"
+    },
     { name: "a database that is none", args: [".", "--db", main], message: "is not a file index" }
   ])("refuses $name with a message and exit code 2", ({ args, message }) =>
     Effect.gen(function* () {

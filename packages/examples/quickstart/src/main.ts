@@ -10,25 +10,32 @@ import { Herd, Lemmings, LemmingsLive } from "lemmings"
 
 class Calculator extends Context.Service<
   Calculator,
-  { readonly add: (a: number, b: number) => Effect.Effect<number> }
+  {
+    readonly add: (a: number, b: number) => Effect.Effect<number>
+    readonly subtract: (a: number, b: number) => Effect.Effect<number>
+  }
 >()("quickstart/Calculator") {}
 
 class CalculatorHerd extends Herd.Service<CalculatorHerd>()("quickstart/CalculatorHerd", {
   resource: Calculator
 }) {
   static readonly live = this.layer({
-    onCreate: Effect.succeed(Calculator.of({ add: (a, b) => Effect.succeed(a + b) })),
+    onCreate: Effect.succeed(
+      Calculator.of({ add: (a, b) => Effect.succeed(a + b), subtract: (a, b) => Effect.succeed(a - b) })
+    ),
     workers: { min: 2, max: 2 }
   })
 }
 
 const calculate = Effect.gen(function* () {
-  const sum = (a: number, b: number) => Calculator.use((calculator) => calculator.add(a, b))
-
-  const waited = yield* CalculatorHerd.run(sum(10, 25), { priority: "high" }) // wait in line for the result
-  const handle = yield* CalculatorHerd.submit(sum(100, -40)) // or take it later
-  const urgent = yield* CalculatorHerd.runNow(sum(1, 2)) // or pass the line
-  yield* Console.log(`tasker: 10 + 25 = ${waited}, 100 - 40 = ${yield* handle.join}, 1 + 2 = ${urgent}`)
+  // Wait in line for the result, or take it later, or pass the line.
+  const first = yield* CalculatorHerd.run(
+    Calculator.use((calculator) => calculator.add(10, 25)),
+    { priority: "high" }
+  )
+  const second = yield* CalculatorHerd.submit(Calculator.use((calculator) => calculator.subtract(100, 40)))
+  const third = yield* CalculatorHerd.runNow(Calculator.use((calculator) => calculator.add(1, 2)))
+  yield* Console.log(`tasker: 10 + 25 = ${first}, 100 - 40 = ${yield* second.join}, 1 + 2 = ${third}`)
 }).pipe(Effect.provide(CalculatorHerd.live))
 
 // gofherd: units of work stream in and results stream out; the size of the herd is set from outside.
@@ -68,9 +75,9 @@ const offerFifty = Effect.gen(function* () {
   const herd = yield* BoundedHerd
   let refused = 0
   for (let n = 0; n < 50; n++) {
-    yield* herd.offer(Effect.sleep("1 millis")).pipe(
+    yield* herd.offer(Effect.sleep("20 millis")).pipe(
       Effect.tapError(() => Effect.sync(() => refused++)),
-      Effect.retry({ while: (error) => error._tag === "QueueFull", schedule: Schedule.spaced("2 millis") })
+      Effect.retry({ while: (error) => error._tag === "QueueFull", schedule: Schedule.spaced("5 millis") })
     )
   }
   const report = yield* herd.stop() // drains the queue

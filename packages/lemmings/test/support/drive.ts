@@ -1,0 +1,434 @@
+/** Drives a herd and its model by the same random commands, and compares them after each. */
+import { assert } from "@effect/vitest"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import { TestClock } from "effect/testing"
+import { Herd, type HerdConfig, type HerdStats, type ShutdownReport, type TaskHandle } from "lemmings"
+import { assertConserved, VirtualTime } from "lemmings/testing"
+import { mulberry } from "../internal/mulberry.ts"
+import { HerdModel, type ModelTask, type Outcome } from "./HerdModel.ts"
+
+export interface Setup {
+  readonly resource: boolean
+  /** `onCreate` fails and hangs now and then. */
+  readonly faults: boolean
+  readonly capacity: number | "unbounded"
+  readonly overflow: HerdConfig.Overflow
+  readonly ageing: number | "never"
+}
+
+class Failure {
+  readonly _tag = "Failure"
+  readonly unhealthy: boolean
+  constructor(unhealthy: boolean) {
+    this.unhealthy = unhealthy
+  }
+}
+
+/** A resource, and whether a task uses it now. */
+interface Thing {
+  inUse: boolean
+  alive: boolean
+}
+class Things extends Context.Service<Things, Thing>()("test/Things") {}
+
+interface Driven extends ModelTask {
+  gate: Deferred.Deferred<number, Failure>
+  readonly released: Deferred.Deferred<void>
+  /** The submission, or for `run` and `runNow` the whole task. */
+  caller: Fiber.Fiber<TaskHandle<number, unknown> | number, unknown>
+  handle: TaskHandle<number, unknown> | undefined
+  exit: Exit.Exit<unknown, unknown> | undefined
+}
+
+const maxRequeues = 2
+const retryDelay = 100
+const levels = [0, 5, 5, 5, 10, 20, -3]
+
+/** One run of `length` commands. Returns the commands done. */
+export const drive = (setup: Setup, seed: number, length: number) =>
+  Effect.gen(function* () {
+    const random = mulberry(seed)
+    const below = (n: number) => Math.floor(random() * n)
+    const pick = <A>(items: ReadonlyArray<A>): A | undefined => items[below(items.length)]
+    const time = yield* VirtualTime
+    const capacity = setup.capacity === "unbounded" ? Infinity : setup.capacity
+    const ageing = setup.ageing === "never" ? Infinity : setup.ageing
+    const model = new HerdModel({ capacity, overflow: setup.overflow, ageing, maxRequeues, retryDelay })
+    const tasks: Array<Driven> = []
+    const starts: Array<{ readonly n: number; readonly at: number }> = []
+    const said: Array<string> = []
+    let now = 0
+    let target = 1 + below(4)
+    let bounds = { min: 1, max: 5 }
+
+    // ------------------------------------------------------------ the world of the workers
+    const world = { created: 0, destroyed: 0, onCreate: "works", onDestroy: "works", hung: Deferred.makeUnsafe<void>() }
+    const onCreate = Effect.gen(function* () {
+      if (world.onCreate === "fails") return yield* Effect.fail("no resource")
+      if (world.onCreate === "hangs") yield* Deferred.await(world.hung)
+      world.created++
+      const thing: Thing = { alive: true, inUse: false }
+      return thing
+    })
+    const onDestroy = (thing: Thing) =>
+      Effect.gen(function* () {
+        assert.isTrue(thing.alive, "a resource is destroyed once")
+        assert.isFalse(thing.inUse, "no task uses a resource that is destroyed")
+        thing.alive = false
+        world.destroyed++
+        if (world.onDestroy === "slow") yield* Effect.sleep("30 millis")
+        if (world.onDestroy === "fails") return yield* Effect.fail("no destruction")
+      })
+
+    // ------------------------------------------------------------ the herd
+    const common = {
+      workers: { ...bounds, initial: target },
+      queue: { capacity: setup.capacity, overflow: setup.overflow, ageing: setup.ageing },
+      shutdown: { drain: "2 seconds", interrupt: "1 second", destroy: "1 second" },
+      createTimeout: "1 second",
+      maxRequeues,
+      maxTemporary: 2,
+      spares: setup.resource && seed % 2 === 0 ? 1 : 0,
+      checkHealth: (cause: Cause.Cause<unknown>) => {
+        const error = Cause.squash(cause)
+        return !(error instanceof Failure && error.unhealthy)
+      }
+    } as const
+    const plain = setup.overflow
+    class Plain extends Herd.Service<Plain>()("test/Plain", { overflow: plain, sheds: true }) {}
+    class Owning extends Herd.Service<Owning>()("test/Owning", { overflow: plain, sheds: true, resource: Things }) {}
+    const createRetry = Schedule.spaced("40 millis")
+    const herd: Herd.Herd<{ readonly overflow: HerdConfig.Overflow; readonly sheds: true; readonly resource: typeof Things }> =
+      setup.resource
+        ? Context.get(yield* Layer.build(Owning.layer({ ...common, onCreate, onDestroy, createRetry })), Owning)
+        : Context.get(yield* Layer.build(Plain.layer(common)), Plain)
+
+    const body = (task: () => Driven) => {
+      const attempt = Effect.gen(function* () {
+        const self = task()
+        starts.push({ n: self.n, at: now })
+        if (self.instant) return self.n
+        self.gate = Deferred.makeUnsafe()
+        const work = Deferred.await(self.gate)
+        return yield* self.stubborn ? Effect.onInterrupt(work, () => Deferred.await(self.released)) : work
+      })
+      if (!setup.resource) return attempt
+      return Effect.gen(function* () {
+        const thing = yield* Things
+        assert.isTrue(thing.alive, "a task gets a live resource")
+        assert.isFalse(thing.inUse, "a resource belongs to one task at a time")
+        thing.inUse = true
+        return yield* Effect.ensuring(
+          attempt,
+          Effect.sync(() => {
+            thing.inUse = false
+          })
+        )
+      })
+    }
+
+    let stats = yield* herd.stats
+    const leasable = () => !stats.paused && stats.workers.idle > 0
+    const free = () => leasable() && model.queued === 0 && model.admitting === 0
+
+    // ------------------------------------------------------------ commands
+    const submit = (via: "submit" | "run" | "offer" | "runNow") =>
+      Effect.gen(function* () {
+        const n = tasks.length
+        const once = via === "runNow" || random() < 0.2
+        const retries = once || random() < 0.5 ? 0 : 1 + below(2)
+        const task: Driven = {
+          n,
+          level: via === "runNow" ? 1_000_000_000 : (pick(levels) ?? 5),
+          at: now,
+          once,
+          retries,
+          instant: random() < 0.15,
+          stubborn: random() < 0.1,
+          phase: "queued",
+          due: 0,
+          requeues: 0,
+          outcome: undefined,
+          ending: false,
+          gate: Deferred.makeUnsafe(),
+          released: Deferred.makeUnsafe(),
+          caller: yield* Effect.forkChild(Effect.never),
+          handle: undefined,
+          exit: undefined
+        }
+        tasks.push(task)
+        const past = via === "runNow" && stats.state === "running" && !stats.paused
+        const waitsFirst = past && setup.resource && stats.workers.idle === 0 && stats.resources.spares === 0 &&
+          stats.resources.temporary >= common.maxTemporary
+        if (past && !waitsFirst) model.create(task)
+        else model.submit(task, free(), via !== "offer")
+        const options = {
+          priority: task.level,
+          once,
+          ...(retries === 0 ? {} : { retry: Schedule.spaced(retryDelay).pipe(Schedule.upTo({ times: retries })) })
+        }
+        const work = body(() => task)
+        task.caller.interruptUnsafe()
+        task.caller = yield* Effect.forkChild(
+          via === "run"
+            ? herd.run(work, options)
+            : via === "runNow"
+              ? herd.runNow(work)
+              : via === "submit"
+                ? herd.submit(work, options)
+                : herd.offer(work, options),
+          { startImmediately: true }
+        )
+        task.caller.addObserver((exit) => {
+          if (exit._tag === "Success" && typeof exit.value === "object") task.handle = exit.value
+          else task.exit = exit
+        })
+        return `${via} ${n} at level ${task.level}${once ? ", once" : ""}${retries > 0 ? `, ${retries} retries` : ""}${
+          task.instant ? ", instant" : ""
+        }${task.stubborn ? ", stubborn" : ""}`
+      })
+    const end = (how: "succeeded" | "failed" | "unhealthy" | "died") =>
+      Effect.sync(() => {
+        const task = pick(tasks.filter(({ phase }) => phase === "running"))
+        if (task === undefined) return `nobody ${how}`
+        if (task.ending) Deferred.doneUnsafe(task.released, Exit.void)
+        else if (how === "succeeded") Deferred.doneUnsafe(task.gate, Exit.succeed(task.n))
+        else if (how === "died") Deferred.doneUnsafe(task.gate, Exit.die("defect"))
+        else Deferred.doneUnsafe(task.gate, Exit.fail(new Failure(how === "unhealthy")))
+        model.ended(task, how, now)
+        return `${task.n} ${how}`
+      })
+    const interrupt = Effect.gen(function* () {
+      const live = tasks.filter(({ ending, phase }) => phase !== "done" && !ending)
+      const task = pick(live)
+      if (task === undefined) return "interrupt nobody"
+      model.interrupt(task)
+      yield* Effect.forkChild(task.handle === undefined ? Fiber.interrupt(task.caller) : task.handle.interrupt, {
+        startImmediately: true
+      })
+      return `interrupt ${task.n}`
+    })
+    const setPriority = Effect.gen(function* () {
+      const task = pick(tasks.filter(({ handle }) => handle !== undefined))
+      const level = pick(levels) ?? 5
+      if (task?.handle === undefined) return "set no priority"
+      const waits = task.phase === "queued" || task.phase === "delayed"
+      model.setLevel(task, level)
+      assert.strictEqual(yield* task.handle.setPriority(level), waits, "setPriority says whether the task waits")
+      return `priority of ${task.n} is ${level}`
+    })
+    const advance = Effect.gen(function* () {
+      const millis = pick([1, 10, 50, 50, 100, 100, 400, 2000]) ?? 1
+      const until = now + millis
+      // In small steps, so that what a start says of the time is the time of the start.
+      while (now < until) {
+        const step = Math.min(until - now, 10)
+        now += step
+        yield* TestClock.adjust(step)
+        yield* follow
+      }
+      return `advance ${millis}`
+    })
+    const world_ = (what: "onCreate" | "onDestroy", how: string) =>
+      Effect.sync(() => {
+        if (!setup.faults) return "no faults"
+        if (world[what] === "hangs") {
+          const { hung } = world
+          world.hung = Deferred.makeUnsafe()
+          Deferred.doneUnsafe(hung, Exit.void)
+        }
+        world[what] = how
+        return `${what} ${how}`
+      })
+    let reports: Array<Fiber.Fiber<ShutdownReport, unknown>> = []
+    const close = (how: "stop" | "kill") =>
+      Effect.gen(function* () {
+        if (model.state === "running") model.drain()
+        const effect: Effect.Effect<ShutdownReport, unknown> = how === "stop" ? herd.stop() : herd.kill
+        reports.push(yield* Effect.forkChild(effect, { startImmediately: true }))
+        return how
+      })
+    const commands: ReadonlyArray<readonly [weight: number, command: Effect.Effect<string, unknown>]> = [
+      [16, submit("submit")],
+      [8, submit("run")],
+      [4, submit("offer")],
+      [3, submit("runNow")],
+      [20, end("succeeded")],
+      [6, end("failed")],
+      [3, end("unhealthy")],
+      [2, end("died")],
+      [6, interrupt],
+      [4, setPriority],
+      [
+        3,
+        Effect.suspend(() => {
+          target = below(bounds.max + 1)
+          return Effect.as(herd.resize(target), `resize ${target}`)
+        })
+      ],
+      [
+        1,
+        Effect.suspend(() => {
+          const max = 1 + below(5)
+          bounds = { min: below(max + 1), max }
+          target = Math.min(Math.max(target, bounds.min), bounds.max)
+          return Effect.as(herd.setBounds(bounds), `bounds ${bounds.min} to ${bounds.max}`)
+        })
+      ],
+      [1, Effect.as(herd.pause, "pause")],
+      [3, Effect.as(herd.resume, "resume")],
+      [
+        1,
+        Effect.suspend(() => {
+          const queued = model.queued
+          model.clear()
+          return Effect.map(herd.clear, (cleared) => {
+            assert.strictEqual(cleared, queued, "clear says how many it shed")
+            return "clear"
+          })
+        })
+      ],
+      [8, advance],
+      [1, world_("onCreate", "fails")],
+      [1, world_("onCreate", "hangs")],
+      [4, world_("onCreate", "works")],
+      [1, world_("onDestroy", "slow")],
+      [1, world_("onDestroy", "fails")],
+      [1, world_("onDestroy", "works")]
+    ]
+    const total = commands.reduce((sum, [weight]) => sum + weight, 0)
+    const command = Effect.suspend(() => {
+      let at = random() * total
+      for (const [weight, effect] of commands) if ((at -= weight) < 0) return effect
+      return advance
+    })
+
+    // ------------------------------------------------------------ the comparison
+    /** Lets the herd go on, and tells the model which tasks started. */
+    const follow = Effect.gen(function* () {
+      yield* time.settle
+      for (const { at, n } of starts.splice(0)) model.started(n, at)
+      for (const task of model.in("creating")) {
+        const { exit } = tasks[task.n] ?? {}
+        if (exit === undefined) continue
+        const outcome = outcomeOf(exit)
+        assert.include(["ResourceUnavailable", "HerdClosed"], outcome, "why a runNow did not run")
+        if (outcome === "HerdClosed") model.counts.rejected++
+        model.end(task, outcome)
+      }
+      model.wake(now)
+      stats = yield* herd.stats
+    })
+    const compare = () => {
+      const { timedOut: _, ...counts } = stats.tasks
+      checkAlways(stats, world, setup)
+      assert.deepStrictEqual(
+        counts,
+        {
+          ...model.counts,
+          queued: model.queued,
+          admitting: model.admitting,
+          delayed: model.in("delayed").length,
+          running: model.in("running").length
+        },
+        "tasks are where the model has them"
+      )
+      assert.strictEqual(stats.queue.urgent, model.urgent, "urgent tasks")
+      if (leasable()) assert.strictEqual(model.queued + model.admitting, 0, "nobody waits while a worker is idle")
+      const { workers } = stats
+      assert.strictEqual(workers.target, target, "the target is what was asked for")
+      assert.isAtMost(workers.size, target, "never more workers than wanted")
+      if (workers.size < target) {
+        assert.isAtLeast(workers.size + workers.stopping, workers.max, "fewer workers than wanted only while others leave")
+      }
+    }
+
+    let done = 0
+    const open = () => stats.state === "running" || stats.state === "draining"
+    const steps = Effect.gen(function* () {
+      yield* follow
+      const closesAt = Math.floor(length * (0.7 + 0.3 * random()))
+      for (; done < length && open(); done++) {
+        said.push(yield* done === closesAt ? close(random() < 0.7 ? "stop" : "kill") : command)
+        yield* follow
+        if (!open()) break
+        // A stop unpauses; a kill has closed by now.
+        if (stats.state === "running") assert.strictEqual(model.state, "running", "state")
+        compare()
+      }
+      // The end, and the same end again.
+      world.onDestroy = "works"
+      yield* close("stop")
+      yield* close(random() < 0.5 ? "stop" : "kill")
+      said.push("close")
+      yield* TestClock.adjust("10 seconds")
+      for (const task of tasks) Deferred.doneUnsafe(task.released, Exit.void)
+      yield* TestClock.adjust("10 seconds")
+      stats = yield* herd.stats
+      checkAlways(stats, world, setup)
+      const at = "after the close"
+      assert.strictEqual(stats.state, "closed", at)
+      assert.strictEqual(stats.tasks.queued + stats.tasks.delayed + stats.tasks.running + stats.tasks.admitting, 0, at)
+      assert.strictEqual(stats.workers.size + stats.workers.stopping, 0, `${at}: workers`)
+      assert.strictEqual(world.created - world.destroyed, 0, `${at}: resources`)
+      const ends = yield* Effect.forEach(reports, Fiber.join)
+      for (const report of ends) assert.deepStrictEqual(report, ends[0], "every stop gives the same report")
+      for (const task of tasks) {
+        const exit = task.exit ?? (task.handle === undefined ? undefined : yield* pollOf(task.handle))
+        assert.isDefined(exit, `task ${task.n} is settled`)
+        if (exit === undefined) continue
+        if (task.outcome === undefined) {
+          assert.include(["HerdClosed", "failed", "interrupted", "succeeded"], outcomeOf(exit), `task ${task.n} at the close`)
+        } else assert.strictEqual(outcomeOf(exit), task.outcome, `outcome of task ${task.n}`)
+      }
+      return done
+    })
+    return yield* Effect.catchCause(steps, (cause) =>
+      Effect.die(
+        new Error(`seed ${seed}, ${JSON.stringify(setup)} ${said.slice(-14).join("; ")}: ${Cause.pretty(cause)}`, {
+          cause: Cause.squash(cause)
+        })
+      )
+    )
+  })
+
+const pollOf = (handle: TaskHandle<number, unknown>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(handle.await, { startImmediately: true })
+    const exit = fiber.pollUnsafe()
+    return exit?._tag === "Success" ? exit.value : undefined
+  })
+
+/** What holds at every step, whatever was done. */
+const checkAlways = (
+  stats: HerdStats,
+  world: { readonly created: number; readonly destroyed: number },
+  setup: Setup
+) => {
+  const { resources, tasks, workers } = stats
+  assertConserved(stats)
+  assert.isAtMost(workers.size + workers.stopping, Math.max(workers.max, workers.peak), "never more than max")
+  if (!setup.resource) return
+  assert.strictEqual(resources.created, world.created, "created")
+  assert.isAtMost(resources.destroyed, world.destroyed, "destroyed")
+  assert.isAtMost(tasks.running, world.created - world.destroyed, "leased ≤ alive")
+  assert.isAtMost(tasks.running, workers.busy + workers.stopping + resources.temporary + 1, "running ≤ workers + guests")
+}
+
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
+  if (exit._tag === "Success") return "succeeded"
+  if (Cause.hasInterruptsOnly(exit.cause)) return "interrupted"
+  const error = Cause.squash(exit.cause)
+  if (error === "defect") return "died"
+  if (error instanceof Failure) return "failed"
+  const tag = typeof error === "object" && error !== null && "_tag" in error ? error._tag : undefined
+  switch (tag) {
+    case "TaskShed":
+    case "QueueFull":
+    case "HerdClosed":
+    case "ResourceUnavailable":
+      return tag
+    default:
+      throw new Error(`unexpected end: ${Cause.pretty(exit.cause)}`)
+  }
+}
