@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import fastq from "fastq"
 import PQueue from "p-queue"
 import { withHerd, workers } from "./herds.ts"
-import { bytesInUse, seeded, timed } from "./measure.ts"
+import { bytesInUse, median, nanos, seeded, timed } from "./measure.ts"
 import type { Bench, Contestant, Race } from "./Race.ts"
 
 type Kind = "ten" | "random"
@@ -23,33 +23,46 @@ interface Line {
   readonly drain: () => Promise<unknown>
 }
 
-/** Fills and drains the line small to warm it up, then at full length. Handles and promises are dropped. */
+/** Fills and drains the line until it is warm, then at full length. Handles and promises are dropped. */
 const measure =
-  (n: number, kind: Kind, open: () => Line): Contestant =>
+  (n: number, kind: Kind, warmMillis: number, open: () => Line): Contestant =>
   async () => {
     const line = open()
-    for (let i = 0; i < 5; i++) {
+    const warm = priorities(Math.min(n, 5_000), kind)
+    const until = nanos() + warmMillis * 1e6
+    do {
       await line.pause()
-      await line.enqueue(priorities(Math.min(n, 5_000), kind))
+      await line.enqueue(warm)
       await line.drain()
-    }
+    } while (nanos() < until)
     const input = priorities(n, kind)
-    await line.pause()
-    const before = await bytesInUse()
-    const enqueue = await timed(() => line.enqueue(input))
-    const bytes = (await bytesInUse()) - before
-    const drain = await timed(line.drain)
-    return { "": (enqueue + drain) / n, enqueue: enqueue / n, drain: drain / n, bytes: bytes / n }
+    const rounds: Array<{ enqueue: number; drain: number; bytes: number }> = []
+    do {
+      await line.pause()
+      const before = await bytesInUse()
+      const enqueue = await timed(() => line.enqueue(input))
+      const bytes = (await bytesInUse()) - before
+      const drain = await timed(line.drain)
+      rounds.push({ enqueue, drain, bytes })
+      // Short lines are quick, and vary the more.
+    } while (rounds.length * n < 100_000 && warmMillis > 0)
+    const perTask = (of: (round: (typeof rounds)[number]) => number) => median(rounds.map(of)) / n
+    return {
+      "": perTask(({ drain, enqueue }) => enqueue + drain),
+      enqueue: perTask(({ enqueue }) => enqueue),
+      drain: perTask(({ drain }) => drain),
+      bytes: perTask(({ bytes }) => bytes)
+    }
   }
 
 const nothing = (): void => {}
 const task = Effect.sync(nothing)
 
 const ours =
-  (n: number, kind: Kind): Contestant =>
+  (n: number, kind: Kind, warmMillis: number): Contestant =>
   () =>
     withHerd((herd) =>
-      measure(n, kind, () => ({
+      measure(n, kind, warmMillis, () => ({
         pause: () => Effect.runPromise(herd.pause),
         enqueue: (input) =>
           Effect.runPromise(
@@ -124,12 +137,12 @@ const openers = {
 
 const pQueueMost = 100_000
 
-const race = (n: number, kind: Kind): Race => {
-  const peer = (name: keyof typeof openers): Contestant => measure(n, kind, openers[name])
+const race = (n: number, kind: Kind, warmMillis: number): Race => {
+  const peer = (name: keyof typeof openers): Contestant => measure(n, kind, warmMillis, openers[name])
   return {
     name: `backlog/${n}/${kind}`,
     units: { "": "ns/task", enqueue: "ns/task", drain: "ns/task", bytes: "bytes/task" },
-    ours: ours(n, kind),
+    ours: ours(n, kind, warmMillis),
     peers: {
       ...(n <= pQueueMost ? { "p-queue": peer("p-queue") } : {}),
       "async.priorityQueue": peer("async.priorityQueue"),
@@ -147,9 +160,11 @@ const race = (n: number, kind: Kind): Race => {
 export const backlog: Bench = {
   name: "backlog",
   about: "time and memory per waiting task, for lines of 1,000 to 1,000,000",
-  races: (quick) =>
-    (quick ? [1_000] : [1_000, 10_000, 100_000, 1_000_000]).flatMap((n) => [
-      race(n, "ten"),
-      race(n, "random")
+  races: (quick) => {
+    const warmMillis = quick ? 0 : 500
+    return (quick ? [1_000] : [1_000, 10_000, 100_000, 1_000_000]).flatMap((n) => [
+      race(n, "ten", warmMillis),
+      race(n, "random", warmMillis)
     ])
+  }
 }

@@ -220,13 +220,14 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     if (!healthy) lease.healthy = false
     if (--lease.holds > 0) return
     if (isWorker(lease)) return workers.released(lease)
-    guests.delete(lease)
-    if (isGuest(lease)) lease.returned(lease.healthy)
+    if (guests.delete(lease) && isGuest(lease)) lease.returned(lease.healthy)
   }
 
   const close = (limitMillis: number) =>
     Effect.gen(function* () {
       workers.close()
+      // Those whose task was given up: nobody else will return them.
+      for (const guest of guests) release(guest, false)
       yield* resources.close
       const ends = Effect.callback<void>((resume) => {
         if (fibers.size === 0) return resume(Effect.void)

@@ -91,9 +91,13 @@ export class ResourcePool extends Context.Service<
     readonly idleSpares: () => number
     /**
      * Calls `onCreate` once, then `ready`, within the create timeout. A failure has been reported and counted when it
-     * fails, and is the cause of the `ResourceUnavailable`. Interrupting it destroys what was made.
+     * fails, and is the cause of the `ResourceUnavailable`. Interrupting it destroys what was made, unless `made` was
+     * called: then the resource is the caller's, although an interruption may keep it from being returned.
      */
-    readonly create: (info: WorkerInfo) => Effect.Effect<Owned, ResourceUnavailable>
+    readonly create: (
+      info: WorkerInfo,
+      made?: (resource: Owned) => void
+    ) => Effect.Effect<Owned, ResourceUnavailable>
     /** Never fails, and ends within the destroy timeout. */
     readonly destroy: (resource: Owned) => Effect.Effect<void>
     /** Waits until the resource can take another task. `undefined`: no need to ask. */
@@ -145,7 +149,10 @@ const make = Effect.fnUntraced(function* (options: ResourcePoolOptions) {
     return new ResourceUnavailable({ herd: options.herd, cause: error })
   }
 
-  const create = (info: WorkerInfo): Effect.Effect<Owned, ResourceUnavailable> =>
+  const create = (
+    info: WorkerInfo,
+    mine?: (resource: Owned) => void
+  ): Effect.Effect<Owned, ResourceUnavailable> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()
@@ -162,6 +169,7 @@ const make = Effect.fnUntraced(function* (options: ResourcePoolOptions) {
         const exit = yield* Effect.exit(restore(made))
         if (Exit.isSuccess(exit)) {
           tally.lastCreateError = undefined
+          mine?.(exit.value)
           return exit.value
         }
         if (resource !== undefined) yield* destroy(resource)

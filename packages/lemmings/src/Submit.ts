@@ -6,8 +6,9 @@
  */
 import { Cause, Context, Effect, Exit, Fiber, Stream } from "effect"
 import type { HerdClosed, ResourceUnavailable } from "./HerdError.ts"
-import type { ResourcePool } from "./ResourcePool.ts"
+import type { Owned, ResourcePool } from "./ResourcePool.ts"
 import type { TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
+import { limitMillis } from "./TaskLimits.ts"
 import { type HerdRuntime, TaskRun } from "./TaskRun.ts"
 import type { Lease } from "./Workers.ts"
 
@@ -89,18 +90,15 @@ export const runNow = (
   task: Task,
   options: Options = none
 ): Effect.Effect<unknown, unknown> => {
-  const on = (lease: Lease | undefined): Effect.Effect<unknown, unknown> =>
-    Effect.withFiber((fiber) =>
-      Effect.callback((resume) => {
-        const first = lease === undefined
-        const urgent = { ...options, once: true, priority: first ? foremost : options.priority }
-        const run = new TaskRun(rt, task, fiber.context, urgent)
-        run.listen(resume)
-        if (lease === undefined) run.accept(true)
-        else if (!run.acceptOn(lease)) rt.pool.release(lease, true)
-        return run.phase === "done" ? undefined : run.interrupt
-      })
-    )
+  // Takes the lease in the same step as its caller made it: an interruption in between would lose it.
+  const on = (lease: Lease | undefined, restore: Restore): Effect.Effect<unknown, unknown> => {
+    const first = lease === undefined
+    const urgent = { ...options, once: true, priority: first ? foremost : options.priority }
+    const run = new TaskRun(rt, task, contextHere(), urgent)
+    if (lease === undefined) run.accept(true)
+    else if (!run.acceptOn(lease)) rt.pool.release(lease, true)
+    return run.exit ?? Effect.onInterrupt(restore(run.join), () => run.interrupt)
+  }
   const giveBack = (lease: Lease, healthy: boolean) => {
     const { resource } = lease
     if (resource === undefined || (healthy && resources.giveBack(resource))) return
@@ -111,34 +109,43 @@ export const runNow = (
   }
   return Effect.uninterruptibleMask((restore) =>
     Effect.suspend((): Effect.Effect<unknown, unknown> => {
-      if (rt.state !== "running" || rt.pool.paused()) return restore(on(undefined))
+      // Before anything is taken: a bad option is the submitter's defect, and costs nothing.
+      if (options.timeout !== undefined) limitMillis("timeout", options.timeout)
+      if (options.deadline !== undefined) limitMillis("deadline", options.deadline)
+      if (rt.state !== "running" || rt.pool.paused()) return on(undefined, restore)
       const idle = rt.pool.borrow()
-      if (idle !== undefined) return restore(on(idle))
-      if (!resources.owning) return restore(on(rt.pool.guest(undefined, () => {})))
+      if (idle !== undefined) return on(idle, restore)
+      if (!resources.owning)
+        return on(
+          rt.pool.guest(undefined, () => {}),
+          restore
+        )
       const spare = resources.takeSpare()
       if (spare !== undefined) {
         const lease: Lease = rt.pool.guest(spare, (healthy) => giveBack(lease, healthy))
-        return restore(on(lease))
+        return on(lease, restore)
       }
-      if (!resources.reserve()) return restore(on(undefined))
-      return restore(resources.create({ workerId: 0, burst: false })).pipe(
-        Effect.onError(() => Effect.sync(resources.unreserve)),
+      if (!resources.reserve()) return on(undefined, restore)
+      const discard = (resource: Owned) =>
+        Effect.ensuring(resources.destroy(resource), Effect.sync(resources.unreserve))
+      let made: Owned | undefined
+      return restore(resources.create({ workerId: 0, burst: false }, (resource) => (made = resource))).pipe(
+        Effect.onError(() => (made === undefined ? Effect.sync(resources.unreserve) : discard(made))),
         Effect.flatMap((resource) =>
-          restore(
-            on(
-              rt.pool.guest(resource, () => {
-                rt.pool.background(
-                  "the stop of a temporary resource",
-                  Effect.ensuring(resources.destroy(resource), Effect.sync(resources.unreserve))
-                )
-              })
-            )
+          on(
+            rt.pool.guest(resource, () =>
+              rt.pool.background("the stop of a temporary resource", discard(resource))
+            ),
+            restore
           )
         )
       )
     })
   )
 }
+
+/** Makes a part of an uninterruptible effect interruptible again. */
+type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
 /** Before any level that a caller would choose, and small enough that ageing keeps its precision. */
 const foremost = 1_000_000_000
@@ -178,6 +185,8 @@ export const runAll = (
       const stopAll = (exit: Exit.Exit<never, unknown>) => {
         stopped = exit
         more = false
+        // Waiting ones first: a running one that ends at once would start them.
+        for (const run of active.values()) if (run.phase !== "running") run.stop("caller")
         for (const run of active.values()) run.stop("caller")
         rt.pool.pump()
       }
@@ -189,7 +198,13 @@ export const runAll = (
       const feed = () => {
         const began = rt.timers.now()
         while (more) {
-          const next = source.next()
+          let next: IteratorResult<Task>
+          try {
+            next = source.next()
+          } catch (defect) {
+            stopAll(Exit.die(defect))
+            break
+          }
           if (next.done === true) {
             more = false
             break

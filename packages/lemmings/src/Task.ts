@@ -87,14 +87,22 @@ export interface TaskOptions<in E = never> {
 }
 
 /**
- * The errors that the given options make possible.
+ * The errors that the given options make possible: those of every limit that is
+ * there, or may be there.
  *
  * @category models
  * @since 0.1.0
  */
-export type ErrorsOf<O> =
-  | (O extends { readonly timeout: Duration.Input } ? TaskTimeout : never)
-  | (O extends { readonly deadline: Duration.Input } ? DeadlineExceeded : never)
+export type ErrorsOf<O> = Limited<O, "timeout", TaskTimeout> | Limited<O, "deadline", DeadlineExceeded>
+
+/** `Error` when the options have the key, with a type other than `undefined`. */
+type Limited<O, Key extends string, Error> = O extends { readonly [_ in Key]?: infer Limit }
+  ? Key extends keyof O
+    ? [Limit] extends [undefined]
+      ? never
+      : Error
+    : never
+  : never
 
 /**
  * Where a task is in its life. The last four are final.

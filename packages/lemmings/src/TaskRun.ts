@@ -276,7 +276,9 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
       rt.window.finished(now, runMillis, false)
       rt.runs.record(runMillis)
     }
-    const healthy = Retry.judge(rt.checkHealth, cause, true, (defect) => rt.events.report("checkHealth", defect))
+    const healthy = Retry.judge(rt.checkHealth, cause, true, (defect) =>
+      rt.events.report("checkHealth", defect)
+    )
     TaskNews.finished(rt, this, lease, result, runMillis)
     const next = this.next(cause, healthy)
     if (this.extra !== undefined) this.extra.stopping = undefined

@@ -30,7 +30,8 @@ export interface Traced {
  * @since 0.1.0
  */
 export const isTraced = (context: Context.Context<never>): boolean =>
-  Context.getOrUndefined(context, Tracer.ParentSpan) !== undefined && Context.get(context, References.TracerEnabled)
+  Context.getOrUndefined(context, Tracer.ParentSpan) !== undefined &&
+  Context.get(context, References.TracerEnabled)
 
 /**
  * With a parent span in the context: adds `<label> wait`, from acceptance to now,

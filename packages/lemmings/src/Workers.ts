@@ -202,19 +202,18 @@ export const make = (
     const failed = Effect.sync(() => {
       if (idle.length === 0 && busy === 0) listener.starved()
     })
-    const create = resources.create(worker).pipe(
-      Effect.tapError(() => failed),
-      Effect.retry(options.createRetry ?? creationBackoff),
-      // A schedule that gives up must not leave a herd without workers.
-      Effect.retry(Schedule.spaced("5 seconds"))
-    )
+    const create = resources
+      .create(worker, (resource) => started(worker, resource, replaced))
+      .pipe(
+        Effect.tapError(() => failed),
+        Effect.retry(options.createRetry ?? creationBackoff),
+        // A schedule that gives up must not leave a herd without workers.
+        Effect.retry(Schedule.spaced("5 seconds"))
+      )
     const fiber = background(
       "the start of a worker",
       Effect.uninterruptibleMask((restore) =>
-        (old === undefined ? Effect.void : resources.destroy(old)).pipe(
-          Effect.andThen(restore(create)),
-          Effect.flatMap((resource) => Effect.sync(() => started(worker, resource, replaced)))
-        )
+        (old === undefined ? Effect.void : resources.destroy(old)).pipe(Effect.andThen(restore(create)))
       )
     )
     if (worker.state === "starting") worker.starter = fiber

@@ -32,8 +32,21 @@ import type { HerdStats } from "../HerdStats.ts"
  * @category assertions
  * @since 0.1.0
  */
-export const assertConserved = ({ herd, resources, tasks, workers }: Pick<HerdStats, "herd" | "resources" | "tasks" | "workers">): void => {
-  check(herd, tasks, "submitted", ["queued", "delayed", "running", "succeeded", "failed", "interrupted", "shed"])
+export const assertConserved = ({
+  herd,
+  resources,
+  tasks,
+  workers
+}: Pick<HerdStats, "herd" | "resources" | "tasks" | "workers">): void => {
+  check(herd, tasks, "submitted", [
+    "queued",
+    "delayed",
+    "running",
+    "succeeded",
+    "failed",
+    "interrupted",
+    "shed"
+  ])
   check(herd, workers, "size", ["idle", "busy", "starting"])
   check(herd, workers, "size", ["base", "burst"])
   check(herd, resources, "created", ["destroyed", "alive"])

@@ -23,7 +23,8 @@ const preemption = 1 / 8
 /** How many tasks run before the event loop has its turn. */
 const turnLength = 4096
 
-const later: (f: () => void) => unknown = "setImmediate" in globalThis ? setImmediate : (f) => setTimeout(f, 0)
+const later: (f: () => void) => unknown =
+  "setImmediate" in globalThis ? setImmediate : (f) => setTimeout(f, 0)
 
 /** Tasks of one priority. Without `random` the first is next, with it any. */
 class Bucket {

@@ -158,7 +158,7 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
     if (at > end || at === Infinity) return false
     now = Math.max(now, at)
     // By way of the scheduler, so that a seed may also choose who of them is first.
-    while (sleeps[0] !== undefined && sleeps[0].at <= now) turns.add(sleeps[0].wake), sleeps.shift()
+    while (sleeps[0] !== undefined && sleeps[0].at <= now) (turns.add(sleeps[0].wake), sleeps.shift())
     return true
   }
 

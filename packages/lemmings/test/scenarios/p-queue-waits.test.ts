@@ -39,7 +39,7 @@ describe("p-queue: idle and empty", () => {
   )
 
   const wakes = [
-    ["a worker becomes free", (_herd: Waiting) => _herd.open],
+    ["a worker becomes free", ({ open }: Waiting) => open],
     ["the herd grows", ({ herd }: Waiting) => Effect.orDie(herd.resize(2))],
     ["the queue is cleared", ({ herd }: Waiting) => herd.clear],
     ["the last waiting task is interrupted", ({ waiting }: Waiting) => Fiber.interrupt(waiting)],

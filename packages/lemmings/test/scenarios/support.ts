@@ -1,7 +1,7 @@
 /** Herds and small tools that the scenarios share. */
-import { Context, Effect, type Exit, Fiber, Latch } from "effect"
+import { Context, Effect, type Exit, type Fiber, Latch, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Herd, type HerdConfig } from "../../src/index.ts"
+import { Herd } from "../../src/index.ts"
 
 /** Workers without a resource, on which `clear` is called. */
 export class Bare extends Herd.Service<Bare>()("scenarios/Bare", { sheds: true }) {}
@@ -46,7 +46,7 @@ export const toolbox = () => {
   }
 }
 
-type ResourceOptions = Partial<Herd.ResourceOptions<ToolShape>>
+type ResourceOptions = Partial<Herd.ResourceOptions<ToolShape, Scope.Scope>>
 
 export const owning = (box: ReturnType<typeof toolbox>, options: Options & ResourceOptions = {}) =>
   Tools.layer({ onCreate: box.make, onDestroy: box.destroy, shutdown, ...options })
@@ -104,5 +104,3 @@ export const logger = <A = string>() => {
 export const conserved = ({ tasks }: Effect.Success<Herd.Herd<object>["stats"]>): boolean =>
   tasks.submitted ===
   tasks.queued + tasks.delayed + tasks.running + tasks.succeeded + tasks.failed + tasks.interrupted + tasks.shed
-
-export type Overflow = HerdConfig.Overflow

@@ -56,6 +56,8 @@ export class HerdModel {
   state: "running" | "draining" = "running"
   private readonly queue: Array<ModelTask> = []
   private readonly admission: Array<ModelTask> = []
+  /** In the order in which they failed. */
+  private readonly delayed: Array<ModelTask> = []
   private readonly options: ModelOptions
 
   constructor(options: ModelOptions) {
@@ -129,7 +131,7 @@ export class HerdModel {
       while (this.next() !== task && this.wakeOne(now)) {}
       const next = this.next()
       if (next !== task) {
-        throw new Error(`task ${n} (${task.phase}) started, and next in line was ${next === undefined ? "nobody" : next.n}`)
+        throw new Error(`${show(task)} started, and next in line was ${show(next)}`)
       }
       if (task.phase === "admitting") this.enqueue(task)
       this.leave(task)
@@ -151,6 +153,7 @@ export class HerdModel {
       this.counts.retried++
       task.phase = "delayed"
       task.due = now + this.options.retryDelay
+      this.delayed.push(task)
     } else this.settle(task, "failed")
   }
   /** Puts those whose delay is over back in line. */
@@ -174,8 +177,9 @@ export class HerdModel {
     return line.toSorted((a, b) => this.order(a, b))[0]
   }
   private wakeOne(now: number): boolean {
-    const [task] = this.in("delayed").toSorted((a, b) => a.due - b.due)
+    const [task] = this.delayed
     if (task === undefined || task.due > now) return false
+    this.delayed.shift()
     task.phase = "queued"
     this.queue.push(task)
     return true
@@ -213,6 +217,7 @@ export class HerdModel {
   }
   private settle(task: ModelTask, outcome: Outcome): void {
     this.counts[outcome === "succeeded" || outcome === "interrupted" ? outcome : "failed"]++
+    remove(this.delayed, task)
     this.leave(task)
     this.end(task, outcome)
   }
@@ -223,3 +228,6 @@ const remove = <A>(from: Array<A>, item: A): boolean => {
   if (at !== -1) from.splice(at, 1)
   return at !== -1
 }
+
+const show = (task: ModelTask | undefined): string =>
+  task === undefined ? "nobody" : `task ${task.n} (${task.phase}, level ${task.level}, since ${task.at}, due ${task.due})`

@@ -1,0 +1,11 @@
+// Draws docs/herd.svg: seventeen seconds in the life of a herd, in virtual time. `pnpm picture`
+import { writeFileSync } from "node:fs"
+
+import * as Effect from "effect/Effect"
+
+import { draw } from "./Draw.ts"
+import { scene } from "./Scene.ts"
+
+const file = new URL("../../../../docs/herd.svg", import.meta.url)
+
+Effect.runPromise(scene).then((events) => writeFileSync(file, draw(events)))
