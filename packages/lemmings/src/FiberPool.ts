@@ -303,7 +303,10 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
         "onInterrupt",
         Effect.ensuring(
           resources.onInterrupt(lease.resource),
-          Effect.sync(() => release(lease, true))
+          Effect.sync(() => {
+            release(lease, true)
+            pump()
+          })
         )
       )
     },

@@ -265,13 +265,6 @@ export interface CommonOptions<O extends HerdConfig.Overflow, RH = never> extend
 }
 
 /**
- * @category models
- * @since 0.1.0
- */
-export type LayerOptions<D, RC, RD, RR, RI, RH> = CommonOptions<OverflowOf<D>, RH> &
-  ([ResourceId<D>] extends [never] ? unknown : ResourceOptions<ResourceShape<D>, RC, RD, RR, RI>)
-
-/**
  * The services that a herd is composed of.
  *
  * @category models
@@ -279,7 +272,20 @@ export type LayerOptions<D, RC, RD, RR, RI, RH> = CommonOptions<OverflowOf<D>, R
  */
 export type Parts = HerdEvents | ResourcePool | TaskQueue | FiberPool.FiberPool | Supervisor
 
-type LayerArguments<Options> = None extends Options ? [options?: Options] : [options: Options]
+/**
+ * Makes a layer from the options of a herd: `L` is what it provides, `P` what it
+ * requires beside what the options require.
+ *
+ * `NoInfer` keeps the place where the layer is used from deciding what it requires.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FromOptions<D, L, P = never> = [ResourceId<D>] extends [never]
+  ? <RH = never>(options?: CommonOptions<OverflowOf<D>, RH>) => Layer.Layer<L, InvalidConfig, P | NoInfer<RH>>
+  : <RC = never, RD = never, RR = never, RI = never, RH = never>(
+      options: CommonOptions<OverflowOf<D>, RH> & ResourceOptions<ResourceShape<D>, RC, RD, RR, RI>
+    ) => Layer.Layer<L, InvalidConfig, P | NoInfer<Exclude<RC, Scope.Scope> | RD | RR | RI | RH>>
 
 /**
  * The class of a herd: its service key, its layers, and its ways in.
@@ -290,17 +296,13 @@ type LayerArguments<Options> = None extends Options ? [options?: Options] : [opt
 export interface HerdClass<Self, Id extends string, D>
   extends Context.ServiceClass<Self, Id, Herd<D>>, Submitting<D, Self> {
   /** The whole herd: the parts with these options, and the herd over them. */
-  readonly layer: <RC = never, RD = never, RR = never, RI = never, RH = never>(
-    ...options: LayerArguments<LayerOptions<D, RC, RD, RR, RI, RH>>
-  ) => Layer.Layer<Self, InvalidConfig, Exclude<RC, Scope.Scope> | RD | RR | RI | RH>
+  readonly layer: FromOptions<D, Self>
   /** The herd over parts that you provide: `parts` and whatever you put before it. */
   readonly layerNoDeps: <RH = never>(
     options?: CommonOptions<OverflowOf<D>, RH>
-  ) => Layer.Layer<Self, InvalidConfig, Parts | RH>
+  ) => Layer.Layer<Self, InvalidConfig, Parts | NoInfer<RH>>
   /** The standard parts with these options. Provide a part of your own first to replace one. */
-  readonly parts: <RC = never, RD = never, RR = never, RI = never, RH = never>(
-    ...options: LayerArguments<LayerOptions<D, RC, RD, RR, RI, RH>>
-  ) => Layer.Layer<Parts, InvalidConfig, Exclude<RC, Scope.Scope> | RD | RR | RI>
+  readonly parts: FromOptions<D, Parts>
 }
 
 type AnyOptions = CommonOptions<HerdConfig.Overflow> & Partial<ResourceOptions<unknown>>

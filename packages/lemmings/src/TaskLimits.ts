@@ -3,16 +3,26 @@
  *
  * @since 0.1.0
  */
-import { Duration, Option } from "effect"
+import { Duration, Exit, Option } from "effect"
 import type { Pool } from "./FiberPool.ts"
-import { DeadlineExceeded, InvalidConfig, TaskTimeout } from "./HerdError.ts"
+import { DeadlineExceeded, HerdClosed, type HerdState, InvalidConfig, TaskTimeout } from "./HerdError.ts"
 import type { TaskOptions } from "./Task.ts"
 
 type Phase = "waiting" | "delayed" | "running"
 
+/**
+ * Why the herd ends a task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Stop = "caller" | "timeout" | "deadline" | "closed"
+
 /** What the errors say about the herd. */
 interface Situation {
   readonly herd: string
+  readonly state: HerdState
+  readonly tally: { timedOut: number }
   readonly pool: Pick<Pool<never>, "counts">
   readonly line: { readonly size: () => number }
   readonly lastCreateError: () => unknown
@@ -26,31 +36,43 @@ const situation = ({ herd, lastCreateError, line, pool }: Situation, taskId: str
 }
 
 /**
+ * The error of a task that a closing herd does not run.
+ *
  * @category errors
  * @since 0.1.0
  */
-export const timedOut = (
-  herd: Situation,
-  taskId: string,
-  phase: Phase,
-  timeout: TaskOptions["timeout"]
-): TaskTimeout =>
-  new TaskTimeout({ ...situation(herd, taskId, phase), timeoutMillis: limitMillis("timeout", timeout) })
+export const closed = ({ herd, state }: Pick<Situation, "herd" | "state">): HerdClosed =>
+  new HerdClosed({ herd, state })
 
 /**
+ * How a task ends that the herd ends.
+ *
  * @category errors
  * @since 0.1.0
  */
-export const missed = (
+export const endOf = (
   herd: Situation,
-  taskId: string,
-  phase: Phase,
-  deadline: TaskOptions["deadline"]
-): DeadlineExceeded =>
-  new DeadlineExceeded({
-    ...situation(herd, taskId, phase),
-    deadlineMillis: limitMillis("deadline", deadline)
-  })
+  task: { readonly id: string; readonly options: TaskOptions },
+  why: Stop,
+  phase: Phase
+): Exit.Exit<never, unknown> => {
+  const { deadline, timeout } = task.options
+  switch (why) {
+    case "caller":
+      return Exit.interrupt()
+    case "timeout": {
+      herd.tally.timedOut++
+      const timeoutMillis = limitMillis("timeout", timeout)
+      return Exit.fail(new TaskTimeout({ ...situation(herd, task.id, phase), timeoutMillis }))
+    }
+    case "deadline": {
+      const deadlineMillis = limitMillis("deadline", deadline)
+      return Exit.fail(new DeadlineExceeded({ ...situation(herd, task.id, phase), deadlineMillis }))
+    }
+    case "closed":
+      return Exit.fail(closed(herd))
+  }
+}
 
 /**
  * The milliseconds of a limit. Throws `InvalidConfig` when it is no duration.

@@ -9,13 +9,14 @@
  */
 import { Cause, Context, Effect, Exit, type Fiber, type Schedule } from "effect"
 import type { Leasable } from "./FiberPool.ts"
-import { HerdClosed, QueueFull, type ShedReason, TaskShed } from "./HerdError.ts"
+import { QueueFull, type ShedReason, TaskShed } from "./HerdError.ts"
 import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
 import type { Priority, TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
 import { priorityLevel } from "./Task.ts"
+import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskNews from "./TaskNews.ts"
-import { limitMillis, missed, timedOut } from "./TaskLimits.ts"
+import { closed, endOf, limitMillis, type Stop } from "./TaskLimits.ts"
 import type { Runtime } from "./TaskRuntime.ts"
 import { isTraced, traced } from "./TaskTrace.ts"
 import type { Lease } from "./Workers.ts"
@@ -28,28 +29,9 @@ import type { Lease } from "./Workers.ts"
  */
 export type HerdRuntime = Runtime<TaskRun>
 
-/** Why the herd ends a running attempt. */
-type Stop = "caller" | "timeout" | "deadline" | "closed"
-
-const unset = -1
+const { unset } = TaskExtra
 
 type Phase = "new" | "queued" | "delayed" | "running" | "done"
-
-/** What most tasks never need, made for those that do. */
-interface Extra {
-  /** Why the herd ends the running attempt. */
-  stopping: Stop | undefined
-  shedReason: ShedReason | "closed" | undefined
-  /** Executions begun again because a worker was unhealthy. */
-  requeues: number
-  timeout: number
-  deadline: number
-  delay: number
-  step: Retry.Step | undefined
-  /** The end of the last attempt, while the task waits for the next. */
-  last: Exit.Exit<unknown, unknown> | undefined
-  whenAccepted: (() => void) | undefined
-}
 
 /**
  * A task of a herd, and the handle of whoever submitted it.
@@ -72,7 +54,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   readonly options: TaskOptions
   private lease: Lease | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined
-  private extra: Extra | undefined
+  private extra: TaskExtra.Extra | undefined
 
   constructor(
     rt: HerdRuntime,
@@ -99,18 +81,8 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   get requeues(): number {
     return this.extra === undefined ? 0 : this.extra.requeues
   }
-  private get more(): Extra {
-    return (this.extra ??= {
-      stopping: undefined,
-      shedReason: undefined,
-      requeues: 0,
-      timeout: unset,
-      deadline: unset,
-      delay: unset,
-      step: undefined,
-      last: undefined,
-      whenAccepted: undefined
-    })
+  private get more(): TaskExtra.Extra {
+    return (this.extra ??= TaskExtra.make())
   }
   get interrupt(): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -179,7 +151,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     this.finish(
       Exit.fail(
         reason === "closed"
-          ? this.closedError()
+          ? closed(this.rt)
           : new QueueFull({ herd: this.rt.herd, capacity: this.rt.line.capacity })
       )
     )
@@ -252,7 +224,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     lease.holder = undefined
     rt.tally.running--
     if (extra !== undefined) this.unlimit()
-    const result = extra === undefined ? exit : this.verdict(exit, extra)
+    const result = extra === undefined ? exit : this.verdict(exit, extra.stopping)
     if (result._tag === "Success") {
       rt.window.finished(now, runMillis, true)
       rt.runs.record(runMillis)
@@ -289,21 +261,14 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   }
 
   /** What the attempt's end means, given why the herd stopped it. */
-  private verdict(exit: Exit.Exit<unknown, unknown>, { stopping }: Extra): Exit.Exit<unknown, unknown> {
-    switch (stopping) {
-      case "timeout":
-        this.rt.tally.timedOut++
-        return Exit.fail(timedOut(this.rt, this.id, "running", this.options.timeout))
-      case "deadline":
-        return Exit.fail(missed(this.rt, this.id, "running", this.options.deadline))
-      // What finished in spite of the interruption is worth more than the news of it.
-      case "closed":
-        return exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
-          ? Exit.fail(this.closedError())
-          : exit
-      default:
-        return exit
-    }
+  private verdict(
+    exit: Exit.Exit<unknown, unknown>,
+    stopping: Stop | undefined
+  ): Exit.Exit<unknown, unknown> {
+    if (stopping === undefined || stopping === "caller") return exit
+    // What finished in spite of a closing herd's interruption is worth more than the news of it.
+    const late = exit._tag === "Success" || !Cause.hasInterruptsOnly(exit.cause)
+    return stopping === "closed" && late ? exit : endOf(this.rt, this, stopping, "running")
   }
 
   private wanted(error: unknown): boolean {
@@ -400,14 +365,14 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
       case "new":
         rt.line.remove(this)
         rt.tally.rejected++
-        return this.finish(this.stopped(why, "waiting"))
+        return this.finish(endOf(rt, this, why, "waiting"))
       case "queued":
         rt.line.remove(this)
         if (why === "closed") this.more.shedReason = "closed"
-        return this.settle(this.stopped(why, "waiting"))
+        return this.settle(endOf(rt, this, why, "waiting"))
       case "delayed": {
         const last = this.extra?.last
-        this.settle(why === "closed" && last !== undefined ? last : this.stopped(why, "delayed"))
+        this.settle(why === "closed" && last !== undefined ? last : endOf(rt, this, why, "delayed"))
         return fiber?.interruptUnsafe()
       }
       case "running":
@@ -426,7 +391,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     if (this.phase !== "running") return false
     this.lease = undefined
     this.rt.tally.running--
-    this.settle(Exit.fail(this.closedError()))
+    this.settle(Exit.fail(closed(this.rt)))
     return true
   }
 
@@ -435,20 +400,6 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     const error = new TaskShed({ herd: this.rt.herd, taskId: this.id, reason })
     this.more.shedReason = reason
     this.settle(this.rt.sheds ? Exit.fail(error) : Exit.die(error))
-  }
-
-  private stopped(why: Stop, phase: "waiting" | "delayed"): Exit.Exit<never, unknown> {
-    switch (why) {
-      case "caller":
-        return Exit.interrupt()
-      case "timeout":
-        this.rt.tally.timedOut++
-        return Exit.fail(timedOut(this.rt, this.id, phase, this.options.timeout))
-      case "deadline":
-        return Exit.fail(missed(this.rt, this.id, phase, this.options.deadline))
-      case "closed":
-        return Exit.fail(this.closedError())
-    }
   }
 
   private settle(exit: Exit.Exit<unknown, unknown>): void {
@@ -514,11 +465,5 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     if (extra === undefined || extra.timeout === unset) return
     this.rt.timers.cancel(extra.timeout)
     extra.timeout = unset
-  }
-
-  // ---------------------------------------------------------------- errors and views
-
-  private closedError(): HerdClosed {
-    return new HerdClosed({ herd: this.rt.herd, state: this.rt.state })
   }
 }

@@ -8,4 +8,4 @@ import { scene } from "./Scene.ts"
 
 const file = new URL("../../../../docs/herd.svg", import.meta.url)
 
-Effect.runPromise(scene).then((events) => writeFileSync(file, draw(events)))
+writeFileSync(file, draw(await Effect.runPromise(scene)))

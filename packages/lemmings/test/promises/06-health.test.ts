@@ -7,7 +7,7 @@ import { fork, listen, settled } from "./support.ts"
 class Link extends Context.Service<Link, { readonly id: number }>()("test/Link") {}
 class Links extends Herd.Service<Links>()("test/Links", { resource: Link }) {}
 
-type Options = Parameters<typeof Links.layer>[0]
+type Options = Herd.CommonOptions<"suspend"> & Herd.ResourceOptions<Link["Service"]>
 
 const build = (options: Options) =>
   Effect.map(
@@ -71,6 +71,8 @@ describe("promise 6: an unhealthy worker is replaced before it counts again", ()
       )
       const id = yield* herd.run(Effect.map(Link, ({ id }) => id))
       assert.strictEqual(id, 2)
+      yield* fork(herd.stop())
+      yield* TestClock.adjust(100)
     })
   )
 

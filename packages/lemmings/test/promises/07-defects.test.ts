@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer, Schedule, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Schedule, type Scope, Stream } from "effect"
 import { Herd, type HerdEvent, Lemmings, type Middleware } from "../../src/index.ts"
 import { collectWarnings, conserved, fork, listen, settled } from "./support.ts"
 
 class Tool extends Context.Service<Tool, { readonly id: number }>()("test/Tool") {}
 class Tools extends Herd.Service<Tools>()("test/Tools", { resource: Tool }) {}
 
-type Options = Partial<Parameters<typeof Tools.layer>[0]>
+type Options = Herd.CommonOptions<"suspend"> & Partial<Herd.ResourceOptions<Tool["Service"], Scope.Scope>>
 
 /** Builds a herd, runs `use` on it, and returns its events and its warnings. */
 const observe = <A, E>(options: Options, use: (herd: Context.Service.Shape<typeof Tools>) => Effect.Effect<A, E, Tool>) => {
@@ -185,6 +185,7 @@ describe("promise 7: a defect never harms the herd", () => {
           const dying = yield* fork(Stream.runForEach(herd.events, () => Effect.die(boom)))
           yield* fork(Stream.runForEach(herd.events, () => Effect.never))
           yield* herd.runAll(Array.from({ length: 3000 }, () => Effect.void))
+          yield* settled
           return dying.pollUnsafe()
         })
       )

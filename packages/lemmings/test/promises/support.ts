@@ -5,7 +5,7 @@ import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Logger, Stream } from "effect"
 import { type Herd, type HerdEvent, type HerdStats, Lemmings } from "../../src/index.ts"
 
-type Options = NonNullable<Parameters<typeof Lemmings.layer>[0]>
+type Options = Herd.CommonOptions<"suspend">
 
 /** Starts a herd that lives as long as the test, and whose end does not wait for a test clock that nobody moves. */
 export const start = (options: Options = {}) =>

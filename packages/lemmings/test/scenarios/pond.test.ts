@@ -284,9 +284,10 @@ describe("pond: groups", () => {
   it.effect("an empty group gives no results", () =>
     Effect.gen(function* () {
       const herd = yield* Bare
+      const none: ReadonlyArray<Effect.Effect<number>> = []
 
-      assert.deepStrictEqual(yield* herd.runAll([]), [])
-      assert.deepStrictEqual(yield* herd.runAll([], { mode: "settle" }), [])
+      assert.deepStrictEqual(yield* herd.runAll(none), [])
+      assert.deepStrictEqual(yield* herd.runAll(none, { mode: "settle" }), [])
     }).pipe(Effect.provide(bare()))
   )
 

@@ -103,9 +103,9 @@ describe("tower: buffer", () => {
       const herd = yield* Bare
       yield* herd.submit(Effect.never)
       const waiting = yield* start(Effect.flip(herd.run(Effect.void)))
-      const blocked = yield* Effect.forEach([1, 2, 3], () => start(Effect.flip(herd.submit(Effect.void))))
+      const blocked = yield* Effect.forEach([1, 2, 3], () => start(Effect.flip(Effect.asVoid(herd.submit(Effect.void)))))
       yield* herd.kill
-      const errors = yield* Effect.forEach([waiting, ...blocked], (caller) => Effect.flatten(Fiber.await(caller)))
+      const errors = yield* Effect.forEach([waiting, ...blocked], (caller) => Fiber.join(caller))
 
       for (const error of errors) assert.strictEqual(error._tag, "HerdClosed")
       assert.strictEqual((yield* herd.stats).tasks.rejected, 3)

@@ -1,0 +1,52 @@
+/**
+ * What most tasks never need, made for those that do, so that a waiting task stays small.
+ *
+ * @since 0.1.0
+ */
+import type { Exit } from "effect"
+import type { ShedReason } from "./HerdError.ts"
+import type { Step } from "./Retry.ts"
+import type { Stop } from "./TaskLimits.ts"
+
+/**
+ * A timer's slot when there is no timer.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const unset = -1
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Extra {
+  /** Why the herd ends the running attempt. */
+  stopping: Stop | undefined
+  shedReason: ShedReason | "closed" | undefined
+  /** Executions begun again because a worker was unhealthy. */
+  requeues: number
+  timeout: number
+  deadline: number
+  delay: number
+  step: Step | undefined
+  /** The end of the last attempt, while the task waits for the next. */
+  last: Exit.Exit<unknown, unknown> | undefined
+  whenAccepted: (() => void) | undefined
+}
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (): Extra => ({
+  stopping: undefined,
+  shedReason: undefined,
+  requeues: 0,
+  timeout: unset,
+  deadline: unset,
+  delay: unset,
+  step: undefined,
+  last: undefined,
+  whenAccepted: undefined
+})
