@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { findPackageJSON } from "node:module"
 import { cpus, totalmem } from "node:os"
 
-export const Case = Schema.Struct({
+const Case = Schema.Struct({
   case: Schema.String,
   unit: Schema.String,
   ours: Schema.Finite,

@@ -149,16 +149,17 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
   const ended = new Ring<Deliverable>()
   const guests = new Set<Lease>()
-  const fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+  // Each with whether a pool that closes counts it: not when another fiber of the set waits for its end.
+  const fibers = new Map<Fiber.Fiber<unknown, unknown>, boolean>()
   let nested = 0
   let isPaused = false
   let pumping = false
   let scheduled = false
   let allEnded: (() => void) | undefined
 
-  const background = (where: string, effect: Effect.Effect<unknown, unknown>) => {
+  const background = (where: string, effect: Effect.Effect<unknown, unknown>, counts = true) => {
     const fiber = run(effect)
-    if (fiber.pollUnsafe() === undefined) fibers.add(fiber)
+    if (fiber.pollUnsafe() === undefined) fibers.set(fiber, counts)
     fiber.addObserver((exit) => {
       fibers.delete(fiber)
       if (fibers.size === 0) allEnded?.()
@@ -234,8 +235,11 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
         allEnded = () => resume(Effect.void)
       })
       yield* Effect.timeoutOption(Effect.interruptible(ends), Duration.millis(limitMillis))
-      const left = fibers.size
-      for (const fiber of fibers) fiber.interruptUnsafe()
+      let left = 0
+      for (const [fiber, counts] of fibers) {
+        if (counts) left++
+        fiber.interruptUnsafe()
+      }
       return left
     })
 

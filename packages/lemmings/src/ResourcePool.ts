@@ -219,11 +219,15 @@ const make = Effect.fnUntraced(function* (options: ResourcePoolOptions) {
     )
 
   const spare: WorkerInfo = { workerId: 0, burst: false }
-  const fillSpare = Effect.suspend(() => {
+  const fillSpare = Effect.uninterruptibleMask((restore) => {
     filling++
-    return create(spare).pipe(
-      Effect.flatMap((resource) => (pool.giveBack(resource) ? Effect.void : destroy(resource))),
-      Effect.ignore,
+    let made: Owned | undefined
+    return restore(create(spare, (resource) => (made = resource))).pipe(
+      // Also after an interruption: what was made has to be kept or destroyed.
+      Effect.exit,
+      Effect.andThen(
+        Effect.suspend(() => (made === undefined || pool.giveBack(made) ? Effect.void : destroy(made)))
+      ),
       Effect.ensuring(Effect.sync(() => filling--))
     )
   })

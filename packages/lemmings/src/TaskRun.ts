@@ -283,7 +283,8 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     const decision = {
       typed: Retry.isTyped(cause),
       healthy,
-      once: options.once === true || extra?.stopping === "deadline" || extra?.stopping === "closed",
+      // A task that was told to end runs no more, however it ended. Only a timeout ends one attempt alone.
+      once: options.once === true || (extra?.stopping !== undefined && extra.stopping !== "timeout"),
       open: rt.state === "running" || rt.state === "draining",
       requeues: this.requeues,
       maxRequeues: rt.maxRequeues
@@ -345,6 +346,8 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     rt.tally.retried++
     TaskNews.retried(rt, this, delayMillis)
     const again = () => {
+      // Ended while the timer was being set: a task that is done would take a lease and never give it back.
+      if (this.phase !== "delayed") return
       this.more.delay = unset
       rt.delayed.delete(this)
       this.enqueue()

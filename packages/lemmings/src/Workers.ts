@@ -132,7 +132,11 @@ const creationBackoff = Schedule.min([Schedule.exponential("10 millis"), Schedul
 )
 
 /** Runs an effect beside the herd, reporting its failure. */
-type Background = (where: string, effect: Effect.Effect<unknown, unknown>) => Fiber.Fiber<unknown, unknown>
+type Background = (
+  where: string,
+  effect: Effect.Effect<unknown, unknown>,
+  counts?: boolean
+) => Fiber.Fiber<unknown, unknown>
 
 /**
  * Creates a set without workers.
@@ -214,7 +218,9 @@ export const make = (
       "the start of a worker",
       Effect.uninterruptibleMask((restore) =>
         (old === undefined ? Effect.void : resources.destroy(old)).pipe(Effect.andThen(restore(create)))
-      )
+      ),
+      // A closing herd sends the worker away: the fiber that does so waits for this one.
+      false
     )
     if (worker.state === "starting") worker.starter = fiber
   }
