@@ -11,6 +11,7 @@ export const bands = [
   { modules: ["Herd"] },
   { modules: ["HerdLive"] },
   { modules: ["Submit", "Shutdown", "Report"] },
+  { modules: ["Batch"] },
   { modules: ["TaskRun"] },
   { modules: ["TaskRuntime", "TaskTrace", "TaskNews", "TaskExtra", "Outcome"] },
   { modules: ["TaskLimits"] },

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Config, Duration, Effect, Schema } from "effect"
+import { Config, Duration, Effect, Option, Schema } from "effect"
 import { InvalidConfig } from "./HerdError.ts"
 
 /**
@@ -82,16 +82,18 @@ const count = (path: string, min: number, fallback: string, meaning: string): Se
   }
 })
 
-const millis = (value: unknown): number | undefined => {
-  const duration =
-    typeof value === "string"
-      ? Duration.fromInput(value as Duration.Input)
-      : typeof value === "number" || typeof value === "bigint" || typeof value === "object"
-        ? Duration.fromInput(value as Duration.Input)
-        : undefined
-  if (duration === undefined || duration._tag === "None") return undefined
-  const n = Duration.toMillis(duration.value)
-  return n >= 0 ? n : undefined
+/**
+ * The milliseconds of a duration, `undefined` for whatever is none. Effect takes
+ * `NaN` for zero; here it is a mistake.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const millis = (value: unknown): number | undefined => {
+  if (typeof value === "number" ? Number.isNaN(value) : !["string", "bigint", "object"].includes(typeof value))
+    return undefined
+  const n = Option.getOrUndefined(Option.map(Duration.fromInput(value as Duration.Input), Duration.toMillis))
+  return n !== undefined && n >= 0 ? n : undefined
 }
 
 const time = (path: string, fallback: string, meaning: string, off?: "never"): Setting => ({

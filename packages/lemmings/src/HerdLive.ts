@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, type Context, Duration, Effect, Option, type Stream } from "effect"
+import { Clock, type Context, type Duration, Effect, type Stream } from "effect"
 import { FiberPool } from "./FiberPool.ts"
 import * as HerdConfig from "./HerdConfig.ts"
 import { InvalidConfig } from "./HerdError.ts"
@@ -17,7 +17,7 @@ import * as Submit from "./Submit.ts"
 import { Supervisor } from "./Supervisor.ts"
 import type { Hooks, Middleware, TaskOptions } from "./Task.ts"
 import { TaskQueue } from "./TaskQueue.ts"
-import type { HerdRuntime, TaskRun } from "./TaskRun.ts"
+import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import * as Timers from "./Timers.ts"
 
 /**
@@ -44,8 +44,8 @@ export const knownOptions: ReadonlyArray<string> = [
  * @since 0.1.0
  */
 export interface Behaviour {
-  readonly checkHealth?: HerdRuntime["checkHealth"]
-  readonly retry?: HerdRuntime["retry"]
+  readonly checkHealth?: Runtime["checkHealth"]
+  readonly retry?: Runtime["retry"]
   readonly middleware?: ReadonlyArray<Middleware> | undefined
   readonly hooks?: Hooks | undefined
 }
@@ -115,7 +115,7 @@ export const make = Effect.fnUntraced(function* (
   const resources = yield* ResourcePool
   const clock = yield* Clock.Clock
   const context = yield* Effect.context()
-  const line = (yield* TaskQueue).make<TaskRun>()
+  const line = (yield* TaskQueue).make<Waiting>()
   const timers = Timers.make(clock, context)
   const waits = Shutdown.makeWaits()
   const hooks = withContext(options.hooks ?? {}, context)
@@ -142,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const rt: HerdRuntime = {
+  const rt: Runtime = {
     herd: id,
     pool,
     line,
@@ -165,6 +165,7 @@ export const make = Effect.fnUntraced(function* (
       timedOut: 0
     },
     delayed: new Set(),
+    batches: new Set(),
     hooks,
     listening: () => hooked || events.active(),
     middleware: options.middleware ?? [],
@@ -190,9 +191,9 @@ export const make = Effect.fnUntraced(function* (
   }
   const limit = (name: keyof HerdConfig.HerdConfig["shutdown"], value: Duration.Input | undefined) => {
     if (value === undefined) return Effect.succeed(config.shutdown[name])
-    const millis = Option.map(Duration.fromInput(value), Duration.toMillis)
-    return Option.isSome(millis) && millis.value >= 0
-      ? Effect.succeed(millis.value)
+    const millis = HerdConfig.millis(value)
+    return millis !== undefined
+      ? Effect.succeed(millis)
       : Effect.fail(
           new InvalidConfig({ field: name, value, rule: `a duration such as "5 seconds", at least 0` })
         )
@@ -250,10 +251,13 @@ export const make = Effect.fnUntraced(function* (
     ),
     awaitEmpty: waits.until(() => line.size() === 0 && line.admitting() === 0),
     clear: Effect.sync(() => {
-      const tasks = line.clear()
-      for (const task of tasks) task.shed("cleared")
+      let shed = 0
+      for (const entry of line.clear()) {
+        shed += entry.tasks
+        entry.shed("cleared")
+      }
       pool.pump()
-      return tasks.length
+      return shed
     }),
     stop: (given?: StopOptions) => Effect.flatMap(limits(given), shutdown.stop),
     kill: shutdown.kill(config.shutdown),

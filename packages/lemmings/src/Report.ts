@@ -9,7 +9,15 @@ import type { HerdMetrics, HerdStats } from "./HerdStats.ts"
 import type { Histogram } from "./internal/Histogram.ts"
 import type { Summary } from "./internal/SlidingWindow.ts"
 import type { ResourcePool } from "./ResourcePool.ts"
-import type { HerdRuntime } from "./TaskRun.ts"
+import { priorityLevel } from "./Task.ts"
+import { queued, type Runtime } from "./TaskRuntime.ts"
+
+/** Waiting tasks above priority "normal". */
+const urgent = ({ batches, line }: Runtime): number => {
+  let tasks = line.urgent()
+  for (const batch of batches) if (batch.level > priorityLevel("normal")) tasks += batch.tasks - 1
+  return tasks
+}
 
 /**
  * The herd now.
@@ -17,9 +25,9 @@ import type { HerdRuntime } from "./TaskRun.ts"
  * @category snapshots
  * @since 0.1.0
  */
-export const stats = (rt: HerdRuntime, resources: ResourcePool["Service"]): HerdStats => {
+export const stats = (rt: Runtime, resources: ResourcePool["Service"]): HerdStats => {
   const workers = rt.pool.counts()
-  const depth = rt.line.size()
+  const depth = queued(rt)
   const { capacity } = rt.line
   const next = rt.line.peek()
   const { created, destroyed, lastCreateError, ...tally } = resources.tally
@@ -42,7 +50,7 @@ export const stats = (rt: HerdRuntime, resources: ResourcePool["Service"]): Herd
       capacity: capacity === Infinity ? null : capacity,
       fill: capacity === Infinity || capacity === 0 ? 0 : depth / capacity,
       nextMillis: next === undefined ? 0 : Math.max(0, rt.timers.now() - next.enqueuedAt),
-      urgent: rt.line.urgent()
+      urgent: urgent(rt)
     },
     utilization: workers.size === 0 ? 0 : Math.min(1, workers.busy / workers.size)
   }
@@ -64,7 +72,7 @@ const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({
  * @category snapshots
  * @since 0.1.0
  */
-export const metrics = (rt: HerdRuntime): HerdMetrics => {
+export const metrics = (rt: Runtime): HerdMetrics => {
   const window = rt.window.snapshot(rt.timers.now())
   const ended = window.completions + window.failures
   const seconds = window.spanMillis / 1000
@@ -94,7 +102,7 @@ const none = () => {}
  * @since 0.1.0
  */
 export const publish = (
-  rt: HerdRuntime,
+  rt: Runtime,
   resources: ResourcePool["Service"]
 ): Effect.Effect<void, never, Scope.Scope> => {
   const attributes = { herd: rt.herd }
@@ -140,7 +148,7 @@ export const publish = (
     gauge("lemmings_workers", workers, () => rt.pool.counts().starting, { state: "starting" }),
     gauge("lemmings_workers", workers, () => rt.pool.counts().stopping, { state: "stopping" }),
     gauge("lemmings_workers_target", "Workers wanted.", () => rt.pool.counts().target),
-    gauge("lemmings_tasks_waiting", "Tasks waiting for a worker.", () => rt.line.size()),
+    gauge("lemmings_tasks_waiting", "Tasks waiting for a worker.", () => queued(rt)),
     gauge("lemmings_tasks_delayed", "Tasks waiting for their next attempt.", () => rt.delayed.size),
     gauge("lemmings_tasks_running", "Tasks that hold a worker.", () => tally.running),
     gauge(

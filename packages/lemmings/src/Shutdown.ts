@@ -8,7 +8,7 @@ import { Deferred, Duration, Effect } from "effect"
 import type { HerdState } from "./HerdError.ts"
 import type { ShutdownReport } from "./HerdStats.ts"
 import type { ResourcePool } from "./ResourcePool.ts"
-import type { HerdRuntime } from "./TaskRun.ts"
+import type { Runtime } from "./TaskRuntime.ts"
 
 /**
  * Time limits of a shutdown, in milliseconds.
@@ -76,7 +76,7 @@ export interface Shutdown {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (rt: HerdRuntime, resources: ResourcePool["Service"], waits: Waits): Shutdown => {
+export const make = (rt: Runtime, resources: ResourcePool["Service"], waits: Waits): Shutdown => {
   const report = Deferred.makeUnsafe<ShutdownReport>()
   let killed = false
 
@@ -108,8 +108,11 @@ export const make = (rt: HerdRuntime, resources: ResourcePool["Service"], waits:
 
       enter("interrupting")
       for (const task of line.dismiss()) task.close()
-      const abandoned = [...line.clear(), ...rt.delayed]
-      for (const task of abandoned) task.close()
+      let abandoned = 0
+      for (const entry of [...line.clear(), ...rt.delayed]) {
+        abandoned += entry.tasks
+        entry.close()
+      }
       const running = [...pool.running()]
       for (const task of running) task.close()
       pool.pump()
@@ -124,7 +127,7 @@ export const make = (rt: HerdRuntime, resources: ResourcePool["Service"], waits:
       rt.timers.close()
       enter("closed")
       waits.check()
-      return { completed, interrupted: running.length, abandoned: abandoned.length, leaked }
+      return { completed, interrupted: running.length, abandoned, leaked }
     })
 
   const begin = (limits: Limits) =>

@@ -5,11 +5,13 @@
  * @since 0.1.0
  */
 import { Cause, Context, Effect, Exit, Fiber, Stream } from "effect"
-import type { HerdClosed, ResourceUnavailable } from "./HerdError.ts"
+import { Batch } from "./Batch.ts"
+import { type HerdClosed, InvalidConfig, type ResourceUnavailable } from "./HerdError.ts"
 import type { Owned, ResourcePool } from "./ResourcePool.ts"
 import type { TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
 import { limitMillis } from "./TaskLimits.ts"
-import { type HerdRuntime, TaskRun } from "./TaskRun.ts"
+import { TaskRun } from "./TaskRun.ts"
+import type { Runtime } from "./TaskRuntime.ts"
 import type { Lease } from "./Workers.ts"
 
 /** A task whose types are the caller's business. Its context is captured when it is submitted. */
@@ -28,7 +30,7 @@ const contextHere = (): Context.Context<never> => Fiber.getCurrent()?.context ??
  * @category operations
  * @since 0.1.0
  */
-export const run = (rt: HerdRuntime, task: Task, options: Options = none): Effect.Effect<unknown, unknown> =>
+export const run = (rt: Runtime, task: Task, options: Options = none): Effect.Effect<unknown, unknown> =>
   Effect.callback((resume) => {
     const run = new TaskRun(rt, task, contextHere(), options)
     run.accept(true)
@@ -48,7 +50,7 @@ export const run = (rt: HerdRuntime, task: Task, options: Options = none): Effec
  * @since 0.1.0
  */
 export const submit = (
-  rt: HerdRuntime,
+  rt: Runtime,
   task: Task,
   options: Options = none,
   mayWait = true
@@ -85,7 +87,7 @@ export const submit = (
  * @since 0.1.0
  */
 export const runNow = (
-  rt: HerdRuntime,
+  rt: Runtime,
   resources: ResourcePool["Service"],
   task: Task,
   options: Options = none
@@ -151,7 +153,7 @@ type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 const foremost = 1_000_000_000
 
 // Tasks accepted between two looks at the clock, and how long accepting may keep the event loop.
-const batch = 128
+const stepsPerLook = 128
 const sliceMillis = 8
 
 /**
@@ -162,69 +164,81 @@ const sliceMillis = 8
  * @since 0.1.0
  */
 export const runAll = (
-  rt: HerdRuntime,
+  rt: Runtime,
   tasks: Iterable<Task>,
   options: Options & { readonly mode?: "failFast" | "settle" | undefined } = none
 ): Effect.Effect<Array<unknown>, unknown> =>
   Effect.withFiber((fiber) =>
     Effect.callback((resume) => {
       const settle = options.mode === "settle"
+      const list = Array.isArray(tasks) ? (tasks as ReadonlyArray<Task>) : Array.from(tasks)
       const results: Array<unknown> = []
+      results.length = list.length
       // Only those that have not ended: the others must not be kept alive by the list.
       const active = new Map<number, TaskRun>()
-      const source = tasks[Symbol.iterator]()
-      let more = true
+      let fed = 0
+      let pending = 0
+      let batch: Batch | undefined
       let stopped: Exit.Exit<never, unknown> | undefined
       let whenEnded: (() => void) | undefined
 
       const finish = () => {
-        if (more || active.size > 0) return
+        if (pending > 0 || fed < list.length) return
         if (whenEnded !== undefined) whenEnded()
         else resume(stopped ?? Effect.succeed(results))
       }
       const stopAll = (exit: Exit.Exit<never, unknown>) => {
         stopped = exit
-        more = false
+        fed = list.length
         // Waiting ones first: a running one that ends at once would start them.
+        batch?.stop("caller")
         for (const run of active.values()) if (run.phase !== "running") run.stop("caller")
         for (const run of active.values()) run.stop("caller")
         rt.pool.pump()
       }
       const keep = (index: number, exit: Exit.Exit<unknown, unknown>) => {
+        pending--
         if (settle) results[index] = exit
         else if (exit._tag === "Success") results[index] = exit.value
         else if (stopped === undefined) stopAll(Exit.failCause(exit.cause))
       }
+      const follow = (index: number, run: TaskRun) => {
+        active.set(index, run)
+        run.listen((exit) => {
+          active.delete(index)
+          keep(index, exit)
+          finish()
+        })
+      }
       const feed = () => {
         const began = rt.timers.now()
-        while (more) {
-          let next: IteratorResult<Task>
-          try {
-            next = source.next()
-          } catch (defect) {
-            stopAll(Exit.die(defect))
-            break
-          }
-          if (next.done === true) {
-            more = false
-            break
-          }
-          const index = results.length
-          const run = new TaskRun(rt, next.value, fiber.context, options)
-          results.push(undefined)
+        while (fed < list.length) {
+          const index = fed++
+          const task = list[index]
+          if (task === undefined) continue
+          const run = new TaskRun(rt, task, fiber.context, options)
+          pending++
           run.accept(true)
-          if (run.exit !== undefined) keep(index, run.exit)
-          else {
-            active.set(index, run)
-            run.listen((exit) => {
-              active.delete(index)
-              keep(index, exit)
-              finish()
-            })
-          }
-          if (results.length % batch === 0 && rt.timers.now() - began > sliceMillis) return rt.pool.soon(feed)
+          if (run.exit === undefined) follow(index, run)
+          else keep(index, run.exit)
+          if (run.phase === "queued" && fed < list.length && Batch.fits(rt, options)) return feedRest()
+          if (fed % stepsPerLook === 0 && rt.timers.now() - began > sliceMillis) return rt.pool.soon(feed)
         }
         finish()
+      }
+      /** No worker is idle: the rest stands in the queue as one. */
+      const feedRest = () => {
+        batch = new Batch(rt, list, fed, fiber.context, options, {
+          starting: follow,
+          skipped: (index, exit) => {
+            keep(index, exit)
+            finish()
+          }
+        })
+        pending += batch.tasks
+        fed = list.length
+        batch.accept()
+        rt.pool.pump()
       }
       feed()
       return Effect.callback<void>((left) => {
@@ -258,7 +272,7 @@ export interface TaskOutput<out I, out A, out E> {
  * @since 0.1.0
  */
 export const observe = <I>(
-  rt: HerdRuntime,
+  rt: Runtime,
   input: I,
   task: Task,
   options: Options = none
@@ -284,15 +298,20 @@ export const observe = <I>(
  * @since 0.1.0
  */
 export const stream = <I, E, R>(
-  rt: HerdRuntime,
+  rt: Runtime,
   source: Stream.Stream<I, E, R>,
   task: (input: I) => Task,
   options: Options & {
     readonly ordered?: boolean | undefined
     readonly concurrency?: number | undefined
   } = none
-): Stream.Stream<TaskOutput<I, unknown, unknown>, E, R> =>
-  Stream.mapEffect(
+): Stream.Stream<TaskOutput<I, unknown, unknown>, E, R> => {
+  const { concurrency } = options
+  if (concurrency !== undefined && !(concurrency >= 1 && (Number.isInteger(concurrency) || concurrency === Infinity)))
+    return Stream.die(
+      new InvalidConfig({ field: "concurrency", value: concurrency, rule: "an integer, at least 1" })
+    )
+  return Stream.mapEffect(
     source,
     (input) =>
       observe(
@@ -303,10 +322,11 @@ export const stream = <I, E, R>(
       ),
     // As many again as there are workers, so that no worker waits for the source.
     {
-      concurrency: options.concurrency ?? Math.max(2, 2 * rt.pool.counts().max),
+      concurrency: concurrency ?? Math.max(2, 2 * rt.pool.counts().max),
       unordered: options.ordered !== true
     }
   )
+}
 
 /**
  * @category models

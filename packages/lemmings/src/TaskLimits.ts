@@ -3,9 +3,18 @@
  *
  * @since 0.1.0
  */
-import { Duration, Exit, Option } from "effect"
+import { Exit } from "effect"
 import type { Pool } from "./FiberPool.ts"
-import { DeadlineExceeded, HerdClosed, type HerdState, InvalidConfig, TaskTimeout } from "./HerdError.ts"
+import * as HerdConfig from "./HerdConfig.ts"
+import {
+  DeadlineExceeded,
+  HerdClosed,
+  type HerdState,
+  InvalidConfig,
+  type ShedReason,
+  TaskShed,
+  TaskTimeout
+} from "./HerdError.ts"
 import type { TaskOptions } from "./Task.ts"
 
 type Phase = "waiting" | "delayed" | "running"
@@ -45,6 +54,21 @@ export const closed = ({ herd, state }: Pick<Situation, "herd" | "state">): Herd
   new HerdClosed({ herd, state })
 
 /**
+ * How a task ends that was dropped: with a failure where its type has one, and otherwise with a defect.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const shedding = (
+  { herd, sheds }: { readonly herd: string; readonly sheds: boolean },
+  taskId: string,
+  reason: ShedReason
+): Exit.Exit<never, unknown> => {
+  const error = new TaskShed({ herd, taskId, reason })
+  return sheds ? Exit.fail(error) : Exit.die(error)
+}
+
+/**
  * How a task ends that the herd ends.
  *
  * @category errors
@@ -81,8 +105,7 @@ export const endOf = (
  * @since 0.1.0
  */
 export const limitMillis = (field: "timeout" | "deadline", input: TaskOptions["timeout"]): number => {
-  const duration = input === undefined ? Option.none() : Duration.fromInput(input)
-  const millis = Option.isSome(duration) ? Duration.toMillis(duration.value) : NaN
-  if (millis >= 0) return millis
+  const millis = HerdConfig.millis(input)
+  if (millis !== undefined) return millis
   throw new InvalidConfig({ field, value: input, rule: `a duration such as "5 seconds", at least 0` })
 }

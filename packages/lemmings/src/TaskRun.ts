@@ -8,26 +8,17 @@
  * @since 0.1.0
  */
 import { Cause, Context, Effect, Exit, type Fiber, type Schedule } from "effect"
-import type { Leasable } from "./FiberPool.ts"
-import { QueueFull, type ShedReason, TaskShed } from "./HerdError.ts"
+import { QueueFull, type ShedReason } from "./HerdError.ts"
 import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
 import type { Priority, TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
 import { priorityLevel } from "./Task.ts"
 import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskNews from "./TaskNews.ts"
-import { closed, endOf, limitMillis, type Stop } from "./TaskLimits.ts"
-import type { Runtime } from "./TaskRuntime.ts"
+import { closed, endOf, limitMillis, shedding, type Stop } from "./TaskLimits.ts"
+import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import { isTraced, traced } from "./TaskTrace.ts"
 import type { Lease } from "./Workers.ts"
-
-/**
- * The runtime of a herd, whose tasks are these.
- *
- * @category models
- * @since 0.1.0
- */
-export type HerdRuntime = Runtime<TaskRun>
 
 const { unset } = TaskExtra
 
@@ -39,7 +30,7 @@ type Phase = "new" | "queued" | "delayed" | "running" | "done"
  * @category models
  * @since 0.1.0
  */
-export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, unknown> {
+export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unknown> {
   level: number
   readonly enqueuedAt: number
   readonly sequence: number
@@ -48,7 +39,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   phase: Phase = "new"
   /** Executions begun. */
   begun = 0
-  private readonly rt: HerdRuntime
+  private readonly rt: Runtime
   private task: Effect.Effect<unknown, unknown> | undefined
   private context: Context.Context<never> | undefined
   readonly options: TaskOptions
@@ -57,11 +48,12 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
   private extra: TaskExtra.Extra | undefined
 
   constructor(
-    rt: HerdRuntime,
+    rt: Runtime,
     task: Effect.Effect<unknown, unknown>,
     context: Context.Context<never>,
     options: TaskOptions,
-    now: number = rt.timers.now()
+    now: number = rt.timers.now(),
+    sequence: number = rt.sequence++
   ) {
     super()
     this.rt = rt
@@ -70,13 +62,17 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
     this.options = options
     this.level = priorityLevel(options.priority)
     this.enqueuedAt = now
-    this.sequence = rt.sequence++
+    this.sequence = sequence
   }
 
   // ---------------------------------------------------------------- the handle
 
   get id(): string {
     return this.options.id ?? String(this.sequence)
+  }
+  /** Stands for itself alone. */
+  get tasks(): number {
+    return 1
   }
   get requeues(): number {
     return this.extra === undefined ? 0 : this.extra.requeues
@@ -400,9 +396,7 @@ export class TaskRun extends Outcome implements Leasable, TaskHandle<unknown, un
 
   /** Drops a task that the queue no longer holds. */
   shed(reason: ShedReason): void {
-    const error = new TaskShed({ herd: this.rt.herd, taskId: this.id, reason })
-    this.more.shedReason = reason
-    this.settle(this.rt.sheds ? Exit.fail(error) : Exit.die(error))
+    this.settle(shedding(this.rt, this.id, reason))
   }
 
   private settle(exit: Exit.Exit<unknown, unknown>): void {

@@ -5,7 +5,7 @@
  */
 import type { Cause, Clock, Context, Schedule } from "effect"
 import type { Leasable, Pool } from "./FiberPool.ts"
-import type { HerdState } from "./HerdError.ts"
+import type { HerdState, ShedReason } from "./HerdError.ts"
 import type { HerdEvents } from "./HerdEvent.ts"
 import type { Histogram } from "./internal/Histogram.ts"
 import type { SlidingWindow } from "./internal/SlidingWindow.ts"
@@ -33,15 +33,43 @@ export interface TaskTally {
 }
 
 /**
+ * What stands in the line of a herd: a task, or several that were accepted together.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Waiting extends Leasable {
+  /** How many tasks it stands for. */
+  readonly tasks: number
+  /** Drops what the queue no longer holds. Call `pump` afterwards. */
+  readonly shed: (reason: ShedReason) => void
+  /** Bounds the wait for a worker that cannot be made. */
+  readonly limit: () => void
+  readonly unlimit: () => void
+}
+
+/**
+ * Tasks that wait for a worker.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const queued = ({ batches, line }: Pick<Runtime, "batches" | "line">): number => {
+  let tasks = line.size()
+  for (const batch of batches) tasks += batch.tasks - 1
+  return tasks
+}
+
+/**
  * What the tasks of one herd share.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Runtime<T extends Leasable = Leasable> {
+export interface Runtime {
   readonly herd: string
-  readonly pool: Pool<T>
-  readonly line: Line<T>
+  readonly pool: Pool<Waiting>
+  readonly line: Line<Waiting>
   readonly timers: Timers
   readonly clock: Clock.Clock
   readonly events: HerdEvents["Service"]
@@ -50,7 +78,9 @@ export interface Runtime<T extends Leasable = Leasable> {
   readonly waits: Histogram
   readonly runs: Histogram
   readonly tally: TaskTally
-  readonly delayed: Set<T>
+  readonly delayed: Set<Waiting>
+  /** Entries of the line that stand for several tasks. */
+  readonly batches: Set<Waiting>
   readonly hooks: Hooks
   /** Whether anybody wants to hear of tasks: hooks, or readers of events. */
   readonly listening: () => boolean

@@ -94,10 +94,10 @@ export class SlidingWindow {
     this.runs = Array.from({ length: buckets }, () => undefined)
   }
 
-  /** Counts a submission. */
-  arrival(now: number): void {
+  /** Counts submissions. */
+  arrival(now: number, count = 1): void {
     this.advance(now)
-    this.arrivals[this.newest]!++
+    this.arrivals[this.newest]! += count
   }
 
   /** Counts a start, after `waitMillis` of waiting. */
