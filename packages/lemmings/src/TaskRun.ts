@@ -396,6 +396,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
 
   /** Drops a task that the queue no longer holds. */
   shed(reason: ShedReason): void {
+    this.more.shedReason = reason
     this.settle(shedding(this.rt, this.id, reason))
   }
 

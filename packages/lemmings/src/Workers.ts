@@ -200,8 +200,6 @@ export const make = (
   const startWorker = (worker: Worker, replaced: boolean) => {
     worker.state = "starting"
     starting++
-    const old = worker.resource
-    worker.resource = undefined
     if (!resources.owning) return started(worker, undefined, replaced)
     const failed = Effect.sync(() => {
       if (idle.length === 0 && busy === 0) listener.starved()
@@ -216,9 +214,12 @@ export const make = (
       )
     const fiber = background(
       "the start of a worker",
-      Effect.uninterruptibleMask((restore) =>
-        (old === undefined ? Effect.void : resources.destroy(old)).pipe(Effect.andThen(restore(create)))
-      ),
+      Effect.uninterruptibleMask((restore) => {
+        // The worker keeps its old resource until here: a starter that is interrupted before leaves it to the stop.
+        const old = worker.resource
+        worker.resource = undefined
+        return (old === undefined ? Effect.void : resources.destroy(old)).pipe(Effect.andThen(restore(create)))
+      }),
       // A closing herd sends the worker away: the fiber that does so waits for this one.
       false
     )

@@ -352,7 +352,6 @@ describe("a herd under every order of events", () => {
           if (kind === 2) return Effect.die("defect")
           if (kind === 3) return Effect.andThen(work, Effect.sleep("1 second"))
           if (kind === 4) return Effect.void
-          if (kind === 5) return herd.run(work)
           return Effect.andThen(pausing, work)
         }
         const options = () => ({

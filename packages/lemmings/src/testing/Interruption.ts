@@ -25,8 +25,9 @@ import { Cause, Effect, Exit, Fiber, Scheduler, Scope } from "effect"
  * import { Lemmings } from "lemmings"
  * import { assertConserved, interruptEverywhere, virtual } from "lemmings/testing"
  *
+ * const setup = Effect.map(Layer.build(Lemmings.layer()), (context) => Context.get(context, Lemmings))
  * const steps = interruptEverywhere({
- *   setup: Effect.map(Layer.build(Lemmings.layer()), (context) => Context.get(context, Lemmings)),
+ *   setup,
  *   run: (herd) => herd.run(Effect.yieldNow),
  *   invariant: (herd) =>
  *     Effect.gen(function* () {

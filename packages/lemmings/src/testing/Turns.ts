@@ -24,7 +24,7 @@ const preemption = 1 / 8
 const turnLength = 4096
 
 const later: (f: () => void) => unknown =
-  "setImmediate" in globalThis ? setImmediate : (f) => setTimeout(f, 0)
+  "setImmediate" in globalThis ? setImmediate : queueMicrotask
 
 /** Tasks of one priority. Without `random` the first is next, with it any. */
 class Bucket {

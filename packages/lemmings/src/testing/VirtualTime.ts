@@ -158,7 +158,10 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
     if (at > end || at === Infinity) return false
     now = Math.max(now, at)
     // By way of the scheduler, so that a seed may also choose who of them is first.
-    while (sleeps[0] !== undefined && sleeps[0].at <= now) (turns.add(sleeps[0].wake), sleeps.shift())
+    for (let first = sleeps[0]; first !== undefined && first.at <= now; first = sleeps[0]) {
+      turns.add(first.wake)
+      sleeps.shift()
+    }
     return true
   }
 

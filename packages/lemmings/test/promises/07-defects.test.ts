@@ -225,16 +225,21 @@ describe("promise 7: a defect never harms the herd", () => {
 
   it.effect("an iterable that throws is runAll's defect, and ends the tasks that it gave", () =>
     Effect.gen(function* () {
-      let interrupted = 0
+      let [begun, ended] = [0, 0]
+      const task = Effect.acquireUseRelease(
+        Effect.sync(() => begun++),
+        () => Effect.never,
+        () => Effect.sync(() => ended++)
+      )
       const tasks = function* () {
-        yield Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
-        yield Effect.never
+        yield task
+        yield task
         throwing()
       }
       const { exit, stats } = yield* observe({}, (herd) => herd.runAll(tasks()))
 
       assert.deepStrictEqual(exit, Exit.die(boom))
-      assert.strictEqual(interrupted, 1)
+      assert.strictEqual(ended, begun)
       assert.deepStrictEqual([stats.tasks.running, stats.tasks.queued], [0, 0])
     })
   )

@@ -125,18 +125,20 @@ export const drive = (setup: Setup, seed: number, length: number) =>
         return yield* self.stubborn ? Effect.onInterrupt(work, () => Deferred.await(self.released)) : work
       })
       if (!setup.resource) return attempt
-      return Effect.gen(function* () {
-        const thing = yield* Things
-        if (!thing.alive) world.wrong.push("a task got a dead resource")
-        if (thing.inUse) world.wrong.push("a resource was leased twice")
-        thing.inUse = true
-        return yield* Effect.ensuring(
-          attempt,
+      return Effect.acquireUseRelease(
+        Effect.gen(function* () {
+          const thing = yield* Things
+          if (!thing.alive) world.wrong.push("a task got a dead resource")
+          if (thing.inUse) world.wrong.push("a resource was leased twice")
+          thing.inUse = true
+          return thing
+        }),
+        () => attempt,
+        (thing) =>
           Effect.sync(() => {
             thing.inUse = false
           })
-        )
-      })
+      )
     }
 
     let stats = yield* herd.stats

@@ -63,24 +63,23 @@ export const open = ({ failsEvery = Infinity, ...options }: Options = {}) =>
       checkHealth: (cause) => !(Cause.squash(cause) instanceof Unhealthy)
     })
     const herd = Context.get(yield* Layer.build(layer), Workshop)
-    const work = Effect.gen(function* () {
-      const tool = yield* Tool
-      if (!tool.alive) made.wrong.push("a task got a dead tool")
-      if (tool.inUse) made.wrong.push("a tool was leased twice")
-      tool.inUse = true
-      made.working++
-      return yield* Effect.as(steps, "done").pipe(
-        Effect.ensuring(
-          Effect.andThen(
-            steps,
-            Effect.sync(() => {
-              tool.inUse = false
-              made.working--
-            })
-          )
-        )
-      )
-    })
+    const work = Effect.acquireUseRelease(
+      Effect.gen(function* () {
+        const tool = yield* Tool
+        if (!tool.alive) made.wrong.push("a task got a dead tool")
+        if (tool.inUse) made.wrong.push("a tool was leased twice")
+        tool.inUse = true
+        made.working++
+        return tool
+      }),
+      () => Effect.as(steps, "done"),
+      (tool) =>
+        Effect.gen(function* () {
+          yield* steps
+          tool.inUse = false
+          made.working--
+        })
+    )
     // Until every worker has started: what follows takes the same steps each time.
     yield* Effect.sleep("1 minute")
     const world: World = { herd, made, work }
