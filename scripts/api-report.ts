@@ -27,8 +27,16 @@ for (const { folder, name } of publicPackages()) {
 
 /** One section for each module that can be imported, its declarations without their comments. */
 function reportOf(name: string, dist: string): string {
+  const manifest: { readonly publishConfig: { readonly exports: Record<string, string | null> } } =
+    JSON.parse(readFileSync(join(dist, "../package.json"), "utf8"))
+  const exported = new Set(
+    Object.values(manifest.publishConfig.exports).map((path) =>
+      path?.replace(/^\.\/dist\/(.*)\.js$/, "$1.d.ts")
+    )
+  )
   const modules = globSync("**/*.d.ts", { cwd: dist })
-    .filter((path) => !path.startsWith("internal/"))
+    // The entry of the test kit exports from its siblings.
+    .filter((path) => exported.has(path) || path.startsWith("testing/"))
     .toSorted()
   if (modules.length === 0) throw new Error(`${dist} holds no declarations: build first`)
   const sections = modules.map((path) => {

@@ -41,12 +41,13 @@ export interface Receiver {
 export class Batch implements Waiting {
   level: number
   readonly enqueuedAt: number
-  readonly sequence: number
   slot = -1
   victim = -1
   readonly begun = 0
   readonly requeues = 0
   private next: number
+  /** The sequence number of the task with index 0. */
+  private readonly base: number
   private readonly rt: Runtime
   private readonly list: ReadonlyArray<Effect.Effect<unknown, unknown>>
   private readonly context: Context.Context<never>
@@ -70,7 +71,7 @@ export class Batch implements Waiting {
     this.receiver = receiver
     this.level = priorityLevel(options.priority)
     this.enqueuedAt = rt.timers.now()
-    this.sequence = rt.sequence - first
+    this.base = rt.sequence - first
     rt.sequence += list.length - first
   }
 
@@ -89,8 +90,12 @@ export class Batch implements Waiting {
     return this.list.length - this.next
   }
   /** Of the task that is next. */
+  get sequence(): number {
+    return this.base + this.next
+  }
+  /** Of the task that is next. */
   get id(): string {
-    return String(this.sequence + this.next)
+    return String(this.sequence)
   }
 
   /** Has all tasks accepted. The herd is running. */
@@ -111,7 +116,7 @@ export class Batch implements Waiting {
     if (this.tasks > 0) rt.line.push(this)
     else rt.batches.delete(this)
     if (task === undefined) return
-    const run = new TaskRun(rt, task, context, options, this.enqueuedAt, this.sequence + index)
+    const run = new TaskRun(rt, task, context, options, this.enqueuedAt, this.base + index)
     receiver.starting(index, run)
     run.start(lease, now)
   }
@@ -141,7 +146,7 @@ export class Batch implements Waiting {
     return { level: this.level, begun: 0, requeues: 0, options: this.options }
   }
   private each(f: (id: string) => void): void {
-    for (let index = this.next; index < this.list.length; index++) f(String(this.sequence + index))
+    for (let index = this.next; index < this.list.length; index++) f(String(this.base + index))
   }
   private skip(exitOf: (id: string) => Exit.Exit<never, unknown>): void {
     const { receiver, rt } = this
@@ -151,7 +156,7 @@ export class Batch implements Waiting {
     rt.pool.settle({
       deliver: () => {
         for (let index = first; index < this.list.length; index++) {
-          receiver.skipped(index, exitOf(String(this.sequence + index)))
+          receiver.skipped(index, exitOf(String(this.base + index)))
         }
       }
     })

@@ -109,3 +109,25 @@ export const limitMillis = (field: "timeout" | "deadline", input: TaskOptions["t
   if (millis !== undefined) return millis
   throw new InvalidConfig({ field, value: input, rule: `a duration such as "5 seconds", at least 0` })
 }
+
+/**
+ * Stops a task that waited until its deadline was over, instead of starting it.
+ * Returns whether it did.
+ *
+ * @category limits
+ * @since 0.1.0
+ */
+export const stopOverdue = (
+  task: {
+    readonly enqueuedAt: number
+    readonly options: TaskOptions
+    readonly stop: (why: Stop) => void
+  },
+  now: number
+): boolean => {
+  const { deadline } = task.options
+  const waited = now - task.enqueuedAt
+  if (deadline === undefined || waited <= 0 || waited < limitMillis("deadline", deadline)) return false
+  task.stop("deadline")
+  return true
+}

@@ -11,11 +11,10 @@ import { Cause, Context, Effect, Exit, type Fiber, type Schedule } from "effect"
 import { QueueFull, type ShedReason } from "./HerdError.ts"
 import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
-import type { Priority, TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
-import { priorityLevel } from "./Task.ts"
+import { type Priority, priorityLevel, type TaskHandle, type TaskOptions, type TaskStatus } from "./Task.ts"
 import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskNews from "./TaskNews.ts"
-import { closed, endOf, limitMillis, shedding, type Stop } from "./TaskLimits.ts"
+import { closed, endOf, limitMillis, shedding, type Stop, stopOverdue } from "./TaskLimits.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import { isTraced, traced } from "./TaskTrace.ts"
 import type { Lease } from "./Workers.ts"
@@ -172,6 +171,8 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   start(lease: Lease, now: number = this.rt.timers.now()): void {
     const { context, extra, rt, task } = this
     if (task === undefined || context === undefined) return
+    // Its timer fires in this very instant, behind that of the task that had the worker until now.
+    if (stopOverdue(this, now)) return rt.pool.release(lease, true)
     this.phase = "running"
     this.lease = lease
     lease.startedAt = now

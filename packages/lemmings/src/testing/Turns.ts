@@ -23,40 +23,32 @@ const preemption = 1 / 8
 /** How many tasks run before the event loop has its turn. */
 const turnLength = 4096
 
-const later: (f: () => void) => unknown =
-  "setImmediate" in globalThis ? setImmediate : queueMicrotask
+const later: (f: () => void) => unknown = "setImmediate" in globalThis ? setImmediate : queueMicrotask
 
-/** Tasks of one priority. Without `random` the first is next, with it any. */
-class Bucket {
-  readonly priority: number
-  private tasks: Array<() => void> = []
-  private head = 0
+/** Ready tasks, lower priorities first, and of one priority in the order in which they came. */
+class Line {
+  private readonly buckets: Array<{ readonly priority: number; tasks: Array<() => void>; head: number }> = []
+  size = 0
 
-  constructor(priority: number) {
-    this.priority = priority
+  push(task: () => void, priority: number): void {
+    let at = this.buckets.findIndex((bucket) => bucket.priority >= priority)
+    if (at === -1) at = this.buckets.length
+    if (this.buckets[at]?.priority !== priority) this.buckets.splice(at, 0, { priority, tasks: [], head: 0 })
+    this.buckets[at]?.tasks.push(task)
+    this.size++
   }
-  get size(): number {
-    return this.tasks.length - this.head
-  }
-  push(task: () => void): void {
-    this.tasks.push(task)
-  }
-  take(random: (() => number) | undefined): (() => void) | undefined {
-    const { tasks } = this
-    if (random !== undefined) {
-      const at = Math.floor(random() * tasks.length)
-      const last = tasks.pop()
-      if (at === tasks.length || last === undefined) return last
-      const taken = tasks[at]
-      tasks[at] = last
-      return taken
+  take(): (() => void) | undefined {
+    for (const bucket of this.buckets) {
+      const task = bucket.tasks[bucket.head]
+      if (task === undefined) continue
+      this.size--
+      if (++bucket.head === bucket.tasks.length || bucket.head > turnLength) {
+        bucket.tasks.splice(0, bucket.head)
+        bucket.head = 0
+      }
+      return task
     }
-    const taken = tasks[this.head++]
-    if (this.head === tasks.length || this.head > turnLength) {
-      tasks.splice(0, this.head)
-      this.head = 0
-    }
-    return taken
+    return undefined
   }
 }
 
@@ -69,7 +61,9 @@ class Bucket {
 export class Turns implements Scheduler.Scheduler {
   readonly executionMode = "async"
   private readonly random: (() => number) | undefined
-  private readonly buckets: Array<Bucket> = []
+  /** Lines that are not empty. Without a seed there is but one. */
+  private readonly ready: Array<Line> = []
+  private readonly only = new Line()
   private readonly settling: Array<() => void> = []
   private readonly driving: Array<() => void> = []
   private armed = false
@@ -84,19 +78,13 @@ export class Turns implements Scheduler.Scheduler {
     return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
   }
   makeDispatcher(): Scheduler.SchedulerDispatcher {
-    return { scheduleTask: (task, priority) => this.add(task, priority), flush: () => this.flush() }
+    // A fiber relies on the order of its own tasks, and on no other.
+    const line = this.random === undefined ? this.only : new Line()
+    return { scheduleTask: (task, priority) => this.push(line, task, priority), flush: () => this.flush() }
   }
-  /** Makes a task ready. Lower priorities run first, as in Effect's own scheduler. */
-  add(task: () => void, priority = 0): void {
-    let at = this.buckets.findIndex((bucket) => bucket.priority >= priority)
-    if (at === -1) at = this.buckets.length
-    let bucket = this.buckets[at]
-    if (bucket === undefined || bucket.priority !== priority) {
-      bucket = new Bucket(priority)
-      this.buckets.splice(at, 0, bucket)
-    }
-    bucket.push(task)
-    this.arm()
+  /** Makes a task ready that belongs to no fiber. */
+  add(task: () => void): void {
+    this.push(this.random === undefined ? this.only : new Line(), task, 0)
   }
   /**
    * Calls `f` when nothing is ready and no promise is about to make something ready. Returns how to give that up.
@@ -112,9 +100,18 @@ export class Turns implements Scheduler.Scheduler {
     }
   }
 
+  private push(line: Line, task: () => void, priority: number): void {
+    if (line.size === 0) this.ready.push(line)
+    line.push(task, priority)
+    this.arm()
+  }
   private take(): (() => void) | undefined {
-    for (const bucket of this.buckets) if (bucket.size > 0) return bucket.take(this.random)
-    return undefined
+    const { random, ready } = this
+    const at = random === undefined ? 0 : Math.floor(random() * ready.length)
+    const line = ready[at]
+    const task = line?.take()
+    if (line?.size === 0) ready.splice(at, 1)
+    return task
   }
   private flush(): void {
     for (let task = this.take(); task !== undefined; task = this.take()) task()
@@ -138,7 +135,7 @@ export class Turns implements Scheduler.Scheduler {
       }
     } finally {
       const waiting = this.settling.length + this.driving.length > 0
-      if (waiting || this.buckets.some((bucket) => bucket.size > 0)) this.arm()
+      if (waiting || this.ready.length > 0) this.arm()
     }
   }
 }

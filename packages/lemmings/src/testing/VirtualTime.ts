@@ -179,7 +179,8 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
   ): Effect.Effect<A, E, R> =>
     Effect.gen(function* () {
       const limit = now + Duration.toMillis(Duration.fromInputUnsafe(options?.limit ?? "1 day"))
-      const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
+      // Detached, because a fiber waits for its children, and this one may be stuck.
+      const fiber = yield* Effect.forkDetach(effect, { startImmediately: true })
       const drive = Effect.gen(function* () {
         for (;;) {
           yield* settled(true)
@@ -195,12 +196,14 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
           )
         }
       })
-      yield* Effect.onExit(drive, (exit) => (exit._tag === "Success" ? Effect.void : giveUp(fiber)))
+      const leave = Effect.sync(() => fiber.interruptUnsafe())
+      yield* drive.pipe(
+        // Its finalizers may need time too.
+        Effect.onInterrupt(() => Effect.andThen(leave, drive)),
+        Effect.onError(() => leave)
+      )
       return yield* Fiber.join(fiber)
     })
-
-  // Not waited for: it is stuck, and its finalizers may be too.
-  const giveUp = (fiber: Fiber.Fiber<unknown, unknown>) => Effect.sync(() => fiber.interruptUnsafe())
 
   const clock: TestClock.TestClock & {
     readonly settle: Effect.Effect<void>

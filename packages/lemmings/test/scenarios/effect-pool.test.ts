@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, Latch, Layer, Schedule, Scheduler, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Herd } from "../../src/index.ts"
+import type { Herd } from "../../src/index.ts"
 import { exitOf, flush, gate, owning, start, Tool, toolbox, Tools, useTool } from "./support.ts"
 
 const unhealthy = { checkHealth: () => false, maxRequeues: 0 }
@@ -29,10 +29,14 @@ describe("Effect Pool: cleanup", () => {
         shutdown: { destroy: "1 second" },
         onCreate: Effect.tap(box.make, ({ id }) =>
           Effect.addFinalizer(() =>
-            Effect.andThen(Effect.sync(() => closed.push(id)), id === 2 ? Effect.die("finalizer") : Effect.void)
+            Effect.andThen(
+              Effect.sync(() => closed.push(id)),
+              id === 2 ? Effect.die("finalizer") : Effect.void
+            )
           )
         ),
-        onDestroy: (tool) => Effect.andThen(box.destroy(tool), tool.id === 1 ? Effect.die("onDestroy") : Effect.void)
+        onDestroy: (tool) =>
+          Effect.andThen(box.destroy(tool), tool.id === 1 ? Effect.die("onDestroy") : Effect.void)
       })
       const scope = yield* Scope.make()
       const herd = Context.get(yield* Layer.buildWithScope(layer, scope), Tools)
@@ -41,7 +45,10 @@ describe("Effect Pool: cleanup", () => {
       const { resources } = yield* herd.stats
 
       assert.strictEqual(box.alive(), 0)
-      assert.deepStrictEqual(closed.sort(), [1, 2, 3, 4])
+      assert.deepStrictEqual(
+        closed.toSorted((a, b) => a - b),
+        [1, 2, 3, 4]
+      )
       assert.include(resources, { created: 4, destroyed: 4, alive: 0, destroyFailures: 2, leaked: 0 })
     })
   )
@@ -196,9 +203,12 @@ describe("Effect Pool: size", () => {
     return Effect.gen(function* () {
       const herd = yield* Tools
       yield* flush
-      yield* herd.runAll(Array.from({ length: 4 }, () => Effect.andThen(Effect.yieldNow, Effect.fail("bad"))), {
-        mode: "settle"
-      })
+      yield* herd.runAll(
+        Array.from({ length: 4 }, () => Effect.andThen(Effect.yieldNow, Effect.fail("bad"))),
+        {
+          mode: "settle"
+        }
+      )
       const next = yield* herd.run(useTool)
       yield* flush
 
@@ -404,12 +414,14 @@ describe("Effect Pool: interruption", () => {
     })
   )
 
-  it.effect("runNow on a temporary resource interrupted at every step loses neither worker nor resource", () =>
-    Effect.gen(function* () {
-      const use = (herd: Herd.Herd<{ readonly sheds: true }>) =>
-        Effect.all([herd.run(work), herd.run(work), herd.runNow(work)], { concurrency: 3 })
-      assert.isAbove(yield* everywhere(use), 5)
-    })
+  it.effect(
+    "runNow on a temporary resource interrupted at every step loses neither worker nor resource",
+    () =>
+      Effect.gen(function* () {
+        const use = (herd: Herd.Herd<{ readonly sheds: true }>) =>
+          Effect.all([herd.run(work), herd.run(work), herd.runNow(work)], { concurrency: 3 })
+        assert.isAbove(yield* everywhere(use), 5)
+      })
   )
 
   it.effect("runAll interrupted at every step loses no worker", () =>

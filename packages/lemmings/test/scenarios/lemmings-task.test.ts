@@ -40,20 +40,22 @@ describe("lemmings: middleware", () => {
     }).pipe(Effect.provide(bare({ middleware: [logging] })))
   })
 
-  it.effect.each(["a string", new Error("an error"), 42])("LM-42: the defect %s is recovered by the herd alone", (defect) =>
-    Effect.gen(function* () {
-      const herd = yield* Bare
-      const thrown = yield* Effect.exit(
-        herd.run(
-          Effect.sync(() => {
-            throw defect
-          })
+  it.effect.each(["a string", new Error("an error"), 42])(
+    "LM-42: the defect %s is recovered by the herd alone",
+    (defect) =>
+      Effect.gen(function* () {
+        const herd = yield* Bare
+        const thrown = yield* Effect.exit(
+          herd.run(
+            Effect.sync(() => {
+              throw defect
+            })
+          )
         )
-      )
 
-      assert.deepStrictEqual(thrown, Exit.die(defect))
-      assert.strictEqual(yield* herd.run(Effect.succeed("next")), "next")
-    }).pipe(Effect.provide(bare({ workers: { max: 1 } })))
+        assert.deepStrictEqual(thrown, Exit.die(defect))
+        assert.strictEqual(yield* herd.run(Effect.succeed("next")), "next")
+      }).pipe(Effect.provide(bare({ workers: { max: 1 } })))
   )
 
   it.effect("LM-44: a timeout cancels what the middleware wraps", () => {
@@ -170,13 +172,19 @@ describe("lemmings: priority queue", () => {
     Effect.gen(function* () {
       const line = queue()
       const push = (fiber: number) =>
-        Effect.forEach(Array.from({ length: 100 }, (_, n) => n), (n) =>
-          Effect.andThen(
-            Effect.sync(() => line.push(item(`${fiber}-${n}`, (n * 7 + fiber) % 13))),
-            Effect.yieldNow
-          )
+        Effect.forEach(
+          Array.from({ length: 100 }, (_, n) => n),
+          (n) =>
+            Effect.andThen(
+              Effect.sync(() => line.push(item(`${fiber}-${n}`, (n * 7 + fiber) % 13))),
+              Effect.yieldNow
+            )
         )
-      yield* Effect.forEach(Array.from({ length: 10 }, (_, n) => n), push, { concurrency: "unbounded" })
+      yield* Effect.forEach(
+        Array.from({ length: 10 }, (_, n) => n),
+        push,
+        { concurrency: "unbounded" }
+      )
       const out = Array.from({ length: line.size() }, () => line.pop())
 
       assert.strictEqual(new Set(out.map((task) => task?.name)).size, 1000)
@@ -223,9 +231,7 @@ describe("lemmings: task", () => {
   it.effect("LM-63: a fast task completes within its timeout, and a slow one names itself in the error", () =>
     Effect.gen(function* () {
       const fast = yield* start(Bare.run(Effect.as(Effect.sleep(10), "fast"), { timeout: "500 millis" }))
-      const slow = yield* start(
-        Effect.flip(Bare.run(Effect.never, { id: "task-1", timeout: "500 millis" }))
-      )
+      const slow = yield* start(Effect.flip(Bare.run(Effect.never, { id: "task-1", timeout: "500 millis" })))
       yield* TestClock.adjust("500 millis")
       const error = yield* Fiber.join(slow)
 

@@ -59,10 +59,13 @@ describe("lemmings: configuration", () => {
       const atStart = yield* refused({ workers: { min: 5, max: 4 } })
       const later = yield* Effect.flip(herd.setBounds({ min: 5, max: 4 }))
 
-      assert.deepStrictEqual([atStart.message, later.message], [
-        "workers.min must be at most workers.max (4), got 5",
-        "workers.min must be at most workers.max (4), got 5"
-      ])
+      assert.deepStrictEqual(
+        [atStart.message, later.message],
+        [
+          "workers.min must be at most workers.max (4), got 5",
+          "workers.min must be at most workers.max (4), got 5"
+        ]
+      )
       assert.include((yield* herd.stats).workers, { min: 1, max: 8 })
     }).pipe(Effect.provide(bare({ workers: { max: 8 } })))
   )
@@ -107,14 +110,18 @@ describe("lemmings: manager", () => {
   it.effect("LM-12: 500 tasks of five priorities on 20 workers all complete", () =>
     Effect.gen(function* () {
       const herd = yield* Bare
-      const handles = yield* Effect.forEach(Array.from({ length: 500 }, (_, n) => n), (n) =>
-        herd.submit(Effect.as(Effect.sleep(10 + (n % 20)), n), { priority: n % 5 })
+      const handles = yield* Effect.forEach(
+        Array.from({ length: 500 }, (_, n) => n),
+        (n) => herd.submit(Effect.as(Effect.sleep(10 + (n % 20)), n), { priority: n % 5 })
       )
       yield* TestClock.adjust("2 seconds")
       const results = yield* Effect.forEach(handles, ({ join }) => join)
       const stats = yield* herd.stats
 
-      assert.deepStrictEqual(results, Array.from({ length: 500 }, (_, n) => n))
+      assert.deepStrictEqual(
+        results,
+        Array.from({ length: 500 }, (_, n) => n)
+      )
       assert.include(stats.tasks, { submitted: 500, succeeded: 500, failed: 0, queued: 0, running: 0 })
       assert.strictEqual(stats.workers.peak, 20)
     }).pipe(Effect.provide(bare({ workers: { max: 20 } })))
@@ -168,7 +175,12 @@ describe("lemmings: manager", () => {
       const herd = yield* Bare
       let completed = 0
       for (let n = 0; n < 50; n++)
-        yield* herd.submit(Effect.andThen(Effect.sleep(10 + (n % 40)), Effect.sync(() => completed++)))
+        yield* herd.submit(
+          Effect.andThen(
+            Effect.sleep(10 + (n % 40)),
+            Effect.sync(() => completed++)
+          )
+        )
       const stopping = yield* start(herd.stop({ drain: "30 seconds" }))
       yield* TestClock.adjust("30 seconds")
 
@@ -257,7 +269,10 @@ describe("lemmings: examples", () => {
         })
       const retry = Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 2 }))
       for (let n = 0; n < 20; n++) {
-        yield* herd.submit(Effect.sync(() => n * n), { label: "math" })
+        yield* herd.submit(
+          Effect.sync(() => n * n),
+          { label: "math" }
+        )
         yield* herd.submit(Effect.sleep(50 + n), { label: "io" })
       }
       for (let n = 0; n < 100; n++) yield* herd.submit(flaky(n), { label: "mixed", retry })
@@ -292,7 +307,7 @@ describe("lemmings: examples", () => {
       yield* herd.stop()
 
       assert.deepStrictEqual(started, ["start 1", "start 2"])
-      assert.deepStrictEqual(log.slice(2).sort(), ["stop 1", "stop 2"])
+      assert.deepStrictEqual(log.slice(2).toSorted(), ["stop 1", "stop 2"])
     }).pipe(Effect.provide(bare({ workers: { max: 2 }, hooks })))
   })
 })

@@ -148,7 +148,8 @@ describe("p-queue: abort", () => {
           process.execPath,
           ["--input-type=module", "--eval", script],
           { cwd: fileURLToPath(new URL("../..", import.meta.url)), timeout: 20_000 },
-          (error, stdout, stderr) => resume(Effect.succeed(error === null ? stdout : `${error} ${stderr}`))
+          (error, stdout, stderr) =>
+            resume(Effect.succeed(error === null ? stdout : `${error.message} ${stderr}`))
         )
         return Effect.sync(() => child.kill())
       })

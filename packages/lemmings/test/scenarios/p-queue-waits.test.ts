@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { Herd, TaskShed } from "../../src/index.ts"
+import { type Herd, TaskShed } from "../../src/index.ts"
 import { Bare, bare, conserved, exitOf, flush, gate, logger, start } from "./support.ts"
 
 describe("p-queue: idle and empty", () => {

@@ -28,7 +28,10 @@ describe("p-queue: basic", () => {
       const herd = yield* Bare
       const { log, note } = logger()
       const task = (name: string, millis: number) =>
-        note(`${name} starts`).pipe(Effect.andThen(Effect.sleep(millis)), Effect.andThen(note(`${name} ends`)))
+        note(`${name} starts`).pipe(
+          Effect.andThen(Effect.sleep(millis)),
+          Effect.andThen(note(`${name} ends`))
+        )
 
       yield* start(herd.run(task("a", 300)))
       yield* start(herd.run(task("b", 200)))
@@ -180,10 +183,17 @@ describe("p-queue: timeout", () => {
       const task = Effect.acquireUseRelease(
         Effect.sync(() => (peak = Math.max(peak, ++running))),
         () => Effect.sleep("1 hour"),
-        () => Effect.andThen(Effect.sleep("1 second"), Effect.sync(() => running--))
+        () =>
+          Effect.andThen(
+            Effect.sleep("1 second"),
+            Effect.sync(() => running--)
+          )
       )
       const all = yield* start(
-        herd.runAll(Array.from({ length: 4 }, () => task), { mode: "settle", timeout: "10 millis" })
+        herd.runAll(
+          Array.from({ length: 4 }, () => task),
+          { mode: "settle", timeout: "10 millis" }
+        )
       )
       yield* TestClock.adjust("10 seconds")
 
@@ -195,9 +205,7 @@ describe("p-queue: timeout", () => {
   it.effect("the timeout error says what the queue looked like", () =>
     Effect.gen(function* () {
       const herd = yield* Bare
-      const timedOut = yield* start(
-        Effect.flip(herd.run(Effect.never, { id: "slow", timeout: "50 millis" }))
-      )
+      const timedOut = yield* start(Effect.flip(herd.run(Effect.never, { id: "slow", timeout: "50 millis" })))
       for (let n = 0; n < 3; n++) yield* herd.submit(Effect.void)
       yield* TestClock.adjust("50 millis")
       const error = yield* Fiber.join(timedOut)

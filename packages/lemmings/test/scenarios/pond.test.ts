@@ -79,7 +79,10 @@ describe("pond: submit and stop", () => {
       yield* Fiber.join(all)
       const { tasks, workers } = yield* herd.stats
 
-      assert.deepStrictEqual(seen, Array.from({ length: 60 }, () => true))
+      assert.deepStrictEqual(
+        seen,
+        Array.from({ length: 60 }, () => true)
+      )
       assert.include(tasks, { submitted: 60, succeeded: 20, failed: 40, queued: 0, running: 0 })
       assert.deepStrictEqual([workers.busy, workers.idle], [0, 3])
     }).pipe(Effect.provide(bare({ workers: { max: 3 } })))
@@ -124,13 +127,15 @@ describe("pond: submit and stop", () => {
     Effect.gen(function* () {
       const herd = yield* Bare
       let ran = 0
-      const submitters = yield* Effect.forEach(Array.from({ length: 10_000 }, (_, n) => n), (n) =>
-        Effect.forkChild(
-          Effect.andThen(
-            Effect.replicateEffect(Effect.yieldNow, n % 50),
-            Effect.exit(herd.run(Effect.sync(() => ran++)))
+      const submitters = yield* Effect.forEach(
+        Array.from({ length: 10_000 }, (_, n) => n),
+        (n) =>
+          Effect.forkChild(
+            Effect.andThen(
+              Effect.replicateEffect(Effect.yieldNow, n % 50),
+              Effect.exit(herd.run(Effect.sync(() => ran++)))
+            )
           )
-        )
       )
       yield* Effect.replicateEffect(Effect.yieldNow, 25)
       yield* herd.stop({ drain: "1 minute" })
@@ -148,7 +153,9 @@ describe("pond: submit and stop", () => {
     Effect.gen(function* () {
       const herd = yield* Bare
       yield* herd.submit(Effect.sleep("1 second"))
-      const both = yield* start(Effect.all([herd.stop({ drain: "1 minute" }), herd.stop()], { concurrency: 2 }))
+      const both = yield* start(
+        Effect.all([herd.stop({ drain: "1 minute" }), herd.stop()], { concurrency: 2 })
+      )
       yield* TestClock.adjust("1 second")
       const [first, second] = yield* Fiber.join(both)
       const third = yield* herd.stop()
@@ -182,10 +189,7 @@ describe("pond: queue size", () => {
       }
       const { tasks } = yield* herd.stats
 
-      assert.deepStrictEqual(outcomes, [
-        ...Array.from({ length: 11 }, () => "accepted"),
-        "QueueFull"
-      ])
+      assert.deepStrictEqual(outcomes, [...Array.from({ length: 11 }, () => "accepted"), "QueueFull"])
       assert.deepStrictEqual([tasks.submitted, tasks.rejected], [11, 1])
     }).pipe(Effect.provide(strict({ workers: { max: 1 }, queue: { capacity: 10 } })))
   )
@@ -350,9 +354,12 @@ describe("pond: groups", () => {
     Effect.gen(function* () {
       const herd = yield* Bare
       const group = yield* start(
-        herd.runAll(Array.from({ length: 5 }, (_, n) => Effect.as(Effect.sleep("1 second"), n)), {
-          mode: "settle"
-        })
+        herd.runAll(
+          Array.from({ length: 5 }, (_, n) => Effect.as(Effect.sleep("1 second"), n)),
+          {
+            mode: "settle"
+          }
+        )
       )
       const stopping = yield* start(herd.stop({ drain: "1500 millis" }))
       yield* TestClock.adjust("2 seconds")

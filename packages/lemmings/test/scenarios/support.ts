@@ -103,4 +103,10 @@ export const logger = <A = string>() => {
 /** Every accepted task is in one place. */
 export const conserved = ({ tasks }: Effect.Success<Herd.Herd<object>["stats"]>): boolean =>
   tasks.submitted ===
-  tasks.queued + tasks.delayed + tasks.running + tasks.succeeded + tasks.failed + tasks.interrupted + tasks.shed
+  tasks.queued +
+    tasks.delayed +
+    tasks.running +
+    tasks.succeeded +
+    tasks.failed +
+    tasks.interrupted +
+    tasks.shed

@@ -1,7 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Bare, bare, conserved, exitOf, flush, gate, logger, owning, start, toolbox, Tools, useTool } from "./support.ts"
+import {
+  Bare,
+  bare,
+  conserved,
+  exitOf,
+  flush,
+  gate,
+  logger,
+  owning,
+  start,
+  toolbox,
+  Tools,
+  useTool
+} from "./support.ts"
 
 const noPolicy = { checkHealth: () => false }
 
@@ -30,28 +43,29 @@ describe("tasker: shutdown", () => {
     }).pipe(Effect.provide(owning(box, { workers: { max: 4, min: 2 }, spares: 1 })))
   })
 
-  it.effect("TK-09: stop lets five tasks of 100 ms on two workers finish and then destroys the resources", () => {
-    const box = toolbox()
-    const { log, note } = logger()
-    return Effect.gen(function* () {
-      const herd = yield* Tools
-      yield* flush
-      for (let n = 1; n <= 5; n++)
-        yield* herd.submit(Effect.andThen(Effect.sleep("100 millis"), note(`task ${n}`)))
-      yield* TestClock.adjust("150 millis")
-      const stopping = yield* start(herd.stop({ drain: "1 minute" }))
-      yield* TestClock.adjust("1 second")
-      const report = yield* Fiber.join(stopping)
+  it.effect(
+    "TK-09: stop lets five tasks of 100 ms on two workers finish and then destroys the resources",
+    () => {
+      const box = toolbox()
+      const { log, note } = logger()
+      return Effect.gen(function* () {
+        const herd = yield* Tools
+        yield* flush
+        for (let n = 1; n <= 5; n++)
+          yield* herd.submit(Effect.andThen(Effect.sleep("100 millis"), note(`task ${n}`)))
+        yield* TestClock.adjust("150 millis")
+        const stopping = yield* start(herd.stop({ drain: "1 minute" }))
+        yield* TestClock.adjust("1 second")
+        const report = yield* Fiber.join(stopping)
 
-      assert.deepStrictEqual(log.slice(0, 5), ["task 1", "task 2", "task 3", "task 4", "task 5"])
-      assert.deepStrictEqual(log.slice(5).sort(), ["destroy 1", "destroy 2"])
-      assert.deepStrictEqual(report, { completed: 3, interrupted: 0, abandoned: 0, leaked: 0 })
-    }).pipe(
-      Effect.provide(
-        owning(box, { workers: { max: 2 }, onDestroy: ({ id }) => note(`destroy ${id}`) })
+        assert.deepStrictEqual(log.slice(0, 5), ["task 1", "task 2", "task 3", "task 4", "task 5"])
+        assert.deepStrictEqual(log.slice(5).toSorted(), ["destroy 1", "destroy 2"])
+        assert.deepStrictEqual(report, { completed: 3, interrupted: 0, abandoned: 0, leaked: 0 })
+      }).pipe(
+        Effect.provide(owning(box, { workers: { max: 2 }, onDestroy: ({ id }) => note(`destroy ${id}`) }))
       )
-    )
-  })
+    }
+  )
 
   it.effect("TK-10: kill interrupts a running task at once and waits for its finalizers", () =>
     Effect.gen(function* () {
@@ -236,7 +250,10 @@ describe("tasker: regressions", () => {
       const herd = yield* Tools
       yield* flush
       const storm = yield* start(
-        herd.runAll(Array.from({ length: 6 }, () => Effect.fail("bad")), { mode: "settle" })
+        herd.runAll(
+          Array.from({ length: 6 }, () => Effect.fail("bad")),
+          { mode: "settle" }
+        )
       )
       yield* TestClock.adjust("5 seconds")
       const during = [calls, (yield* herd.stats).workers.starting]
@@ -344,8 +361,7 @@ describe("tasker: regressions", () => {
     Effect.gen(function* () {
       const herd = yield* Bare
       const task = Effect.void
-      for (let round = 0; round < 10; round++)
-        yield* herd.runAll(Array.from({ length: 100_000 }, () => task))
+      for (let round = 0; round < 10; round++) yield* herd.runAll(Array.from({ length: 100_000 }, () => task))
       const began = performance.now()
       for (let n = 0; n < 1000; n++) yield* herd.metrics
       const millis = performance.now() - began

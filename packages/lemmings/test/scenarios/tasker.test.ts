@@ -1,8 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Logger, Schedule, Stream } from "effect"
+import { type Cause, Effect, Exit, Fiber, Logger, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { HerdConfig, type HerdEvent, type TaskInfo } from "../../src/index.ts"
-import { Bare, bare, exitOf, flush, gate, logger, owning, start, Tool, toolbox, Tools, useTool } from "./support.ts"
+import {
+  Bare,
+  bare,
+  exitOf,
+  flush,
+  gate,
+  logger,
+  owning,
+  start,
+  Tool,
+  toolbox,
+  Tools,
+  useTool
+} from "./support.ts"
 
 /** Only this error means that the worker is broken. */
 const checkHealth = (cause: Cause.Cause<unknown>) =>
@@ -62,26 +75,29 @@ describe("tasker: examples", () => {
     }).pipe(Effect.provide(bare({ workers: { max: 1 } })))
   )
 
-  it.effect("TK-04: a crashed processor is destroyed and replaced, and its task runs once more elsewhere", () => {
-    const box = toolbox()
-    return Effect.gen(function* () {
-      const herd = yield* Tools
-      yield* flush
-      const used: Array<number> = []
-      const crash = useTool.pipe(
-        Effect.map((id) => used.push(id)),
-        Effect.andThen(Effect.fail("processor_crash"))
-      )
-      const error = yield* Effect.flip(herd.run(crash))
-      yield* flush
+  it.effect(
+    "TK-04: a crashed processor is destroyed and replaced, and its task runs once more elsewhere",
+    () => {
+      const box = toolbox()
+      return Effect.gen(function* () {
+        const herd = yield* Tools
+        yield* flush
+        const used: Array<number> = []
+        const crash = useTool.pipe(
+          Effect.map((id) => used.push(id)),
+          Effect.andThen(Effect.fail("processor_crash"))
+        )
+        const error = yield* Effect.flip(herd.run(crash))
+        yield* flush
 
-      assert.strictEqual(error, "processor_crash")
-      assert.strictEqual(new Set(used).size, 2)
-      assert.deepStrictEqual([box.tools.length, box.alive()], [4, 2])
-      assert.include((yield* herd.stats).tasks, { requeued: 1, failed: 1 })
-      assert.include((yield* herd.stats).workers, { idle: 2 })
-    }).pipe(Effect.provide(owning(box, { workers: { max: 2 }, checkHealth, maxRequeues: 1 })))
-  })
+        assert.strictEqual(error, "processor_crash")
+        assert.strictEqual(new Set(used).size, 2)
+        assert.deepStrictEqual([box.tools.length, box.alive()], [4, 2])
+        assert.include((yield* herd.stats).tasks, { requeued: 1, failed: 1 })
+        assert.include((yield* herd.stats).workers, { idle: 2 })
+      }).pipe(Effect.provide(owning(box, { workers: { max: 2 }, checkHealth, maxRequeues: 1 })))
+    }
+  )
 
   it.effect("TK-05: a fast preview runs at once on a spare although the workers are busy", () => {
     const box = toolbox()
@@ -138,9 +154,7 @@ describe("tasker: statistics", () => {
   it.effect("TK-12: ten tasks of different lengths on one worker show in rates, means and percentiles", () =>
     Effect.gen(function* () {
       const herd = yield* Bare
-      const all = yield* start(
-        herd.runAll(Array.from({ length: 10 }, (_, n) => Effect.sleep(100 * (n + 1))))
-      )
+      const all = yield* start(herd.runAll(Array.from({ length: 10 }, (_, n) => Effect.sleep(100 * (n + 1)))))
       yield* TestClock.adjust("5500 millis")
       yield* Fiber.join(all)
       const metrics = yield* herd.metrics
@@ -188,31 +202,34 @@ describe("tasker: statistics", () => {
     }).pipe(Effect.provide(bare()))
   )
 
-  it.effect("TK-20: hooks see start, completion and error, and what goes wrong beside a task is logged", () => {
-    const { log, note } = logger()
-    const messages: Array<string> = []
-    const logging = Logger.layer([
-      Logger.make(({ logLevel, message }) => messages.push(`${logLevel} ${String(message)}`))
-    ])
-    const hooks = {
-      onTaskStart: ({ id }: TaskInfo) => note(`start ${id}`),
-      onTaskComplete: ({ id }: TaskInfo) => Effect.andThen(note(`complete ${id}`), Effect.die("hook")),
-      onTaskError: ({ id }: TaskInfo) => note(`error ${id}`)
-    }
-    return Effect.gen(function* () {
-      const herd = yield* Bare
-      yield* herd.run(Effect.void, { id: "a" })
-      yield* Effect.exit(herd.run(Effect.fail("no"), { id: "b" }))
-      yield* flush
+  it.effect(
+    "TK-20: hooks see start, completion and error, and what goes wrong beside a task is logged",
+    () => {
+      const { log, note } = logger()
+      const messages: Array<string> = []
+      const logging = Logger.layer([
+        Logger.make(({ logLevel, message }) => messages.push(`${logLevel} ${String(message)}`))
+      ])
+      const hooks = {
+        onTaskStart: ({ id }: TaskInfo) => note(`start ${id}`),
+        onTaskComplete: ({ id }: TaskInfo) => Effect.andThen(note(`complete ${id}`), Effect.die("hook")),
+        onTaskError: ({ id }: TaskInfo) => note(`error ${id}`)
+      }
+      return Effect.gen(function* () {
+        const herd = yield* Bare
+        yield* herd.run(Effect.void, { id: "a" })
+        yield* Effect.exit(herd.run(Effect.fail("no"), { id: "b" }))
+        yield* flush
 
-      assert.deepStrictEqual(log, ["start a", "complete a", "start b", "error b"])
-      assert.strictEqual(
-        messages.some((line) => line.startsWith("Warn herd scenarios/Bare: onTaskComplete failed")),
-        true,
-        messages.join("\n")
-      )
-    }).pipe(Effect.provide(bare({ hooks })), Effect.provide(logging))
-  })
+        assert.deepStrictEqual(log, ["start a", "complete a", "start b", "error b"])
+        assert.strictEqual(
+          messages.some((line) => line.startsWith("Warn herd scenarios/Bare: onTaskComplete failed")),
+          true,
+          messages.join("\n")
+        )
+      }).pipe(Effect.provide(bare({ hooks })), Effect.provide(logging))
+    }
+  )
 
   it.effect("TK-22: without a scaling policy the load never changes the number of workers", () =>
     Effect.gen(function* () {
@@ -301,19 +318,20 @@ describe("tasker: configuration", () => {
     )
   )
 
-  it.effect("TK-17: a spare that cannot be made is counted, and the spares that were made are destroyed", () => {
-    const box = toolbox()
-    const onCreate = Effect.suspend(() => (box.tools.length === 2 ? Effect.fail("no third") : box.make))
-    return Effect.gen(function* () {
-      const { alive, stats } = yield* Effect.gen(function* () {
-        yield* flush
-        return { alive: box.alive(), stats: yield* (yield* Tools).stats }
-      }).pipe(
-        Effect.provide(owning(box, { workers: { max: 1, min: 0, initial: 0 }, spares: 3, onCreate }))
-      )
+  it.effect(
+    "TK-17: a spare that cannot be made is counted, and the spares that were made are destroyed",
+    () => {
+      const box = toolbox()
+      const onCreate = Effect.suspend(() => (box.tools.length === 2 ? Effect.fail("no third") : box.make))
+      return Effect.gen(function* () {
+        const { alive, stats } = yield* Effect.gen(function* () {
+          yield* flush
+          return { alive: box.alive(), stats: yield* (yield* Tools).stats }
+        }).pipe(Effect.provide(owning(box, { workers: { max: 1, min: 0, initial: 0 }, spares: 3, onCreate })))
 
-      assert.deepStrictEqual([alive, box.alive()], [2, 0])
-      assert.include(stats.resources, { spares: 2, createFailures: 1, lastCreateError: "no third" })
-    })
-  })
+        assert.deepStrictEqual([alive, box.alive()], [2, 0])
+        assert.include(stats.resources, { spares: 2, createFailures: 1, lastCreateError: "no third" })
+      })
+    }
+  )
 })

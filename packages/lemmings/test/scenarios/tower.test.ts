@@ -66,7 +66,13 @@ describe("tower: permits", () => {
   it.effect("1,000 tasks of every outcome leak no worker", () =>
     Effect.gen(function* () {
       const herd = yield* Bare
-      const outcomes = [Effect.void, Effect.fail("no"), Effect.die("broken"), Effect.interrupt, Effect.yieldNow]
+      const outcomes = [
+        Effect.void,
+        Effect.fail("no"),
+        Effect.die("broken"),
+        Effect.interrupt,
+        Effect.yieldNow
+      ]
       yield* herd.runAll(
         Array.from({ length: 1000 }, (_, n) => outcomes[n % outcomes.length] ?? Effect.void),
         { mode: "settle" }
@@ -103,7 +109,9 @@ describe("tower: buffer", () => {
       const herd = yield* Bare
       yield* herd.submit(Effect.never)
       const waiting = yield* start(Effect.flip(herd.run(Effect.void)))
-      const blocked = yield* Effect.forEach([1, 2, 3], () => start(Effect.flip(Effect.asVoid(herd.submit(Effect.void)))))
+      const blocked = yield* Effect.forEach([1, 2, 3], () =>
+        start(Effect.flip(Effect.asVoid(herd.submit(Effect.void))))
+      )
       yield* herd.kill
       const errors = yield* Effect.forEach([waiting, ...blocked], (caller) => Fiber.join(caller))
 

@@ -90,7 +90,9 @@ export class HerdModel {
     else {
       this.enqueue(task)
       const order =
-        overflow === "dropOldest" ? (a: ModelTask, b: ModelTask) => a.n - b.n : (a: ModelTask, b: ModelTask) => -this.order(a, b)
+        overflow === "dropOldest"
+          ? (a: ModelTask, b: ModelTask) => a.n - b.n
+          : (a: ModelTask, b: ModelTask) => -this.order(a, b)
       const [victim] = this.queue.toSorted(order)
       if (victim !== undefined) this.shed(victim)
     }
@@ -230,4 +232,6 @@ const remove = <A>(from: Array<A>, item: A): boolean => {
 }
 
 const show = (task: ModelTask | undefined): string =>
-  task === undefined ? "nobody" : `task ${task.n} (${task.phase}, level ${task.level}, since ${task.at}, due ${task.due})`
+  task === undefined
+    ? "nobody"
+    : `task ${task.n} (${task.phase}, level ${task.level}, since ${task.at}, due ${task.due})`

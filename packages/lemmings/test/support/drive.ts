@@ -2,7 +2,14 @@
 import { assert } from "@effect/vitest"
 import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
-import { Herd, type HerdConfig, type HerdState, type HerdStats, type ShutdownReport, type TaskHandle } from "lemmings"
+import {
+  Herd,
+  type HerdConfig,
+  type HerdState,
+  type HerdStats,
+  type ShutdownReport,
+  type TaskHandle
+} from "lemmings"
 import { assertConserved, VirtualTime } from "lemmings/testing"
 import { mulberry } from "../internal/mulberry.ts"
 import { HerdModel, type ModelTask, type Outcome } from "./HerdModel.ts"
@@ -108,12 +115,19 @@ export const drive = (setup: Setup, seed: number, length: number) =>
     } as const
     const plain = setup.overflow
     class Plain extends Herd.Service<Plain>()("test/Plain", { overflow: plain, sheds: true }) {}
-    class Owning extends Herd.Service<Owning>()("test/Owning", { overflow: plain, sheds: true, resource: Things }) {}
+    class Owning extends Herd.Service<Owning>()("test/Owning", {
+      overflow: plain,
+      sheds: true,
+      resource: Things
+    }) {}
     const createRetry = Schedule.spaced("40 millis")
-    const herd: Herd.Herd<{ readonly overflow: HerdConfig.Overflow; readonly sheds: true; readonly resource: typeof Things }> =
-      setup.resource
-        ? Context.get(yield* Layer.build(Owning.layer({ ...common, onCreate, onDestroy, createRetry })), Owning)
-        : Context.get(yield* Layer.build(Plain.layer(common)), Plain)
+    const herd: Herd.Herd<{
+      readonly overflow: HerdConfig.Overflow
+      readonly sheds: true
+      readonly resource: typeof Things
+    }> = setup.resource
+      ? Context.get(yield* Layer.build(Owning.layer({ ...common, onCreate, onDestroy, createRetry })), Owning)
+      : Context.get(yield* Layer.build(Plain.layer(common)), Plain)
 
     const body = (task: () => Driven) => {
       const attempt = Effect.gen(function* () {
@@ -172,14 +186,20 @@ export const drive = (setup: Setup, seed: number, length: number) =>
         }
         tasks.push(task)
         const past = via === "runNow" && stats.state === "running" && !stats.paused
-        const waitsFirst = past && setup.resource && stats.workers.idle === 0 && stats.resources.spares === 0 &&
+        const waitsFirst =
+          past &&
+          setup.resource &&
+          stats.workers.idle === 0 &&
+          stats.resources.spares === 0 &&
           stats.resources.temporary >= common.maxTemporary
         if (past && !waitsFirst) model.create(task)
         else model.submit(task, free(), via !== "offer")
         const options = {
           priority: task.level,
           once,
-          ...(retries === 0 ? {} : { retry: Schedule.spaced(retryDelay).pipe(Schedule.upTo({ times: retries })) })
+          ...(retries === 0
+            ? {}
+            : { retry: Schedule.spaced(retryDelay).pipe(Schedule.upTo({ times: retries })) })
         }
         const work = body(() => task)
         task.caller.interruptUnsafe()
@@ -217,9 +237,12 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       const task = pick(live)
       if (task === undefined) return "interrupt nobody"
       model.interrupt(task)
-      yield* Effect.forkChild(task.handle === undefined ? Fiber.interrupt(task.caller) : task.handle.interrupt, {
-        startImmediately: true
-      })
+      yield* Effect.forkChild(
+        task.handle === undefined ? Fiber.interrupt(task.caller) : task.handle.interrupt,
+        {
+          startImmediately: true
+        }
+      )
       return `interrupt ${task.n}`
     })
     const setPriority = Effect.gen(function* () {
@@ -228,7 +251,11 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       if (task?.handle === undefined) return "set no priority"
       const waits = task.phase === "queued" || task.phase === "delayed"
       model.setLevel(task, level)
-      assert.strictEqual(yield* task.handle.setPriority(level), waits, "setPriority says whether the task waits")
+      assert.strictEqual(
+        yield* task.handle.setPriority(level),
+        waits,
+        "setPriority says whether the task waits"
+      )
       return `priority of ${task.n} is ${level}`
     })
     const advance = Effect.gen(function* () {
@@ -343,7 +370,8 @@ export const drive = (setup: Setup, seed: number, length: number) =>
         "tasks are where the model has them"
       )
       assert.strictEqual(stats.queue.urgent, model.urgent, "urgent tasks")
-      if (leasable()) assert.strictEqual(model.queued + model.admitting, 0, "nobody waits while a worker is idle")
+      if (leasable())
+        assert.strictEqual(model.queued + model.admitting, 0, "nobody waits while a worker is idle")
       const { workers } = stats
       assert.isAtMost(
         workers.size + workers.stopping,
@@ -354,7 +382,11 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       assert.strictEqual(workers.target, target, "the target is what was asked for")
       assert.isAtMost(workers.size, target, "never more workers than wanted")
       if (workers.size < target) {
-        assert.isAtLeast(workers.size + workers.stopping, workers.max, "fewer workers than wanted only while others leave")
+        assert.isAtLeast(
+          workers.size + workers.stopping,
+          workers.max,
+          "fewer workers than wanted only while others leave"
+        )
       }
     }
 
@@ -383,7 +415,11 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       checkAlways(stats, world, setup)
       const at = "after the close"
       assert.strictEqual(stats.state, "closed", at)
-      assert.strictEqual(stats.tasks.queued + stats.tasks.delayed + stats.tasks.running + stats.tasks.admitting, 0, at)
+      assert.strictEqual(
+        stats.tasks.queued + stats.tasks.delayed + stats.tasks.running + stats.tasks.admitting,
+        0,
+        at
+      )
       assert.strictEqual(stats.workers.size + stats.workers.stopping, 0, `${at}: workers`)
       assert.strictEqual(world.created - world.destroyed, 0, `${at}: resources`)
       const ends = yield* Effect.forEach(reports, Fiber.join)
@@ -393,18 +429,23 @@ export const drive = (setup: Setup, seed: number, length: number) =>
         assert.isDefined(exit, `task ${task.n} is settled`)
         if (exit === undefined) continue
         if (task.outcome === undefined) {
-          assert.include([
-            "HerdClosed", "ResourceUnavailable", "failed", "interrupted", "succeeded"
-          ], outcomeOf(exit), `task ${task.n} at the close`)
+          assert.include(
+            ["HerdClosed", "ResourceUnavailable", "failed", "interrupted", "succeeded"],
+            outcomeOf(exit),
+            `task ${task.n} at the close`
+          )
         } else assert.strictEqual(outcomeOf(exit), task.outcome, `outcome of task ${task.n}`)
       }
       return done
     })
     return yield* Effect.catchCause(steps, (cause) =>
       Effect.die(
-        new Error(`seed ${seed}, ${JSON.stringify(setup)} ${said.slice(-(Number(process.env["SAID"] ?? 14))).join("; ")}: ${Cause.pretty(cause)}`, {
-          cause: Cause.squash(cause)
-        })
+        new Error(
+          `seed ${seed}, ${JSON.stringify(setup)} ${said.slice(-14).join("; ")}: ${Cause.pretty(cause)}`,
+          {
+            cause: Cause.squash(cause)
+          }
+        )
       )
     )
   })
@@ -429,7 +470,11 @@ const checkAlways = (
   assert.strictEqual(resources.created, world.created, "created")
   assert.isAtMost(resources.destroyed, world.destroyed, "destroyed")
   assert.isAtMost(tasks.running, world.created - world.destroyed, "leased ≤ alive")
-  assert.isAtMost(tasks.running, workers.busy + workers.stopping + resources.temporary + 1, "running ≤ workers + guests")
+  assert.isAtMost(
+    tasks.running,
+    workers.busy + workers.stopping + resources.temporary + 1,
+    "running ≤ workers + guests"
+  )
 }
 
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {

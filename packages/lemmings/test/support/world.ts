@@ -1,6 +1,6 @@
 /** A herd whose resources and task bodies are counted, and what must hold of it when all is quiet. */
 import { assert } from "@effect/vitest"
-import { Cause, Context, Deferred, Effect, Fiber, Layer, Schedule } from "effect"
+import { Cause, Context, Deferred, Effect, type Fiber, Layer, Schedule } from "effect"
 import { Herd, type HerdConfig } from "lemmings"
 import { assertConserved } from "lemmings/testing"
 
@@ -101,7 +101,11 @@ export const whole = ({ herd, made }: World, workers = 2) =>
     assert.strictEqual(stats.resources.temporary, 0, "no temporary resource is left")
     if (stats.state === "running") {
       assert.strictEqual(stats.workers.idle, workers, "every worker is idle")
-      assert.strictEqual(stats.resources.alive, workers + stats.resources.spares, "every resource has its owner")
+      assert.strictEqual(
+        stats.resources.alive,
+        workers + stats.resources.spares,
+        "every resource has its owner"
+      )
       let together = 0
       const all = yield* Deferred.make<void>()
       const meet = Effect.suspend(() =>
