@@ -90,7 +90,9 @@ const count = (path: string, min: number, fallback: string, meaning: string): Se
  * @since 0.1.0
  */
 export const millis = (value: unknown): number | undefined => {
-  if (typeof value === "number" ? Number.isNaN(value) : !["string", "bigint", "object"].includes(typeof value))
+  if (
+    typeof value === "number" ? Number.isNaN(value) : !["string", "bigint", "object"].includes(typeof value)
+  )
     return undefined
   const n = Option.getOrUndefined(Option.map(Duration.fromInput(value as Duration.Input), Duration.toMillis))
   return n !== undefined && n >= 0 ? n : undefined

@@ -16,7 +16,7 @@ import type { Runtime } from "./TaskRuntime.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Limits {
+interface Limits {
   readonly drain: number
   readonly interrupt: number
   readonly destroy: number

@@ -271,7 +271,7 @@ export interface TaskOutput<out I, out A, out E> {
  * @category operations
  * @since 0.1.0
  */
-export const observe = <I>(
+const observe = <I>(
   rt: Runtime,
   input: I,
   task: Task,
@@ -307,7 +307,10 @@ export const stream = <I, E, R>(
   } = none
 ): Stream.Stream<TaskOutput<I, unknown, unknown>, E, R> => {
   const { concurrency } = options
-  if (concurrency !== undefined && !(concurrency >= 1 && (Number.isInteger(concurrency) || concurrency === Infinity)))
+  if (
+    concurrency !== undefined &&
+    !(concurrency >= 1 && (Number.isInteger(concurrency) || concurrency === Infinity))
+  )
     return Stream.die(
       new InvalidConfig({ field: "concurrency", value: concurrency, rule: "an integer, at least 1" })
     )
@@ -327,9 +330,3 @@ export const stream = <I, E, R>(
     }
   )
 }
-
-/**
- * @category models
- * @since 0.1.0
- */
-export type RunNowError = HerdClosed | ResourceUnavailable

@@ -19,7 +19,7 @@ import type { Timers } from "./Timers.ts"
  * @category models
  * @since 0.1.0
  */
-export interface TaskTally {
+interface TaskTally {
   submitted: number
   running: number
   succeeded: number

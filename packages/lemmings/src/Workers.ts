@@ -218,7 +218,9 @@ export const make = (
         // The worker keeps its old resource until here: a starter that is interrupted before leaves it to the stop.
         const old = worker.resource
         worker.resource = undefined
-        return (old === undefined ? Effect.void : resources.destroy(old)).pipe(Effect.andThen(restore(create)))
+        return (old === undefined ? Effect.void : resources.destroy(old)).pipe(
+          Effect.andThen(restore(create))
+        )
       }),
       // A closing herd sends the worker away: the fiber that does so waits for this one.
       false

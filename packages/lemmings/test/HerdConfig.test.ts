@@ -68,7 +68,10 @@ describe("HerdConfig.decode", () => {
 })
 
 describe("HerdConfig.fromEnvironment", () => {
-  const environment: Record<string, readonly [variable: string, text: string, value: unknown, wrong: string]> = {
+  const environment: Record<
+    string,
+    readonly [variable: string, text: string, value: unknown, wrong: string]
+  > = {
     "workers.min": ["LEMMINGS_WORKERS_MIN", "2", 2, "two"],
     "workers.max": ["LEMMINGS_WORKERS_MAX", "20", 20, "0"],
     "workers.initial": ["LEMMINGS_WORKERS_INITIAL", "4", 4, "1.5"],
@@ -145,7 +148,9 @@ describe("HerdConfig.fromEnvironment", () => {
 
   it.effect("LemmingsLive refuses an overflow whose errors its type has not", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Effect.scoped(Layer.build(live({ LEMMINGS_QUEUE_OVERFLOW: "reject" }))))
+      const error = yield* Effect.flip(
+        Effect.scoped(Layer.build(live({ LEMMINGS_QUEUE_OVERFLOW: "reject" })))
+      )
       assert.deepInclude(error, { field: "LEMMINGS_QUEUE_OVERFLOW", value: "reject" })
     })
   )

@@ -50,7 +50,10 @@ describe("HerdEvents", () => {
   it.effect("the stream ends with the herd's scope, for readers old and new", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const herd = yield* Layer.build(Lemmings.layer()).pipe(Effect.map(Context.get(Lemmings)), Scope.provide(scope))
+      const herd = yield* Layer.build(Lemmings.layer()).pipe(
+        Effect.map(Context.get(Lemmings)),
+        Scope.provide(scope)
+      )
       const reading = yield* fork(Stream.runCollect(herd.events))
       yield* Scope.close(scope, Exit.void)
       yield* settled
@@ -88,7 +91,7 @@ describe("HerdEvent", () => {
         assert.deepStrictEqual(yield* Schema.decodeEffect(codec)(json), event)
         tags.add(event._tag)
       }
-      assert.deepStrictEqual([...tags].sort(), [
+      assert.deepStrictEqual([...tags].toSorted(), [
         "Paused",
         "Resized",
         "StateChanged",

@@ -87,7 +87,9 @@ describe("hooks", () => {
           onTaskStart: ({ attempt, id }) => say(`start ${id}/${attempt}`),
           onTaskComplete: ({ attempt, id }, millis) => say(`complete ${id}/${attempt} ${millis}`),
           onTaskError: ({ attempt, id }, cause, millis) =>
-            say(`error ${id}/${attempt} ${Cause.hasInterruptsOnly(cause) ? "interrupt" : Cause.squash(cause)} ${millis}`),
+            say(
+              `error ${id}/${attempt} ${Cause.hasInterruptsOnly(cause) ? "interrupt" : String(Cause.squash(cause))} ${millis}`
+            ),
           onWorkerStart: ({ burst, workerId }) => say(`worker ${workerId} ${burst}`),
           onWorkerStop: ({ workerId }) => say(`gone ${workerId}`)
         }

@@ -17,10 +17,18 @@ describe("Retry.decide", () => {
     ["a healthy failure with a schedule is tried again", {}, "retry"],
     ["a healthy failure without a schedule is settled", { retryable: false }, "settle"],
     ["an unhealthy failure is queued again", { healthy: false }, "requeue"],
-    ["an unhealthy failure is queued again without a schedule", { healthy: false, retryable: false }, "requeue"],
+    [
+      "an unhealthy failure is queued again without a schedule",
+      { healthy: false, retryable: false },
+      "requeue"
+    ],
     ["the last re-queue is allowed", { healthy: false, requeues: 2 }, "requeue"],
     ["used up re-queues leave it to the schedule", { healthy: false, requeues: 3 }, "retry"],
-    ["used up re-queues without a schedule are settled", { healthy: false, requeues: 3, retryable: false }, "settle"],
+    [
+      "used up re-queues without a schedule are settled",
+      { healthy: false, requeues: 3, retryable: false },
+      "settle"
+    ],
     ["0 re-queues means none", { healthy: false, maxRequeues: 0, retryable: false }, "settle"],
     ["a defect is settled", { typed: false }, "settle"],
     ["a defect of an unhealthy worker is settled", { typed: false, healthy: false }, "settle"],

@@ -102,7 +102,9 @@ describe("TaskQueue.offer", () => {
     )
     for (const overflow of ["dropOldest", "dropLowest"] as const) {
       const item = new Item(1)
-      assert.deepStrictEqual(TaskQueue.make<Item>({ ...strict, capacity: 0, overflow }).offer(item), { dropped: item })
+      assert.deepStrictEqual(TaskQueue.make<Item>({ ...strict, capacity: 0, overflow }).offer(item), {
+        dropped: item
+      })
     }
   })
 
@@ -212,10 +214,16 @@ describe("TaskQueue.clear", () => {
 
 const Level = Schema.Int.check(Schema.isBetween({ minimum: -9, maximum: 9 }))
 const Step = Schema.Union([
-  Schema.TaggedStruct("offer", { level: Level, gap: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })) }),
+  Schema.TaggedStruct("offer", {
+    level: Level,
+    gap: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 }))
+  }),
   Schema.TaggedStruct("pop", {}),
   Schema.TaggedStruct("remove", { pick: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 99 })) }),
-  Schema.TaggedStruct("setLevel", { pick: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 99 })), level: Level })
+  Schema.TaggedStruct("setLevel", {
+    pick: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 99 })),
+    level: Level
+  })
 ])
 const script = Schema.Array(Step).check(Schema.isMaxLength(80))
 
@@ -225,10 +233,11 @@ const model = (options: TaskQueue.TaskQueueOptions) => {
   let room: Array<Item> = []
   const key = (item: Item) =>
     options.ageing === Infinity ? -item.level : item.enqueuedAt - item.level * options.ageing
-  const sort = (list: Array<Item>) => list.sort((a, b) => key(a) - key(b) || a.sequence - b.sequence)
+  const sort = (list: Array<Item>) => list.toSorted((a, b) => key(a) - key(b) || a.sequence - b.sequence)
   const fill = () => {
     while (ready.length < options.capacity && room.length > 0) {
-      ready = sort([...ready, ...sort(room).slice(0, 1)])
+      room = sort(room)
+      ready = sort([...ready, ...room.slice(0, 1)])
       room = room.slice(1)
     }
   }
@@ -246,7 +255,7 @@ const model = (options: TaskQueue.TaskQueueOptions) => {
         return "suspended"
       }
       ready = sort([...ready, item])
-      const bySequence = [...ready].sort((a, b) => a.sequence - b.sequence)
+      const bySequence = [...ready].toSorted((a, b) => a.sequence - b.sequence)
       const dropped = (options.overflow === "dropOldest" ? bySequence[0] : ready.at(-1)) ?? item
       ready = ready.filter((other) => other !== dropped)
       return dropped.sequence
@@ -286,7 +295,10 @@ describe("TaskQueue", () => {
                 now += step.gap
                 const item = new Item(++sequence, step.level, now)
                 const offer = line.offer(item)
-                assert.strictEqual(typeof offer === "string" ? offer : offer.dropped.sequence, slow.offer(item))
+                assert.strictEqual(
+                  typeof offer === "string" ? offer : offer.dropped.sequence,
+                  slow.offer(item)
+                )
               } else if (step._tag === "pop") assert.strictEqual(line.pop()?.sequence, slow.pop())
               else if (picked !== undefined && step._tag === "remove") {
                 assert.isTrue(line.remove(picked))
@@ -295,7 +307,7 @@ describe("TaskQueue", () => {
               const [ready = [], room = []] = slow.lines()
               assert.deepStrictEqual([line.size(), line.admitting()], [ready.length, room.length])
               assert.strictEqual(line.peek()?.sequence, ready[0])
-              assert.deepStrictEqual(sequences(line.waiting()).sort(), [...ready].sort())
+              assert.deepStrictEqual(new Set(sequences(line.waiting())), new Set(ready))
               const urgent = [...line.waiting()].filter(({ level }) => level > 5).length
               assert.strictEqual(line.urgent(), urgent)
             }
@@ -309,7 +321,11 @@ describe("TaskQueue", () => {
 
   it.prop(
     "ageing bounds overtaking: a task is overtaken only by tasks that come within the difference of levels times ageing",
-    { arrivals: Schema.Array(Schema.Struct({ level: Level, gap: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 })) })) },
+    {
+      arrivals: Schema.Array(
+        Schema.Struct({ level: Level, gap: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 })) })
+      )
+    },
     ({ arrivals }) => {
       const line = TaskQueue.make<Item>({ ...strict, ageing: 25 })
       let now = 0
@@ -327,7 +343,9 @@ describe("TaskQueue", () => {
 
   it.effect("the layer makes a line with its options", () =>
     Effect.gen(function* () {
-      const context = yield* Layer.build(TaskQueue.TaskQueue.layer({ ...strict, capacity: 7, overflow: "reject" }))
+      const context = yield* Layer.build(
+        TaskQueue.TaskQueue.layer({ ...strict, capacity: 7, overflow: "reject" })
+      )
       const line = Context.get(context, TaskQueue.TaskQueue).make<Item>()
       assert.deepStrictEqual([line.capacity, line.overflow], [7, "reject"])
     })

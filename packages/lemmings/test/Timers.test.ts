@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Schema } from "effect"
+import { Clock, type Duration, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Timers from "../src/Timers.ts"
 
@@ -7,9 +7,8 @@ import * as Timers from "../src/Timers.ts"
 const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const asleep = { now: 0, ever: 0 }
-  const counting: Clock.Clock = {
-    ...clock,
-    sleep: (duration) =>
+  const counting: Clock.Clock = Object.assign({}, clock, {
+    sleep: (duration: Duration.Duration) =>
       Effect.acquireUseRelease(
         Effect.sync(() => {
           asleep.now++
@@ -18,7 +17,7 @@ const make = Effect.gen(function* () {
         () => clock.sleep(duration),
         () => Effect.sync(() => asleep.now--)
       )
-  }
+  })
   return { timers: Timers.make(counting, yield* Effect.context()), asleep }
 })
 
@@ -27,20 +26,26 @@ const Millis = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 200 }))
 describe("Timers", () => {
   it.effect.prop(
     "fire in order of their time and then of their making, each at its time, never when cancelled",
-    { plan: Schema.Array(Schema.Struct({ at: Millis, cancelled: Schema.Boolean })).check(Schema.isMaxLength(40)) },
+    {
+      plan: Schema.Array(Schema.Struct({ at: Millis, cancelled: Schema.Boolean })).check(
+        Schema.isMaxLength(40)
+      )
+    },
     ({ plan }) =>
       Effect.gen(function* () {
         const { asleep, timers } = yield* make
         const base = timers.now()
         const fired: Array<readonly [at: number, i: number]> = []
-        const slots = plan.map(({ at }, i) => timers.schedule(base + at, () => void fired.push([timers.now() - base, i])))
+        const slots = plan.map(({ at }, i) =>
+          timers.schedule(base + at, () => void fired.push([timers.now() - base, i]))
+        )
         for (const [i, { cancelled }] of plan.entries()) if (cancelled) timers.cancel(slots[i] ?? -1)
 
         for (let step = 0; step < 202; step++) yield* TestClock.adjust(1)
 
         const expected = plan
           .flatMap(({ at, cancelled }, i) => (cancelled ? [] : [[Math.max(at, 1), i, at] as const]))
-          .sort((a, b) => a[2] - b[2] || a[1] - b[1])
+          .toSorted((a, b) => a[2] - b[2] || a[1] - b[1])
         assert.deepStrictEqual(
           fired,
           expected.map(([at, i]) => [at, i] as const)

@@ -3,7 +3,11 @@ import { Clock, Context, Effect, Option, References, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { isTraced, traced } from "../src/TaskTrace.ts"
 
-const parent = Tracer.externalSpan({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", sampled: false })
+const parent = Tracer.externalSpan({
+  traceId: "0af7651916cd43dd8448eb211c80319c",
+  spanId: "b7ad6b7169203331",
+  sampled: false
+})
 
 const tracing = (spans: Array<Tracer.NativeSpan>) =>
   Context.make(
@@ -46,7 +50,10 @@ describe("TaskTrace", () => {
       assert.deepInclude(wait?.status, { _tag: "Ended", startTime: 750_000_000n, endTime: 1_000_000_000n })
       assert.isFalse(wait?.sampled)
       for (const span of [wait, own]) {
-        assert.strictEqual(span === undefined ? undefined : Option.getOrThrow(span.parent).spanId, parent.spanId)
+        assert.strictEqual(
+          span === undefined ? undefined : Option.getOrThrow(span.parent).spanId,
+          parent.spanId
+        )
         assert.deepStrictEqual(Object.fromEntries(span?.attributes ?? []), {
           herd: "test",
           "task.id": "7",
@@ -58,7 +65,14 @@ describe("TaskTrace", () => {
 
   it("without a parent span the task is the very same effect", () => {
     const task = Effect.void
-    const attempt = { clock: undefined as never, herd: "test", id: "7", label: "x", attempt: 1, waitMillis: 0 }
+    const attempt = {
+      clock: undefined as never,
+      herd: "test",
+      id: "7",
+      label: "x",
+      attempt: 1,
+      waitMillis: 0
+    }
     assert.strictEqual(traced(task, Context.empty(), attempt), task)
   })
 })

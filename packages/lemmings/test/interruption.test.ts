@@ -391,7 +391,10 @@ describe("a herd under every order of events", () => {
         const below = (n: number) => Math.floor(random() * n)
         const world = yield* open({
           workers: { min: 0, max: 3, initial: 1 + below(3) },
-          queue: { capacity: [0, 2, 5, 1000][below(4)] ?? 5, ageing: below(2) === 0 ? "never" : "50 millis" },
+          queue: {
+            capacity: ([0, 2, 5, "unbounded"] as const)[below(4)] ?? 5,
+            ageing: below(2) === 0 ? "never" : "50 millis"
+          },
           spares: below(2),
           maxTemporary: below(3),
           ...(below(2) === 0 ? {} : { failsEvery: 2 + below(4) })

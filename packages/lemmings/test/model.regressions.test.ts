@@ -1,7 +1,7 @@
 // What the model and the interruptions have found, each in its smallest form.
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Schedule } from "effect"
-import { Herd, Lemmings, TaskShed } from "lemmings"
+import { Context, Effect, Exit, Schedule } from "effect"
+import { Herd, type HerdClosed, Lemmings, type TaskHandle, TaskShed } from "lemmings"
 import { assertConserved, virtual } from "lemmings/testing"
 
 class Tool extends Context.Service<Tool, { readonly name: string }>()("test/Tool") {}
@@ -59,21 +59,21 @@ describe("a task that is interrupted", () => {
     virtual(
       Effect.gen(function* () {
         const herd = yield* Lemmings
-        const began = yield* Deferred.make<void>()
         let attempts = 0
+        // In its own first step, before its fiber could be interrupted.
         const failing = Effect.gen(function* () {
           attempts++
-          yield* Deferred.succeed(began, undefined)
-          return yield* Effect.uninterruptible(
-            Effect.andThen(Effect.sleep("1 second"), Effect.fail("its own"))
-          )
+          yield* Effect.forkDetach(task.interrupt, { startImmediately: true })
+          return yield* Effect.fail("its own")
         })
-        const caller = yield* Effect.forkChild(herd.run(failing, { retry: Schedule.spaced("1 minute") }))
-        yield* Deferred.await(began)
+        yield* herd.pause
+        const task: TaskHandle<never, string | HerdClosed> = yield* herd.submit(failing, {
+          retry: Schedule.spaced("1 minute").pipe(Schedule.upTo({ times: 5 }))
+        })
 
-        yield* Fiber.interrupt(caller)
+        yield* herd.resume
 
-        yield* herd.awaitIdle
+        assert.deepStrictEqual(yield* task.await, Exit.fail("its own"))
         assert.strictEqual(attempts, 1)
       }).pipe(Effect.provide(Lemmings.layer()))
     )

@@ -40,8 +40,9 @@ describe("promise 2: nothing is lost, nothing is silent", () => {
           queued: yield* fork(herd.run(Effect.never)),
           all: yield* fork(herd.runAll([Effect.never, Effect.never])),
           stream: yield* fork(
-            Stream.runForEach(herd.stream(Stream.make(1, 2), () => Effect.never), ({ result }) =>
-              Effect.asVoid(result)
+            Stream.runForEach(
+              herd.stream(Stream.make(1, 2), () => Effect.never),
+              ({ result }) => Effect.asVoid(result)
             )
           )
         }
@@ -61,7 +62,11 @@ describe("promise 2: nothing is lost, nothing is silent", () => {
         for (const [name, fiber] of Object.entries(callers)) {
           assert.instanceOf(errorOf(fiber.pollUnsafe()), HerdClosed, name)
         }
-        assert.strictEqual(errorOf(delayed.pollUnsafe()), "own", "a delayed task fails with its own last error")
+        assert.strictEqual(
+          errorOf(delayed.pollUnsafe()),
+          "own",
+          "a delayed task fails with its own last error"
+        )
         const after = yield* herd.stats
         conserved(after)
         assert.strictEqual(after.tasks.queued + after.tasks.running + after.tasks.delayed, 0)
@@ -124,7 +129,11 @@ describe("promise 2: nothing is lost, nothing is silent", () => {
           const keep = { while: () => true }
           const operations: Record<typeof Op.Type, Effect.Effect<unknown, unknown>> = {
             submit: fork(Effect.map(herd.submit(task, keep), (handle) => handles.push(handle))),
-            fail: fork(herd.run(Effect.fail(1), { retry: Schedule.recurs(2).pipe(Schedule.addDelay(() => Effect.succeed(3))) })),
+            fail: fork(
+              herd.run(Effect.fail(1), {
+                retry: Schedule.recurs(2).pipe(Schedule.addDelay(() => Effect.succeed(3)))
+              })
+            ),
             timeout: fork(herd.run(task, { timeout: 2 })),
             deadline: fork(herd.run(task, { deadline: 3 })),
             interrupt: Effect.suspend(() => fork(handles.shift()?.interrupt ?? Effect.void)),

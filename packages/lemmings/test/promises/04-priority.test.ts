@@ -34,7 +34,7 @@ describe("promise 4: priority is real", () => {
           yield* herd.resume
           yield* herd.awaitIdle
 
-          const expected = levels.map((level, i) => [-level, i] as const).sort(ascending)
+          const expected = levels.map((level, i) => [-level, i] as const).toSorted(ascending)
           assert.deepStrictEqual(
             order,
             expected.map(([, i]) => i)
@@ -48,7 +48,10 @@ describe("promise 4: priority is real", () => {
     "with ageing a task is overtaken only by those that come within the difference of levels times ageing",
     {
       arrivals: Schema.Array(
-        Schema.Struct({ level: Level, gap: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3000 })) })
+        Schema.Struct({
+          level: Level,
+          gap: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3000 }))
+        })
       ).check(Schema.isMaxLength(50))
     },
     ({ arrivals }) =>
@@ -83,7 +86,7 @@ describe("promise 4: priority is real", () => {
           const keys = order.map(({ at, level }) => at - level * ageing)
           assert.deepStrictEqual(
             keys,
-            [...keys].sort((a, b) => a - b),
+            [...keys].toSorted((a, b) => a - b),
             "no less urgent task holds up a more urgent one"
           )
         })

@@ -11,7 +11,9 @@ describe("promise 5: a retry delay holds no worker, and once is never run again"
   it.effect("the only worker runs another task during the delay", () =>
     Effect.gen(function* () {
       const herd = yield* start({ workers: { max: 1 } })
-      const delayed = yield* herd.submit(Effect.fail("always"), { retry: Schedule.recurs(1).pipe(Schedule.addDelay(() => Effect.succeed("1 hour"))) })
+      const delayed = yield* herd.submit(Effect.fail("always"), {
+        retry: Schedule.recurs(1).pipe(Schedule.addDelay(() => Effect.succeed("1 hour")))
+      })
       const other = yield* fork(herd.run(Effect.succeed("other")))
 
       assert.isDefined(other.pollUnsafe())
@@ -50,29 +52,31 @@ describe("promise 5: a retry delay holds no worker, and once is never run again"
     })
   )
 
-  it.effect("a once task is not run again by its schedule, the layer's schedule, or an unhealthy worker", () =>
-    Effect.gen(function* () {
-      let runs = 0
-      const herd = Context.get(
-        yield* Layer.build(
-          Tokens.layer({
-            onCreate: Effect.sync(() => ({})),
-            checkHealth: () => false,
-            retry: Schedule.recurs(5),
-            workers: { max: 1 }
-          })
-        ),
-        Tokens
-      )
-      const failing = Effect.suspend(() => Effect.fail(++runs))
+  it.effect(
+    "a once task is not run again by its schedule, the layer's schedule, or an unhealthy worker",
+    () =>
+      Effect.gen(function* () {
+        let runs = 0
+        const herd = Context.get(
+          yield* Layer.build(
+            Tokens.layer({
+              onCreate: Effect.sync(() => ({})),
+              checkHealth: () => false,
+              retry: Schedule.recurs(5),
+              workers: { max: 1 }
+            })
+          ),
+          Tokens
+        )
+        const failing = Effect.suspend(() => Effect.fail(++runs))
 
-      const error = yield* Effect.flip(herd.run(failing, { once: true, retry: Schedule.recurs(5) }))
+        const error = yield* Effect.flip(herd.run(failing, { once: true, retry: Schedule.recurs(5) }))
 
-      assert.strictEqual(error, 1)
-      assert.strictEqual(runs, 1)
-      const { requeued, retried } = (yield* herd.stats).tasks
-      assert.deepStrictEqual([requeued, retried], [0, 0])
-    })
+        assert.strictEqual(error, 1)
+        assert.strictEqual(runs, 1)
+        const { requeued, retried } = (yield* herd.stats).tasks
+        assert.deepStrictEqual([requeued, retried], [0, 0])
+      })
   )
 
   it.effect("runNow is never run again", () =>
@@ -146,9 +150,7 @@ describe("promise 5: a retry delay holds no worker, and once is never run again"
       const herd = yield* start({ workers: { max: 1 } })
       let runs = 0
       const task = Effect.suspend(() =>
-        ++runs === 1
-          ? Effect.ensuring(Effect.fail("first"), Deferred.await(gate))
-          : Effect.succeed(runs)
+        ++runs === 1 ? Effect.ensuring(Effect.fail("first"), Deferred.await(gate)) : Effect.succeed(runs)
       )
       const running = yield* fork(herd.run(task, { retry: Schedule.recurs(1) }))
       yield* settled

@@ -24,8 +24,7 @@ const build = (options: Options) =>
 /** Numbers its resources, and writes down their births and deaths. */
 const numbered = (log: Array<string>, life: { readonly create?: number; readonly destroy?: number } = {}) => {
   let id = 0
-  const say = (what: string) =>
-    Effect.map(Clock.currentTimeMillis, (now) => void log.push(`${now} ${what}`))
+  const say = (what: string) => Effect.map(Clock.currentTimeMillis, (now) => void log.push(`${now} ${what}`))
   return {
     onCreate: Effect.suspend(() => {
       const link = { id: ++id }
@@ -188,7 +187,9 @@ describe("promise 6: an unhealthy worker is replaced before it counts again", ()
     Effect.gen(function* () {
       let calls = 0
       const herd = yield* build({
-        onCreate: Effect.suspend(() => (++calls < 3 ? Effect.fail("refused") : Effect.succeed({ id: calls }))),
+        onCreate: Effect.suspend(() =>
+          ++calls < 3 ? Effect.fail("refused") : Effect.succeed({ id: calls })
+        ),
         createRetry: Schedule.recurs(0)
       })
       const waiting = yield* fork(herd.run(Effect.map(Link, ({ id }) => id)))
@@ -201,7 +202,10 @@ describe("promise 6: an unhealthy worker is replaced before it counts again", ()
 
   it.effect("a timeout counts while no worker can be made, and its error says why", () =>
     Effect.gen(function* () {
-      const herd = yield* build({ onCreate: Effect.fail("refused"), createRetry: Schedule.spaced("1 second") })
+      const herd = yield* build({
+        onCreate: Effect.fail("refused"),
+        createRetry: Schedule.spaced("1 second")
+      })
       const waiting = yield* fork(Effect.flip(herd.run(Effect.void, { timeout: "3 seconds" })))
 
       yield* TestClock.adjust("3 seconds")
@@ -210,7 +214,10 @@ describe("promise 6: an unhealthy worker is replaced before it counts again", ()
       assert.isTrue(exit?._tag === "Success")
       if (exit?._tag !== "Success" || exit.value._tag !== "TaskTimeout") return assert.fail("no TaskTimeout")
       const { lastCreateError, phase, workers } = exit.value
-      assert.deepStrictEqual({ lastCreateError, phase, workers }, { lastCreateError: "refused", phase: "waiting", workers: 0 })
+      assert.deepStrictEqual(
+        { lastCreateError, phase, workers },
+        { lastCreateError: "refused", phase: "waiting", workers: 0 }
+      )
       assert.include(exit.value.message, "onCreate fails: refused")
     })
   )

@@ -9,7 +9,10 @@ class Tools extends Herd.Service<Tools>()("test/Tools", { resource: Tool }) {}
 type Options = Herd.CommonOptions<"suspend"> & Partial<Herd.ResourceOptions<Tool["Service"], Scope.Scope>>
 
 /** Builds a herd, runs `use` on it, and returns its events and its warnings. */
-const observe = <A, E>(options: Options, use: (herd: Context.Service.Shape<typeof Tools>) => Effect.Effect<A, E, Tool>) => {
+const observe = <A, E>(
+  options: Options,
+  use: (herd: Context.Service.Shape<typeof Tools>) => Effect.Effect<A, E, Tool>
+) => {
   const warnings: Array<string> = []
   return Effect.gen(function* () {
     let id = 0
@@ -129,7 +132,9 @@ describe("promise 7: a defect never harms the herd", () => {
   for (const [way, retry] of Object.entries(schedules)) {
     it.effect(`a retry schedule ${way} is reported, and the task's own error comes back`, () =>
       Effect.gen(function* () {
-        const { events, exit, warnings } = yield* observe({}, (herd) => herd.run(Effect.fail("own"), { retry }))
+        const { events, exit, warnings } = yield* observe({}, (herd) =>
+          herd.run(Effect.fail("own"), { retry })
+        )
 
         assert.deepStrictEqual(exit, Exit.fail("own"))
         assert.deepStrictEqual(failures(events), ["the retry schedule"])
@@ -249,7 +254,10 @@ describe("promise 7: a defect never harms the herd", () => {
       const { exit } = yield* observe({}, (herd) =>
         herd
           .stream(Stream.make(1, 2, 3), (n) => (n === 2 ? throwing() : Effect.succeed(n)), { ordered: true })
-          .pipe(Stream.map(({ result }) => result), Stream.runCollect)
+          .pipe(
+            Stream.map(({ result }) => result),
+            Stream.runCollect
+          )
       )
 
       assert.deepStrictEqual(exit, Exit.succeed([Exit.succeed(1), Exit.die(boom), Exit.succeed(3)]))

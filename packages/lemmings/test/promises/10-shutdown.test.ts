@@ -31,7 +31,10 @@ describe("promise 10: shutdown has a deadline and a report", () => {
       assert.isUndefined(report.pollUnsafe())
       yield* TestClock.adjust(1)
 
-      assert.deepStrictEqual(report.pollUnsafe(), Exit.succeed({ ...nothing, completed: 2, interrupted: 2, abandoned: 2 }))
+      assert.deepStrictEqual(
+        report.pollUnsafe(),
+        Exit.succeed({ ...nothing, completed: 2, interrupted: 2, abandoned: 2 })
+      )
       const states = []
       for (const task of [first, second, long, third, never, delayed]) states.push(yield* task.status)
       assert.deepStrictEqual(states, ["succeeded", "succeeded", "failed", "failed", "shed", "failed"])
@@ -63,23 +66,25 @@ describe("promise 10: shutdown has a deadline and a report", () => {
     })
   )
 
-  it.effect("a task that ignores interruption is reported as leaked, its caller settled at the deadline", () =>
-    Effect.gen(function* () {
-      const herd = yield* start({ workers: { max: 1 } })
-      const caller = yield* fork(Effect.flip(herd.run(stubborn)))
+  it.effect(
+    "a task that ignores interruption is reported as leaked, its caller settled at the deadline",
+    () =>
+      Effect.gen(function* () {
+        const herd = yield* start({ workers: { max: 1 } })
+        const caller = yield* fork(Effect.flip(herd.run(stubborn)))
 
-      const report = yield* fork(herd.stop({ drain: 1000, interrupt: 500, destroy: 100 }))
-      yield* TestClock.adjust(1499)
-      assert.isUndefined(caller.pollUnsafe())
-      yield* TestClock.adjust(1)
+        const report = yield* fork(herd.stop({ drain: 1000, interrupt: 500, destroy: 100 }))
+        yield* TestClock.adjust(1499)
+        assert.isUndefined(caller.pollUnsafe())
+        yield* TestClock.adjust(1)
 
-      assert.instanceOf(yield* Fiber.join(caller), HerdClosed)
-      yield* TestClock.adjust(200)
-      assert.deepStrictEqual(report.pollUnsafe(), Exit.succeed({ ...nothing, interrupted: 1, leaked: 1 }))
-      const before = (yield* herd.stats).tasks
-      yield* TestClock.adjust("1 hour")
-      assert.deepStrictEqual((yield* herd.stats).tasks, before, "its late end is not counted again")
-    })
+        assert.instanceOf(yield* Fiber.join(caller), HerdClosed)
+        yield* TestClock.adjust(200)
+        assert.deepStrictEqual(report.pollUnsafe(), Exit.succeed({ ...nothing, interrupted: 1, leaked: 1 }))
+        const before = (yield* herd.stats).tasks
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual((yield* herd.stats).tasks, before, "its late end is not counted again")
+      })
   )
 
   it.effect("a defect in the finalizer of an interrupted task reaches its caller", () =>
@@ -118,9 +123,18 @@ describe("promise 10: shutdown has a deadline and a report", () => {
   )
 
   const twice = {
-    "stop then stop": (herd: Context.Service.Shape<typeof Lemmings>) => [herd.stop({ drain: 1000 }), herd.stop()],
-    "stop then kill": (herd: Context.Service.Shape<typeof Lemmings>) => [herd.stop({ drain: "1 day" }), herd.kill],
-    "kill then stop": (herd: Context.Service.Shape<typeof Lemmings>) => [herd.kill, herd.stop({ drain: "1 day" })],
+    "stop then stop": (herd: Context.Service.Shape<typeof Lemmings>) => [
+      herd.stop({ drain: 1000 }),
+      herd.stop()
+    ],
+    "stop then kill": (herd: Context.Service.Shape<typeof Lemmings>) => [
+      herd.stop({ drain: "1 day" }),
+      herd.kill
+    ],
+    "kill then stop": (herd: Context.Service.Shape<typeof Lemmings>) => [
+      herd.kill,
+      herd.stop({ drain: "1 day" })
+    ],
     "kill then kill": (herd: Context.Service.Shape<typeof Lemmings>) => [herd.kill, herd.kill],
     "twenty stops": (herd: Context.Service.Shape<typeof Lemmings>) =>
       Array.from({ length: 20 }, () => herd.stop({ drain: 1000 }))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Schedule, Stream } from "effect"
+import { Clock, type Duration, Effect, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { HerdEvent } from "../../src/index.ts"
 import { listen, settled, start } from "./support.ts"
@@ -55,13 +55,12 @@ describe("promise 11: time is a service", () => {
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
       let sleeps = 0
-      const counting: Clock.Clock = {
-        ...clock,
-        sleep: (duration) => {
+      const counting: Clock.Clock = Object.assign({}, clock, {
+        sleep: (duration: Duration.Duration) => {
           sleeps++
           return clock.sleep(duration)
         }
-      }
+      })
       const herd = yield* Effect.provideService(
         start({ workers: { min: 1, max: 4 }, spares: 2, window: "1 second" }),
         Clock.Clock,

@@ -39,11 +39,13 @@ describe("promise 12: context travels", () => {
     runNow: (herd) => herd.runNow(seen),
     runAll: (herd) => Effect.map(herd.runAll([Effect.void, seen]), (all) => all[1]),
     stream: (herd) =>
-      herd.stream(Stream.make(1), () => seen).pipe(
-        Stream.mapEffect(({ result }) => result),
-        Stream.runHead,
-        Effect.map(Option.getOrThrow)
-      ),
+      herd
+        .stream(Stream.make(1), () => seen)
+        .pipe(
+          Stream.mapEffect(({ result }) => result),
+          Stream.runHead,
+          Effect.map(Option.getOrThrow)
+        ),
     "a queued run": (herd) =>
       Effect.gen(function* () {
         yield* herd.pause
@@ -64,7 +66,10 @@ describe("promise 12: context travels", () => {
     it.effect(`services, references, log annotations and the parent span reach the task of ${way}`, () =>
       Effect.gen(function* () {
         const herd = yield* start({ workers: { max: 1 } })
-        const span = Tracer.externalSpan({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" })
+        const span = Tracer.externalSpan({
+          traceId: "0af7651916cd43dd8448eb211c80319c",
+          spanId: "b7ad6b7169203331"
+        })
 
         const view = yield* submit(herd).pipe(
           Effect.annotateLogs("request", "r-1"),
@@ -102,7 +107,9 @@ describe("promise 12: context travels", () => {
       yield* fork(herd.run(Effect.sleep(30)))
 
       const submitted = yield* fork(
-        herd.run(Effect.sleep(20), { id: "t-1", label: "work" }).pipe(Effect.withSpan("request"), collectSpans(spans))
+        herd
+          .run(Effect.sleep(20), { id: "t-1", label: "work" })
+          .pipe(Effect.withSpan("request"), collectSpans(spans))
       )
       yield* TestClock.adjust(50)
       yield* Fiber.join(submitted)
@@ -166,7 +173,10 @@ describe("promise 12: context travels", () => {
       yield* herd.runAll([Effect.void]).pipe(collectSpans(spans))
       assert.deepStrictEqual(spans, [])
 
-      const span = Tracer.externalSpan({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" })
+      const span = Tracer.externalSpan({
+        traceId: "0af7651916cd43dd8448eb211c80319c",
+        spanId: "b7ad6b7169203331"
+      })
       yield* herd
         .run(Effect.void)
         .pipe(Effect.withParentSpan(span), Effect.withTracerEnabled(false), collectSpans(spans))

@@ -37,18 +37,20 @@ describe("promise 13: bad input gets a clear typed error and changes nothing", (
 
   for (const [path, values] of Object.entries(wrong)) {
     for (const value of values) {
-      it.effect(`${path}: ${typeof value === "string" ? JSON.stringify(value) : String(value)} names the field, the value and the rule`, () =>
-        Effect.gen(function* () {
-          const options: Herd.CommonOptions<"suspend"> = at(path, value)
+      it.effect(
+        `${path}: ${typeof value === "string" ? JSON.stringify(value) : String(value)} names the field, the value and the rule`,
+        () =>
+          Effect.gen(function* () {
+            const options: Herd.CommonOptions<"suspend"> = at(path, value)
 
-          const error = yield* Effect.flip(Effect.scoped(Layer.build(Lemmings.layer(options))))
+            const error = yield* Effect.flip(Effect.scoped(Layer.build(Lemmings.layer(options))))
 
-          assert.instanceOf(error, InvalidConfig)
-          assert.strictEqual(error.field, path)
-          assert.deepStrictEqual(error.value, value)
-          assert.isAbove(error.rule.length, 5)
-          assert.include(error.message, `${path} must be ${error.rule}, got `)
-        })
+            assert.instanceOf(error, InvalidConfig)
+            assert.strictEqual(error.field, path)
+            assert.deepStrictEqual(error.value, value)
+            assert.isAbove(error.rule.length, 5)
+            assert.include(error.message, `${path} must be ${error.rule}, got `)
+          })
       )
     }
   }
@@ -160,7 +162,11 @@ describe("promise 13: bad input gets a clear typed error and changes nothing", (
       let created = 0
       const herd = Context.get(
         yield* Layer.build(
-          Parts.layer({ onCreate: Effect.sync(() => ({ n: created++ })), workers: { min: 0, max: 1, initial: 0 }, spares: 1 })
+          Parts.layer({
+            onCreate: Effect.sync(() => ({ n: created++ })),
+            workers: { min: 0, max: 1, initial: 0 },
+            spares: 1
+          })
         ),
         Parts
       )

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import { Herd, HerdClosed, QueueFull, TaskTimeout } from "../../src/index.ts"
 import { forEverySeed } from "../../src/testing/index.ts"
-import { conserved } from "./support.ts"
+import { conserved, listen } from "./support.ts"
 
 class Slot extends Context.Service<Slot, object>()("test/Slot") {}
 class Slots extends Herd.Service<Slots>()("test/Slots", { resource: Slot }) {}
@@ -81,6 +81,29 @@ describe("promise 14: accepting is atomic with closing", () => {
       })
     return forEverySeed(20, () => race(120, storm))
   })
+
+  it.effect("stops and kills that race begin one shutdown, whoever is first", () =>
+    forEverySeed(50, () =>
+      Effect.gen(function* () {
+        const herd = Context.get(
+          yield* Layer.build(Slots.layer({ onCreate: Effect.succeed({}), workers: { max: 1 } })),
+          Slots
+        )
+        const events = yield* listen(herd)
+        // In virtual time the next instant comes when there is nothing left to do: the reader listens.
+        yield* Effect.sleep(1)
+        yield* herd.submit(Effect.sleep(5))
+        const reports = yield* Effect.all([herd.stop(), herd.kill, herd.stop(), herd.stop()], {
+          concurrency: "unbounded"
+        })
+        yield* Effect.sleep(1)
+        for (const report of reports) assert.strictEqual(report, reports[0])
+        const states = events.flatMap((event) => (event._tag === "StateChanged" ? [event.state] : []))
+        assert.deepStrictEqual(states.slice(-2), ["interrupting", "closed"])
+        assert.strictEqual(new Set(states).size, states.length, "each phase once")
+      }).pipe(Effect.scoped)
+    )
+  )
 
   it.effect("whoever comes in the same step as stop is refused", () =>
     Effect.gen(function* () {

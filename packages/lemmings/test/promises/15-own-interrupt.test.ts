@@ -23,7 +23,9 @@ describe("promise 15: an interrupt reaches only its own task", () => {
 
       const exits = yield* Fiber.join(all)
       assert.deepStrictEqual(
-        exits.map((exit, i) => (i % 2 === 0 ? Exit.isFailure(exit) : Exit.isSuccess(exit) && exit.value === i)),
+        exits.map((exit, i) =>
+          i % 2 === 0 ? Exit.isFailure(exit) : Exit.isSuccess(exit) && exit.value === i
+        ),
         inputs.map(() => true)
       )
     })
@@ -119,12 +121,17 @@ describe("promise 15: an interrupt reaches only its own task", () => {
       const herd = yield* start({ workers: { max: 4 } })
       const other = yield* fork(herd.run(Effect.as(Effect.sleep(50), "other")))
       const all = yield* fork(
-        Effect.flip(herd.runAll([Effect.never, Effect.andThen(Effect.sleep(10), Effect.fail("bad")), Effect.never]))
+        Effect.flip(
+          herd.runAll([Effect.never, Effect.andThen(Effect.sleep(10), Effect.fail("bad")), Effect.never])
+        )
       )
 
       yield* TestClock.adjust(50)
 
-      assert.deepStrictEqual([all.pollUnsafe(), other.pollUnsafe()], [Exit.succeed("bad"), Exit.succeed("other")])
+      assert.deepStrictEqual(
+        [all.pollUnsafe(), other.pollUnsafe()],
+        [Exit.succeed("bad"), Exit.succeed("other")]
+      )
       assert.strictEqual((yield* herd.stats).tasks.interrupted, 2)
     })
   )

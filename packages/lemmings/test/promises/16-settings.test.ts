@@ -18,7 +18,11 @@ const owning = (options: Options) =>
     const onCreate = Effect.sync(() => ({ id: ++id }))
     return Effect.map(
       Layer.build(
-        Things.layer({ onCreate, ...options, shutdown: { drain: 0, interrupt: 0, destroy: 0, ...options.shutdown } })
+        Things.layer({
+          onCreate,
+          ...options,
+          shutdown: { drain: 0, interrupt: 0, destroy: 0, ...options.shutdown }
+        })
       ),
       Context.get(Things)
     )
@@ -68,7 +72,11 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
     }
   }),
   "queue.overflow": Effect.gen(function* () {
-    const options = { workers: { max: 1 }, queue: { capacity: 1 }, shutdown: { drain: 0, interrupt: 0 } } as const
+    const options = {
+      workers: { max: 1 },
+      queue: { capacity: 1 },
+      shutdown: { drain: 0, interrupt: 0 }
+    } as const
     const suspending = yield* start(options)
     yield* suspending.submit(Effect.never)
     yield* suspending.submit(Effect.void)
@@ -85,7 +93,11 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
     yield* oldest.submit(Effect.never)
     const old = yield* oldest.submit(Effect.void, { priority: "critical" })
     const young = yield* oldest.submit(Effect.void, { priority: "low" })
-    assert.deepInclude(yield* Effect.flip(old.join), { _tag: "TaskShed", reason: "dropOldest", taskId: old.id })
+    assert.deepInclude(yield* Effect.flip(old.join), {
+      _tag: "TaskShed",
+      reason: "dropOldest",
+      taskId: old.id
+    })
     assert.strictEqual(yield* young.status, "queued")
 
     const lowest = Context.get(yield* Layer.build(Lowest.layer(options)), Lowest)
@@ -105,9 +117,15 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
       const order: Array<string> = []
       const herd = yield* start({ workers: { max: 1 }, queue: { ageing } })
       yield* herd.pause
-      yield* herd.submit(Effect.sync(() => order.push("old")), { priority: 0 })
+      yield* herd.submit(
+        Effect.sync(() => order.push("old")),
+        { priority: 0 }
+      )
       yield* TestClock.adjust("1 minute")
-      yield* herd.submit(Effect.sync(() => order.push("urgent")), { priority: 1 })
+      yield* herd.submit(
+        Effect.sync(() => order.push("urgent")),
+        { priority: 1 }
+      )
       yield* herd.resume
       yield* herd.awaitIdle
       assert.deepStrictEqual(order, [...expected], String(ageing))
@@ -130,7 +148,11 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
   }),
   "shutdown.destroy": Effect.gen(function* () {
     for (const destroy of [0, 700]) {
-      const herd = yield* owning({ onDestroy: () => Effect.never, shutdown: { destroy }, workers: { max: 1 } })
+      const herd = yield* owning({
+        onDestroy: () => Effect.never,
+        shutdown: { destroy },
+        workers: { max: 1 }
+      })
       assert.strictEqual(yield* milliseconds(herd.stop(), 1000), destroy)
     }
   }),
@@ -152,7 +174,11 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
       assert.deepStrictEqual([created, kept], [1 + spares, spares])
       yield* herd.runNow(Effect.void)
       yield* settled
-      assert.strictEqual((yield* herd.stats).resources.created, spares === 0 ? 2 : 1 + spares, "a spare is used again")
+      assert.strictEqual(
+        (yield* herd.stats).resources.created,
+        spares === 0 ? 2 : 1 + spares,
+        "a spare is used again"
+      )
     }
   }),
   maxTemporary: Effect.gen(function* () {
@@ -197,14 +223,17 @@ describe("promise 16: every setting has an effect, and off can be said", () => {
     it.effect(`${path} has an effect`, () => Effect.provideService(effect, Thing, { id: 0 }))
   }
 
-  it.effect("scaling \"fixed\" keeps the number of workers through any load", () =>
+  it.effect('scaling "fixed" keeps the number of workers through any load', () =>
     Effect.gen(function* () {
       const herd = yield* start({ scaling: "fixed", workers: { min: 1, max: 8, initial: 2 } })
       const events = yield* listen(herd)
       yield* fork(herd.runAll(Array.from({ length: 500 }, () => Effect.sleep("1 minute"))))
       yield* TestClock.adjust("1 day")
       assert.strictEqual(yield* herd.size, 2)
-      assert.deepStrictEqual(events.filter(({ _tag }) => _tag === "Resized"), [])
+      assert.deepStrictEqual(
+        events.filter(({ _tag }) => _tag === "Resized"),
+        []
+      )
     })
   )
 

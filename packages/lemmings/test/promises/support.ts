@@ -10,7 +10,9 @@ type Options = Herd.CommonOptions<"suspend">
 /** Starts a herd that lives as long as the test, and whose end does not wait for a test clock that nobody moves. */
 export const start = (options: Options = {}) =>
   Effect.map(
-    Layer.build(Lemmings.layer({ ...options, shutdown: { drain: 0, interrupt: 0, ...options.shutdown } })),
+    Layer.build(
+      Lemmings.layer({ ...options, shutdown: { drain: 0, interrupt: 0, destroy: 0, ...options.shutdown } })
+    ),
     Context.get(Lemmings)
   )
 

@@ -44,6 +44,8 @@ interface Driven extends ModelTask {
   /** The submission, or for `run` and `runNow` the whole task. */
   caller: Fiber.Fiber<TaskHandle<number, unknown> | number, unknown>
   handle: TaskHandle<number, unknown> | undefined
+  /** Not one of a `runAll`, which can only be interrupted as a whole. */
+  alone: boolean
   exit: Exit.Exit<unknown, unknown> | undefined
 }
 
@@ -126,7 +128,12 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       readonly sheds: true
       readonly resource: typeof Things
     }> = setup.resource
-      ? Context.get(yield* Layer.build(Owning.layer({ ...common, onCreate, onDestroy, createRetry })), Owning)
+      ? Context.get(
+          yield* Layer.build(
+            Owning.layer({ ...common, onCreate, onDestroy, onInterrupt: () => Effect.yieldNow, createRetry })
+          ),
+          Owning
+        )
       : Context.get(yield* Layer.build(Plain.layer(common)), Plain)
 
     const body = (task: () => Driven) => {
@@ -160,31 +167,58 @@ export const drive = (setup: Setup, seed: number, length: number) =>
     const free = () => leasable() && model.queued === 0 && model.admitting === 0
 
     // ------------------------------------------------------------ commands
+    const make = Effect.fnUntraced(function* (level: number, once: boolean, retries: number) {
+      const task: Driven = {
+        n: tasks.length,
+        level,
+        at: now,
+        once,
+        retries,
+        instant: random() < 0.15,
+        stubborn: random() < 0.1,
+        phase: "queued",
+        due: 0,
+        requeues: 0,
+        outcome: undefined,
+        ending: false,
+        gate: Deferred.makeUnsafe(),
+        released: Deferred.makeUnsafe(),
+        caller: yield* Effect.forkChild(Effect.never),
+        handle: undefined,
+        alone: true,
+        exit: undefined
+      }
+      tasks.push(task)
+      return task
+    })
+    /** Tasks that are accepted together, in a herd that has room for all of them. */
+    const runAll = Effect.gen(function* () {
+      if (capacity !== Infinity) return "no runAll"
+      const level = pick(levels) ?? 5
+      const once = random() < 0.5
+      const all: Array<Driven> = []
+      for (let left = 1 + below(6); left > 0; left--) all.push(yield* make(level, once, 0))
+      for (const task of all) {
+        task.alone = false
+        model.submit(task, false, true)
+      }
+      const works = all.map((task) => body(() => task))
+      const caller = yield* Effect.forkChild(herd.runAll(works, { priority: level, once, mode: "settle" }), {
+        startImmediately: true
+      })
+      caller.addObserver((exit) => {
+        all.forEach((task, i) => {
+          task.exit = exit._tag === "Success" ? exit.value[i] : exit
+        })
+      })
+      return `runAll of ${all.map(({ n }) => n).join()} at level ${level}`
+    })
     const submit = (via: "submit" | "run" | "offer" | "runNow") =>
       Effect.gen(function* () {
         const n = tasks.length
         const once = via === "runNow" || random() < 0.2
         const retries = once || random() < 0.5 ? 0 : 1 + below(2)
-        const task: Driven = {
-          n,
-          level: via === "runNow" ? 1_000_000_000 : (pick(levels) ?? 5),
-          at: now,
-          once,
-          retries,
-          instant: random() < 0.15,
-          stubborn: random() < 0.1,
-          phase: "queued",
-          due: 0,
-          requeues: 0,
-          outcome: undefined,
-          ending: false,
-          gate: Deferred.makeUnsafe(),
-          released: Deferred.makeUnsafe(),
-          caller: yield* Effect.forkChild(Effect.never),
-          handle: undefined,
-          exit: undefined
-        }
-        tasks.push(task)
+        const task = yield* make(via === "runNow" ? 1_000_000_000 : (pick(levels) ?? 5), once, retries)
         const past = via === "runNow" && stats.state === "running" && !stats.paused
         const waitsFirst =
           past &&
@@ -233,7 +267,7 @@ export const drive = (setup: Setup, seed: number, length: number) =>
         return `${task.n} ${how}`
       })
     const interrupt = Effect.gen(function* () {
-      const live = tasks.filter(({ ending, phase }) => phase !== "done" && !ending)
+      const live = tasks.filter(({ alone, ending, phase }) => alone && phase !== "done" && !ending)
       const task = pick(live)
       if (task === undefined) return "interrupt nobody"
       model.interrupt(task)
@@ -287,6 +321,7 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       [16, submit("submit")],
       [8, submit("run")],
       [4, submit("offer")],
+      [2, runAll],
       [3, submit("runNow")],
       [20, end("succeeded")],
       [6, end("failed")],

@@ -7,7 +7,7 @@ import { assertConserved } from "lemmings/testing"
 /** A resource. */
 export class Tool extends Context.Service<Tool, { alive: boolean; inUse: boolean }>()("test/Tool") {}
 
-export class Workshop extends Herd.Service<Workshop>()("test/Workshop", { resource: Tool, sheds: true }) {}
+class Workshop extends Herd.Service<Workshop>()("test/Workshop", { resource: Tool, sheds: true }) {}
 
 export interface World {
   readonly herd: Workshop["Service"]
