@@ -233,7 +233,10 @@ export interface Herd<D> extends Submitting<D, never> {
  * @since 0.1.0
  */
 export interface ResourceOptions<S, RC = never, RD = never, RR = never, RI = never> {
-  /** Makes the resource of one worker. Finalizers in its scope run when the resource goes. */
+  /**
+   * Makes the resource of one worker. Finalizers in its scope run when the resource goes, also when its creation is
+   * interrupted at the last moment, which `onDestroy` may not: what must be released belongs in the scope.
+   */
   readonly onCreate: Effect.Effect<S, unknown, RC> | ((info: WorkerInfo) => Effect.Effect<S, unknown, RC>)
   /** Runs before the finalizers of the resource's scope. */
   readonly onDestroy?: ((resource: S) => Effect.Effect<unknown, unknown, RD>) | undefined

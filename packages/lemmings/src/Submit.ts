@@ -6,7 +6,7 @@
  */
 import { Cause, Context, Effect, Exit, Fiber, Stream } from "effect"
 import { Batch } from "./Batch.ts"
-import { type HerdClosed, InvalidConfig, type ResourceUnavailable } from "./HerdError.ts"
+import { InvalidConfig } from "./HerdError.ts"
 import type { Owned, ResourcePool } from "./ResourcePool.ts"
 import type { TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
 import { limitMillis } from "./TaskLimits.ts"

@@ -194,6 +194,20 @@ describe("lemmings: manager", () => {
     }).pipe(Effect.provide(bare({ workers: { max: 2 } })))
   )
 
+  it.effect("LM-16: shutdown waits for a task in its retry delay", () =>
+    Effect.gen(function* () {
+      const herd = yield* Bare
+      let runs = 0
+      const task = Effect.suspend(() => (++runs === 1 ? Effect.fail("no") : Effect.succeed("second")))
+      const handle = yield* herd.submit(task, { retry: Schedule.spaced("1 second") })
+      const stopping = yield* start(herd.stop({ drain: "30 seconds" }))
+      yield* TestClock.adjust("1 second")
+
+      assert.include(yield* Fiber.join(stopping), { completed: 1, abandoned: 0 })
+      assert.strictEqual(yield* handle.join, "second")
+    }).pipe(Effect.provide(bare()))
+  )
+
   it.effect("LM-17: low, medium and high submitted in this order run high, medium, low", () =>
     Effect.gen(function* () {
       const herd = yield* Bare

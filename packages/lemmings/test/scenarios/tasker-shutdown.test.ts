@@ -242,6 +242,30 @@ describe("tasker: regressions", () => {
     )
   })
 
+  it.effect("TK-25: workers that are slow to go count against the maximum", () => {
+    const box = toolbox()
+    return Effect.gen(function* () {
+      const herd = yield* Tools
+      yield* flush
+      yield* herd.resize(0)
+      yield* herd.resize(4)
+      yield* flush
+      const during = [box.tools.length, (yield* herd.stats).workers.stopping]
+      yield* TestClock.adjust("400 millis")
+
+      assert.deepStrictEqual(during, [4, 4])
+      assert.deepStrictEqual([box.tools.length, box.alive()], [8, 4])
+    }).pipe(
+      Effect.provide(
+        owning(box, {
+          workers: { min: 0, max: 4 },
+          onDestroy: (tool) => Effect.andThen(Effect.sleep("400 millis"), box.destroy(tool)),
+          shutdown: { drain: 0, interrupt: 0, destroy: "400 millis" }
+        })
+      )
+    )
+  })
+
   it.effect("TK-25: a storm of unhealthy results keeps the workers alive, and replacements back off", () => {
     const box = toolbox()
     let calls = 0
