@@ -19,7 +19,8 @@ for (const project of globSync(projects).toSorted()) {
   )
   if (run.status !== 0) {
     failed++
-    console.error(`${project}\n${run.stdout}${run.stderr}`)
+    const findings = run.stdout.split("\n").filter((line) => !line.includes(": message effect("))
+    console.error(`${project}\n${findings.join("\n")}${run.stderr}`)
   }
 }
 process.exitCode = failed === 0 ? 0 : 1

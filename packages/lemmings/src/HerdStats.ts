@@ -113,14 +113,14 @@ export const HerdStats = Schema.Struct({
     /** Most that may wait. `null`: unbounded. */
     capacity: Schema.NullOr(Count),
     /** depth ÷ capacity, a ratio. 0 when unbounded. */
-    fill: Schema.Number,
+    fill: Schema.Finite,
     /** Milliseconds since the next task in line was accepted. 0 when none waits. */
-    nextMillis: Schema.Number,
+    nextMillis: Schema.Finite,
     /** Waiting tasks above priority "normal". */
     urgent: Count
   }),
   /** busy ÷ size, a ratio. 0 without workers. */
-  utilization: Schema.Number
+  utilization: Schema.Finite
 })
 
 /**
@@ -137,12 +137,12 @@ export type HerdStats = typeof HerdStats.Type
  */
 export const Timing = Schema.Struct({
   count: Count,
-  mean: Schema.Number,
-  min: Schema.Number,
-  max: Schema.Number,
-  p50: Schema.Number,
-  p95: Schema.Number,
-  p99: Schema.Number
+  mean: Schema.Finite,
+  min: Schema.Finite,
+  max: Schema.Finite,
+  p50: Schema.Finite,
+  p95: Schema.Finite,
+  p99: Schema.Finite
 })
 
 /**
@@ -154,19 +154,19 @@ export const Timing = Schema.Struct({
 export const HerdMetrics = Schema.Struct({
   herd: Schema.String,
   /** Milliseconds that the rates cover: the window, or less when the herd is younger. */
-  windowMillis: Schema.Number,
+  windowMillis: Schema.Finite,
   /** Tasks accepted per second. */
-  arrivalRate: Schema.Number,
+  arrivalRate: Schema.Finite,
   /** Tasks ended per second, failed ones included, shed ones not. */
-  completionRate: Schema.Number,
+  completionRate: Schema.Finite,
   /** Submission to first start. */
   wait: Timing,
   /** Start to exit of each attempt, failed ones included. */
   run: Timing,
   /** Succeeded ÷ ended over the window, a ratio. 0 when none ended. */
-  successRate: Schema.Number,
+  successRate: Schema.Finite,
   /** Failed ÷ ended over the window, a ratio. 0 when none ended. */
-  failureRate: Schema.Number,
+  failureRate: Schema.Finite,
   totals: Schema.Struct({ completed: Count, failed: Count, retried: Count })
 })
 

@@ -367,6 +367,6 @@ describe("gofherd: regressions", () => {
         [(yield* one.stats).tasks.succeeded, (yield* other.stats).tasks.succeeded],
         [2, 1]
       )
-    }).pipe(Effect.provide(bare()), Effect.provide(Other.layer()))
+    }).pipe(Effect.provide([bare(), Other.layer()]))
   )
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Cause, Effect, Exit, Fiber, Logger, Schedule, Stream } from "effect"
+import { type Cause, Effect, Exit, Fiber, Layer, Logger, Schedule, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { HerdConfig, type HerdEvent, type TaskInfo } from "../../src/index.ts"
 import {
@@ -227,7 +227,7 @@ describe("tasker: statistics", () => {
           true,
           messages.join("\n")
         )
-      }).pipe(Effect.provide(bare({ hooks })), Effect.provide(logging))
+      }).pipe(Effect.provide(Layer.provide(bare({ hooks }), logging)))
     }
   )
 
