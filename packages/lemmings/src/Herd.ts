@@ -195,13 +195,13 @@ export interface StreamOptions<in E> extends TaskOptions<E> {
  */
 export interface Herd<D> extends Submitting<D, never> {
   readonly id: string
-  /** Sets the number of workers, from 0 to `workers.max`. 0 stops dispatch. Returns at once; a busy worker leaves after its task. */
-  readonly resize: (workers: number) => Effect.Effect<void, InvalidConfig>
+  /** Sets the number of workers, from 0 to `workers.max`. 0 stops dispatch. Returns at once; a busy worker leaves after its task. Fails with `HerdClosed` once the herd is interrupting. */
+  readonly resize: (workers: number) => Effect.Effect<void, InvalidConfig | HerdClosed>
   /** Sets floor and ceiling, and brings the number of workers between them. Both at once, or nothing changes. */
   readonly setBounds: (bounds: {
     readonly min: number
     readonly max: number
-  }) => Effect.Effect<void, InvalidConfig>
+  }) => Effect.Effect<void, InvalidConfig | HerdClosed>
   /** Workers wanted now. */
   readonly size: Effect.Effect<number>
   /** Stops dispatch. Running tasks go on, new ones are accepted and wait. */

@@ -6,7 +6,7 @@
 import { Clock, type Context, type Duration, Effect, type Stream } from "effect"
 import { FiberPool } from "./FiberPool.ts"
 import * as HerdConfig from "./HerdConfig.ts"
-import { InvalidConfig } from "./HerdError.ts"
+import { type HerdClosed, InvalidConfig } from "./HerdError.ts"
 import { HerdEvents } from "./HerdEvent.ts"
 import { Histogram } from "./internal/Histogram.ts"
 import { SlidingWindow } from "./internal/SlidingWindow.ts"
@@ -16,6 +16,7 @@ import * as Shutdown from "./Shutdown.ts"
 import * as Submit from "./Submit.ts"
 import { Supervisor } from "./Supervisor.ts"
 import type { Hooks, Middleware, TaskOptions } from "./Task.ts"
+import { closed } from "./TaskLimits.ts"
 import { TaskQueue } from "./TaskQueue.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import * as Timers from "./Timers.ts"
@@ -184,6 +185,7 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => shutdown.stop(config.shutdown))
   yield* Report.publish(rt, resources)
 
+  const ending = () => rt.state === "interrupting" || rt.state === "closed"
   const resizeTo = (target: number, reason: string) => {
     const from = pool.counts().target
     pool.resize(target)
@@ -218,21 +220,23 @@ export const make = Effect.fnUntraced(function* (
     stream: <I>(source: Stream.Stream<I>, task: (input: I) => Task, given?: Options) =>
       Submit.stream(rt, source, task, given),
     resize: (workers: number) =>
-      Effect.suspend(() => {
+      Effect.suspend((): Effect.Effect<void, InvalidConfig | HerdClosed> => {
         const { max } = pool.counts()
         if (Number.isInteger(workers) && workers >= 0 && workers <= max) {
-          return Effect.sync(() => resizeTo(workers, "resize"))
+          return ending() ? Effect.fail(closed(rt)) : Effect.sync(() => resizeTo(workers, "resize"))
         }
         const rule = `an integer from 0 to workers.max (${max}); raise that with setBounds`
         return Effect.fail(new InvalidConfig({ field: "workers", value: workers, rule }))
       }),
     setBounds: (bounds: { readonly min: number; readonly max: number }) =>
-      Effect.tap(HerdConfig.checkBounds(bounds), () =>
-        Effect.sync(() => {
+      Effect.flatMap(HerdConfig.checkBounds(bounds), () =>
+        Effect.suspend((): Effect.Effect<void, HerdClosed> => {
+          if (ending()) return Effect.fail(closed(rt))
           const from = pool.counts().target
           pool.setBounds(bounds.min, bounds.max)
           const to = pool.counts().target
           if (from !== to) events.emit({ _tag: "Resized", from, to, reason: "setBounds" })
+          return Effect.void
         })
       ),
     size: Effect.sync(() => pool.counts().target),

@@ -416,16 +416,18 @@ describe("loomy: regressions", () => {
     }).pipe(Effect.provide(bare({ workers: { max: 4 } })))
   )
 
-  it.effect("LY-R: closing twice, and resizing afterwards, does no harm", () =>
+  it.effect("LY-R: closing twice does no harm, and resizing afterwards is a typed error", () =>
     Effect.gen(function* () {
       const herd = yield* Bare
       yield* herd.stop()
       yield* herd.stop()
       yield* herd.kill
-      yield* Effect.exit(herd.resize(3))
+      const resized = yield* Effect.flip(herd.resize(3))
+      const bounded = yield* Effect.flip(herd.setBounds({ min: 1, max: 3 }))
       const { workers } = yield* herd.stats
 
       assert.deepStrictEqual([workers.size, workers.starting], [0, 0])
+      assert.deepStrictEqual([resized._tag, bounded._tag], ["HerdClosed", "HerdClosed"])
       assert.strictEqual((yield* Effect.flip(herd.resize(-1)))._tag, "InvalidConfig")
     }).pipe(Effect.provide(bare()))
   )
