@@ -113,8 +113,7 @@ export class Batch implements Waiting {
     const { context, options, receiver, rt } = this
     const index = this.next++
     const task = this.list[index]
-    if (this.tasks > 0) rt.line.push(this)
-    else rt.batches.delete(this)
+    if (this.tasks === 0) rt.batches.delete(this)
     if (task === undefined) return
     const run = new TaskRun(rt, task, context, options, this.enqueuedAt, this.base + index)
     receiver.starting(index, run)

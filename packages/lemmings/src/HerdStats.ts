@@ -157,15 +157,15 @@ export const HerdMetrics = Schema.Struct({
   windowMillis: Schema.Finite,
   /** Tasks accepted per second. */
   arrivalRate: Schema.Finite,
-  /** Tasks ended per second, failed ones included, shed ones not. */
+  /** Attempts ended per second, failed ones included, interrupted and shed ones not. */
   completionRate: Schema.Finite,
   /** Submission to first start. */
   wait: Timing,
   /** Start to exit of each attempt, failed ones included. */
   run: Timing,
-  /** Succeeded ÷ ended over the window, a ratio. 0 when none ended. */
+  /** Attempts that succeeded ÷ ended over the window, a ratio. 0 when none ended. */
   successRate: Schema.Finite,
-  /** Failed ÷ ended over the window, a ratio. 0 when none ended. */
+  /** Attempts that failed ÷ ended over the window, a ratio. 0 when none ended. */
   failureRate: Schema.Finite,
   totals: Schema.Struct({ completed: Count, failed: Count, retried: Count })
 })

@@ -175,7 +175,8 @@ export const runAll = (
       const results: Array<unknown> = []
       results.length = list.length
       // Only those that have not ended: the others must not be kept alive by the list.
-      const active = new Map<number, TaskRun>()
+      const active: Array<TaskRun | undefined> = []
+      active.length = list.length
       let fed = 0
       let pending = 0
       let batch: Batch | undefined
@@ -192,8 +193,8 @@ export const runAll = (
         fed = list.length
         // Waiting ones first: a running one that ends at once would start them.
         batch?.stop("caller")
-        for (const run of active.values()) if (run.phase !== "running") run.stop("caller")
-        for (const run of active.values()) run.stop("caller")
+        for (const run of active) if (run !== undefined && run.phase !== "running") run.stop("caller")
+        for (const run of active) run?.stop("caller")
         rt.pool.pump()
       }
       const keep = (index: number, exit: Exit.Exit<unknown, unknown>) => {
@@ -203,9 +204,9 @@ export const runAll = (
         else if (stopped === undefined) stopAll(Exit.failCause(exit.cause))
       }
       const follow = (index: number, run: TaskRun) => {
-        active.set(index, run)
+        active[index] = run
         run.listen((exit) => {
-          active.delete(index)
+          active[index] = undefined
           keep(index, exit)
           finish()
         })

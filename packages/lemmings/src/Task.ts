@@ -217,6 +217,8 @@ export interface QueuedTask {
   readonly enqueuedAt: number
   /** Order of acceptance. Ties end here. */
   readonly sequence: number
+  /** How many tasks it stands for. Whoever takes it from the line makes it one less, and its sequence one more. */
+  readonly tasks: number
   /** Position in the line. Owned by the queue. */
   slot: number
   /** Position in the order of dropping. Owned by the queue. */

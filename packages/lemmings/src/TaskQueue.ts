@@ -48,7 +48,10 @@ export interface Line<T extends QueuedTask = QueuedTask> {
   readonly offer: (task: T) => Offer<T>
   /** Adds a task whatever the capacity: an accepted task that waits again. */
   readonly push: (task: T) => void
-  /** Takes the next task; with an empty queue, the next that waits for room. */
+  /**
+   * Takes the next task; with an empty queue, the next that waits for room. One that stands for several stays in
+   * line until the last of them is taken.
+   */
   readonly pop: () => T | undefined
   /** Takes a task out of the line it stands in. `false` when it stands in none. */
   readonly remove: (task: T) => boolean
@@ -151,8 +154,14 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
       return { dropped }
     },
     pop() {
-      const next = ready.pop()
+      const next = ready.peek()
       if (next === undefined) return admit()
+      if (next.tasks > 1) {
+        // It stays for the others it stands for, in the place of the one that is next.
+        ready.update(next.slot, key(next), next.sequence + 1)
+        return next
+      }
+      ready.pop()
       left(next)
       refill()
       return next

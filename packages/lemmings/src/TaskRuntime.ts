@@ -39,8 +39,6 @@ interface TaskTally {
  * @since 0.1.0
  */
 export interface Waiting extends Leasable {
-  /** How many tasks it stands for. */
-  readonly tasks: number
   /** Drops what the queue no longer holds. Call `pump` afterwards. */
   readonly shed: (reason: ShedReason) => void
   /** Bounds the wait for a worker that cannot be made. */

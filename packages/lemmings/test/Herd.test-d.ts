@@ -289,7 +289,9 @@ describe("layer", () => {
 describe("a herd", () => {
   it("says what its lifecycle calls may fail with", () => {
     type Service = Context.Service.Shape<typeof Lemmings>
-    expectTypeOf<Service["resize"]>().toEqualTypeOf<(workers: number) => Effect.Effect<void, InvalidConfig>>()
+    expectTypeOf<Service["resize"]>().toEqualTypeOf<
+      (workers: number) => Effect.Effect<void, InvalidConfig | HerdClosed>
+    >()
     expectTypeOf<Service["pause"]>().toEqualTypeOf<Effect.Effect<void>>()
     expectTypeOf<Service["kill"]>().toEqualTypeOf<Effect.Effect<ShutdownReport>>()
     expectTypeOf<ReturnType<Service["stop"]>>().toEqualTypeOf<Effect.Effect<ShutdownReport, InvalidConfig>>()

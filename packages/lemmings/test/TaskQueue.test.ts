@@ -9,6 +9,7 @@ class Item implements QueuedTask {
   readonly sequence: number
   slot = -1
   victim = -1
+  readonly tasks = 1
   accepted = 0
 
   constructor(sequence: number, level = 5, enqueuedAt = 0) {

@@ -262,14 +262,15 @@ describe("promise 16: every setting has an effect, and off can be said", () => {
     })
   )
 
-  it.effect("resize and setBounds after close make no worker", () =>
+  it.effect("resize and setBounds after close are refused, and make no worker", () =>
     Effect.gen(function* () {
       const herd = yield* owning({ workers: { max: 4, initial: 1 } })
       yield* herd.stop()
-      yield* herd.resize(4)
-      yield* herd.setBounds({ min: 4, max: 8 })
+      const resized = yield* Effect.flip(herd.resize(4))
+      const bounded = yield* Effect.flip(herd.setBounds({ min: 4, max: 8 }))
       yield* herd.resume
       yield* settled
+      assert.deepStrictEqual([resized._tag, bounded._tag], ["HerdClosed", "HerdClosed"])
       const { resources, workers } = yield* herd.stats
       assert.deepStrictEqual([workers.size, workers.starting, resources.created], [0, 0, 1])
     })

@@ -132,6 +132,7 @@ describe("lemmings: priority queue", () => {
   let sequence = 0
   const item = (name: string, level: number): Item => ({
     name,
+    tasks: 1,
     level,
     enqueuedAt: 0,
     sequence: sequence++,
