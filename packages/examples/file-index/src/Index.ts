@@ -7,22 +7,7 @@
 import { Clock, Context, DateTime, Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
 import { DatabaseSync } from "node:sqlite"
-import type { FileProblem } from "./Scan.ts"
-
-/** One indexed file. */
-export interface FileRow {
-  /** Relative to the root, with "/" between the parts. */
-  readonly path: string
-  /** SHA-256 of the content, hexadecimal. */
-  readonly hash: string
-  readonly bytes: number
-  /** `null` when the content is not text. */
-  readonly lines: number | null
-  /** Media type. */
-  readonly kind: string
-  /** Device and inode: two paths that share it occupy the disk once. */
-  readonly inode: string
-}
+import type { FileProblem, FileRow } from "./Scan.ts"
 
 const Duplicates = Schema.Struct({
   hash: Schema.String,

@@ -2,8 +2,8 @@
 import { Context, Effect, Schedule, Stream } from "effect"
 import { Herd } from "lemmings"
 import { FileIndex } from "./Index.ts"
-import type { FileRow, IndexFailed } from "./Index.ts"
-import { type FileProblem, type FoundFile, readFile } from "./Scan.ts"
+import type { IndexFailed } from "./Index.ts"
+import { type FileProblem, type FileRow, type FoundFile, readFile } from "./Scan.ts"
 
 /** What a worker owns. */
 class Reader extends Context.Service<

@@ -7,7 +7,21 @@ import { createHash } from "node:crypto"
 import type { Dirent } from "node:fs"
 import { type FileHandle, open, readdir } from "node:fs/promises"
 import { join } from "node:path"
-import type { FileRow } from "./Index.ts"
+
+/** One indexed file. */
+export interface FileRow {
+  /** Relative to the root, with "/" between the parts. */
+  readonly path: string
+  /** SHA-256 of the content, hexadecimal. */
+  readonly hash: string
+  readonly bytes: number
+  /** `null` when the content is not text. */
+  readonly lines: number | null
+  /** Media type. */
+  readonly kind: string
+  /** Device and inode: two paths that share it occupy the disk once. */
+  readonly inode: string
+}
 
 /** A file that the walk saw. */
 export interface FoundFile {
