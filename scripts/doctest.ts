@@ -16,9 +16,11 @@ const out = join(root, "packages/lemmings/.doctest")
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })
 
-const documents = ["README.md", ...globSync("docs/**/*.md", { cwd: root })].filter((path) =>
-  existsSync(join(root, path))
-)
+const documents = [
+  "README.md",
+  "packages/lemmings/README.md",
+  ...globSync("docs/**/*.md", { cwd: root })
+].filter((path) => existsSync(join(root, path)))
 const sources = globSync("packages/*/src/**/*.ts", { cwd: root })
 
 let count = 0
