@@ -64,8 +64,6 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     this.sequence = sequence
   }
 
-  // ---------------------------------------------------------------- the handle
-
   get id(): string {
     return this.options.id ?? String(this.sequence)
   }
@@ -110,8 +108,6 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     if (this.phase === "new") this.more.whenAccepted = accepted
     else accepted()
   }
-  // ---------------------------------------------------------------- acceptance
-
   /** Asks the herd to accept the task. Afterwards it is accepted, waits for room (`new`), or is refused (`done`). */
   accept(mayWait: boolean): "accepted" | "suspended" | "full" | "closed" {
     const { rt } = this
@@ -165,8 +161,6 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       extra.whenAccepted = undefined
     }
   }
-
-  // ---------------------------------------------------------------- an attempt
 
   start(lease: Lease, now: number = this.rt.timers.now()): void {
     const { context, extra, rt, task } = this
@@ -291,8 +285,6 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     return Retry.decide({ ...decision, retryable })
   }
 
-  // ---------------------------------------------------------------- again
-
   private requeue(lease: Lease): void {
     const { rt } = this
     this.more.requeues++
@@ -353,8 +345,6 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     if (delayMillis <= 0) return again()
     if (delayMillis < Infinity) this.more.delay = rt.timers.schedule(rt.timers.now() + delayMillis, again)
   }
-
-  // ---------------------------------------------------------------- the end
 
   /** Ends the task from outside: removes it when it waits, interrupts it when it runs. Call `pump` afterwards. */
   stop(why: Stop): void {
@@ -429,8 +419,6 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     this.task = this.context = undefined
     if (this.awaited) this.rt.pool.settle(this)
   }
-
-  // ---------------------------------------------------------------- limits
 
   /** Checks the limits first, so that a bad option is the submitter's defect and not the attempt's. */
   private limitAll(): void {

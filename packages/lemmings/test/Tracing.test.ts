@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Effect, Option, References, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { isTraced, traced } from "../src/TaskTrace.ts"
+import { recordingTracer } from "./support/recordingTracer.ts"
 
 const parent = Tracer.externalSpan({
   traceId: "0af7651916cd43dd8448eb211c80319c",
@@ -9,17 +10,7 @@ const parent = Tracer.externalSpan({
   sampled: false
 })
 
-const tracing = (spans: Array<Tracer.NativeSpan>) =>
-  Context.make(
-    Tracer.Tracer,
-    Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
-  )
+const tracing = (spans: Array<Tracer.NativeSpan>) => Context.make(Tracer.Tracer, recordingTracer(spans))
 
 describe("TaskTrace", () => {
   it("is on only with a parent span and an enabled tracer", () => {

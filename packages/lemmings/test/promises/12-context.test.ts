@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Logger, Option, References, Schedule, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
+import { recordingTracer } from "../support/recordingTracer.ts"
 import { fork, settled, start } from "./support.ts"
 
 class User extends Context.Service<User, string>()("test/User") {}
@@ -17,18 +18,8 @@ const seen = Effect.gen(function* () {
   }
 })
 
-/** Spans in the order of their making. */
-const collectSpans = (spans: Array<Tracer.Span & { readonly startTime?: bigint }>) =>
-  Effect.provideService(
-    Tracer.Tracer,
-    Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
-  )
+const collectSpans = (spans: Array<Tracer.NativeSpan>) =>
+  Effect.provideService(Tracer.Tracer, recordingTracer(spans))
 
 describe("promise 12: context travels", () => {
   type Herd = Effect.Success<ReturnType<typeof start>>
