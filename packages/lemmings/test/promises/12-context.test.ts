@@ -93,7 +93,7 @@ describe("promise 12: context travels", () => {
 
   it.effect("the queue wait and the task are child spans of the submitter's span", () =>
     Effect.gen(function* () {
-      const spans: Array<Tracer.Span> = []
+      const spans: Array<Tracer.NativeSpan> = []
       const herd = yield* start({ workers: { max: 1 } })
       yield* fork(herd.run(Effect.sleep(30)))
 
@@ -132,7 +132,7 @@ describe("promise 12: context travels", () => {
 
   it.effect("each attempt has its own task span, and the spans inside a task are its children", () =>
     Effect.gen(function* () {
-      const spans: Array<Tracer.Span> = []
+      const spans: Array<Tracer.NativeSpan> = []
       const herd = yield* start({ workers: { max: 1 } })
       let attempts = 0
       const task = Effect.suspend(() => (++attempts < 2 ? Effect.fail("again") : Effect.void)).pipe(
@@ -158,7 +158,7 @@ describe("promise 12: context travels", () => {
 
   it.effect("without a parent span, or with tracing off, no span is made", () =>
     Effect.gen(function* () {
-      const spans: Array<Tracer.Span> = []
+      const spans: Array<Tracer.NativeSpan> = []
       const herd = yield* start()
       yield* herd.run(Effect.void).pipe(collectSpans(spans))
       yield* herd.runAll([Effect.void]).pipe(collectSpans(spans))
