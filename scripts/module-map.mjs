@@ -8,18 +8,25 @@
 export const bands = [
   { modules: ["index"] },
   { modules: ["Lemmings"] },
-  { modules: ["Herd"] },
-  { modules: ["HerdLive"] },
-  { modules: ["Submit", "Shutdown", "Report"] },
+  { modules: ["Herd", "ResourcePool"] },
+  { modules: ["HerdLive", "Parts"] },
+  { modules: ["Submit", "Shutdown", "Report", "Sizing", "Loan", "PoolMetrics"] },
   { modules: ["Batch"] },
   { modules: ["TaskRun"] },
+  { modules: ["TaskTimers"] },
+  { modules: ["TaskLeak"] },
   { modules: ["TaskRuntime", "TaskTrace", "TaskNews", "TaskExtra", "Outcome"] },
   { modules: ["TaskLimits"] },
   { modules: ["Supervisor", "Retry", "FiberPool"] },
-  { modules: ["Workers"] },
-  { modules: ["TaskQueue", "ResourcePool", "Timers"] },
+  { modules: ["Workers", "ScalingPolicy", "ScalingSampler"] },
+  { modules: ["ScalingCapacity"] },
+  { modules: ["ScalingLaws"] },
+  { modules: ["ScalingCombinators"] },
+  { modules: ["WorkerStart"] },
+  { modules: ["Upkeep", "PulledMetrics", "Worker"] },
+  { modules: ["TaskQueue", "Resources", "Timers", "ScalingModel"] },
   {
-    modules: ["HerdConfig", "HerdError", "HerdEvent", "HerdStats", "HerdMetrics", "Task"],
+    modules: ["HerdConfig", "HerdError", "HerdEvent", "HerdStats", "HerdMetrics", "SystemMetrics", "Task"],
     siblings: true
   }
 ]

@@ -17,7 +17,7 @@ import { endOf, shedding, type Stop } from "./TaskLimits.ts"
 import * as TaskNews from "./TaskNews.ts"
 import { TaskRun } from "./TaskRun.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
-import type { Lease } from "./Workers.ts"
+import type { Lease } from "./Worker.ts"
 
 /**
  * Whoever wants the results of a batch.
@@ -81,10 +81,14 @@ export class Batch implements Waiting {
       rt.line.capacity === Infinity &&
       options.timeout === undefined &&
       options.deadline === undefined &&
+      options.acquireTimeout === undefined &&
       options.id === undefined
     )
   }
 
+  get waitingSince(): number {
+    return this.enqueuedAt
+  }
   /** Tasks that have not started. */
   get tasks(): number {
     return this.list.length - this.next
@@ -106,6 +110,8 @@ export class Batch implements Waiting {
     if (rt.events.active()) this.each((id) => TaskNews.accepted(rt, { ...this.told, id }))
     rt.batches.add(this)
     rt.line.push(this)
+    if (rt.supervision.resting()) rt.supervision.awoken()
+    rt.supervision.noticed()
   }
   admitted(): void {}
 

@@ -17,11 +17,13 @@
 import { Clock, Context, Duration, Effect, type Fiber, Layer, Scheduler } from "effect"
 import { HerdEvents } from "./HerdEvent.ts"
 import { Ring } from "./internal/Ring.ts"
-import { type Owned, ResourcePool } from "./ResourcePool.ts"
+import { type Owned, Resources } from "./Resources.ts"
 import type { QueuedTask } from "./Task.ts"
 import type { Line, Offer } from "./TaskQueue.ts"
+import type { Timers } from "./Timers.ts"
+import type { Holder, Lease, Worker } from "./Worker.ts"
 import * as Workers from "./Workers.ts"
-import type { Holder, Lease, Worker, WorkerCounts, WorkersListener, WorkersOptions } from "./Workers.ts"
+import type { WorkerCounts, WorkersListener, WorkersOptions } from "./Workers.ts"
 
 /**
  * News for somebody who waits.
@@ -53,7 +55,9 @@ export interface Leasable extends QueuedTask, Deliverable, Holder {
  * @category models
  * @since 0.1.0
  */
-export interface PoolListener extends Omit<WorkersListener, "ready"> {
+export interface PoolListener extends Omit<WorkersListener, "ready" | "waiting"> {
+  /** Tasks that wait for a worker. */
+  readonly queued: () => number
   /** The loop has nothing left to do for now. */
   readonly quiet: () => void
 }
@@ -66,6 +70,13 @@ export interface PoolListener extends Omit<WorkersListener, "ready"> {
  */
 export interface Pool<T extends Leasable> {
   readonly counts: () => WorkerCounts
+  /** Whether there are as many workers as there may be. */
+  readonly full: () => boolean
+  /** Workers that are not on their way out. */
+  readonly size: () => number
+  readonly idle: () => number
+  /** When the task started that has held a worker longest, on the herd's monotonic clock. */
+  readonly oldestStart: () => number | undefined
   /** The tasks that hold a worker. */
   readonly running: () => Iterable<Holder>
   readonly paused: () => boolean
@@ -75,14 +86,16 @@ export interface Pool<T extends Leasable> {
   readonly setBounds: (min: number, max: number) => void
   /** Starts the task on an idle worker, or offers it to the line. */
   readonly submit: (task: T) => Offer<T>
-  /** Lends an idle worker without regard to the line. None while paused. */
+  /** Replaces every resource, or the one given, those in use when they come back. Returns how many. */
+  readonly evict: (only?: unknown) => number
+  /** Lends an idle worker without regard to the line. None while paused, and none whose resource has to be looked at first. */
   readonly borrow: () => Lease | undefined
   /** Makes a lease beside the workers. `returned` is called when it ends. */
   readonly guest: (resource: Owned | undefined, returned: (healthy: boolean) => void) => Lease
   /** Calls `f` after the event loop has had its turn. */
   readonly soon: (f: () => void) => void
   /** Ends a task's hold on its lease. An unhealthy worker's resource is replaced before the worker counts again. */
-  readonly release: (lease: Lease, healthy: boolean) => void
+  readonly release: (lease: Lease, healthy: boolean, now?: number) => void
   /** Runs `onInterrupt`, and keeps the lease until that has ended. */
   readonly unblock: (lease: Lease) => void
   /** Has `deliver` called by the next `pump`. */
@@ -105,19 +118,23 @@ export class FiberPool extends Context.Service<
   FiberPool,
   {
     /** Creates a pool without workers. The herd calls it once. */
-    readonly make: <T extends Leasable>(line: Line<T>, listener: PoolListener) => Effect.Effect<Pool<T>>
+    readonly make: <T extends Leasable>(
+      line: Line<T>,
+      timers: Timers,
+      listener: PoolListener
+    ) => Effect.Effect<Pool<T>>
   }
 >()("lemmings/FiberPool") {
   /** Workers as the module describes. */
-  static readonly layer = (
-    options: WorkersOptions
-  ): Layer.Layer<FiberPool, never, ResourcePool | HerdEvents> =>
+  static readonly layer = (options: WorkersOptions): Layer.Layer<FiberPool, never, Resources | HerdEvents> =>
     Layer.effect(
       FiberPool,
       Effect.gen(function* () {
-        const resources = yield* ResourcePool
+        const resources = yield* Resources
         const events = yield* HerdEvents
-        return FiberPool.of({ make: (line, listener) => make(options, resources, events, line, listener) })
+        return FiberPool.of({
+          make: (line, timers, listener) => make(options, resources, events, line, timers, listener)
+        })
       })
     )
 }
@@ -138,9 +155,10 @@ const mostNested = 16
 
 const make = Effect.fnUntraced(function* <T extends Leasable>(
   options: WorkersOptions,
-  resources: ResourcePool["Service"],
+  resources: Resources["Service"],
   events: HerdEvents["Service"],
   line: Line<T>,
+  timers: Timers,
   listener: PoolListener
 ) {
   const context = yield* Effect.context()
@@ -178,8 +196,11 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     try {
       for (;;) {
         // A freed worker first, then the news of what freed it: never all of one before any of the other.
-        const next = isPaused || workers.idle() === 0 ? undefined : line.pop()
-        if (next !== undefined) lend(next, now)
+        const worker = isPaused || workers.idle() === 0 || waiting() === 0 ? undefined : workers.take()
+        const next = worker === undefined ? undefined : line.pop()
+        if (worker !== undefined && next !== undefined) next.start(worker, now)
+        // A line that says that somebody waits, and then has nobody.
+        else if (worker !== undefined) release(worker, true, now)
         now = undefined
         const done = ended.shift()
         if (done !== undefined) done.deliver()
@@ -210,17 +231,18 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     }, 0)
   }
 
-  const lend = (task: T, now: number | undefined) => {
-    const worker = workers.take()
-    if (worker !== undefined) task.start(worker, now)
-  }
+  const waiting = () => line.size() + line.admitting()
 
-  const workers = Workers.make(options, resources, events, background, { ...listener, ready: pump })
+  const workers = Workers.make(options, resources, events, timers, background, {
+    ...listener,
+    waiting: listener.queued,
+    ready: pump
+  })
 
-  const release = (lease: Lease, healthy: boolean) => {
+  const release = (lease: Lease, healthy: boolean, now?: number) => {
     if (!healthy) lease.healthy = false
     if (--lease.holds > 0) return
-    if (isWorker(lease)) return workers.released(lease)
+    if (isWorker(lease)) return workers.released(lease, now)
     if (guests.delete(lease) && isGuest(lease)) lease.returned(lease.healthy)
   }
 
@@ -245,6 +267,16 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
 
   const pool: Pool<T> = {
     counts: workers.counts,
+    full: workers.full,
+    size: workers.size,
+    idle: workers.idle,
+    oldestStart: () => {
+      let oldest: number | undefined
+      for (const { holder, startedAt } of workers.all()) {
+        if (holder !== undefined && (oldest === undefined || startedAt < oldest)) oldest = startedAt
+      }
+      return oldest
+    },
     running: () =>
       [...workers.all(), ...guests].flatMap(({ holder }) => (holder === undefined ? [] : [holder])),
     paused: () => isPaused,
@@ -261,13 +293,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       pump()
     },
     submit: (task) => {
-      if (
-        isPaused ||
-        workers.idle() === 0 ||
-        nested >= mostNested ||
-        line.size() > 0 ||
-        line.admitting() > 0
-      ) {
+      const worker =
+        isPaused || workers.idle() === 0 || nested >= mostNested || waiting() > 0 ? undefined : workers.take()
+      if (worker === undefined) {
         const offer = line.offer(task)
         if (workers.idle() > 0) pump()
         return offer
@@ -275,14 +303,14 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       nested++
       task.admitted()
       try {
-        const worker = workers.take()
         // Accepted and started in one step, hence at one time.
-        if (worker !== undefined) task.start(worker, task.enqueuedAt)
+        task.start(worker, task.enqueuedAt)
       } finally {
         nested--
       }
       return "accepted"
     },
+    evict: (only) => (only === undefined ? workers.evict("evicted") : workers.evict("unhealthy", only)),
     borrow: () => (isPaused ? undefined : workers.take()),
     guest: (resource, returned) => {
       const guest: Guest = {

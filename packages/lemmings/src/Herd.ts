@@ -24,19 +24,36 @@
  *
  * @since 0.1.0
  */
-import type { Cause, Exit, Schedule, Scope } from "effect"
+import type { Exit, Scope } from "effect"
 import { Context, Effect, Layer, Stream } from "effect"
-import * as FiberPool from "./FiberPool.ts"
 import * as HerdConfig from "./HerdConfig.ts"
 import type { HerdClosed, InvalidConfig, QueueFull, ResourceUnavailable, TaskShed } from "./HerdError.ts"
-import { type HerdEvent, HerdEvents } from "./HerdEvent.ts"
+import type { HerdEvent } from "./HerdEvent.ts"
 import * as HerdLive from "./HerdLive.ts"
-import type { HerdMetrics, HerdStats, ShutdownReport } from "./HerdStats.ts"
-import { type Lifecycle, ResourcePool } from "./ResourcePool.ts"
+import type { HerdMetrics, HerdStats, ScalingDecision, ShutdownReport } from "./HerdStats.ts"
+import * as PartsOf from "./Parts.ts"
+import type { AnyOptions, CommonOptions, Parts, ResourceOptions } from "./Parts.ts"
 import type { TaskOutput } from "./Submit.ts"
-import { Supervisor } from "./Supervisor.ts"
-import type { ErrorsOf, Hooks, Middleware, TaskHandle, TaskOptions, WorkerInfo } from "./Task.ts"
-import { TaskQueue } from "./TaskQueue.ts"
+import type { ErrorsOf, TaskHandle, TaskOptions } from "./Task.ts"
+import { placed } from "./TaskExtra.ts"
+
+export type {
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  CommonOptions,
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  Parts,
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  ResourceOptions
+} from "./Parts.ts"
 
 /**
  * What a herd's class declares, because it shows in the types of its tasks.
@@ -195,9 +212,16 @@ export interface StreamOptions<in E> extends TaskOptions<E> {
  */
 export interface Herd<D> extends Submitting<D, never> {
   readonly id: string
-  /** Sets the number of workers, from 0 to `workers.max`. 0 stops dispatch. Returns at once; a busy worker leaves after its task. Fails with `HerdClosed` once the herd is interrupting. */
-  readonly resize: (workers: number) => Effect.Effect<void, InvalidConfig | HerdClosed>
-  /** Sets floor and ceiling, and brings the number of workers between them. Both at once, or nothing changes. */
+  /**
+   * Sets the number of workers, from 0 to `workers.max`, and keeps the scaling policy from changing it until
+   * `resize("auto")` or `setBounds`. 0 stops dispatch. Returns at once; a busy worker leaves after its task. Fails with
+   * `HerdClosed` once the herd is interrupting.
+   */
+  readonly resize: (workers: number | "auto") => Effect.Effect<void, InvalidConfig | HerdClosed>
+  /**
+   * Sets floor and ceiling, brings the number of workers between them, and lets the policy choose there. Both at once,
+   * or nothing changes.
+   */
   readonly setBounds: (bounds: {
     readonly min: number
     readonly max: number
@@ -220,60 +244,18 @@ export interface Herd<D> extends Submitting<D, never> {
   readonly stop: (options?: HerdLive.StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
   /** Interrupts at once, also in the middle of a `stop`. */
   readonly kill: Effect.Effect<ShutdownReport>
+  /**
+   * Replaces the resource of every worker, such as after a change of credentials. `"soft"`: idle ones now, those in use
+   * when their task has ended. Returns how many.
+   */
+  readonly evictAll: (mode?: "soft") => Effect.Effect<number>
+  /** The last 100 changes of the number of workers, oldest first, each with its reason and what the policy was shown. */
+  readonly history: Effect.Effect<ReadonlyArray<ScalingDecision>>
   readonly stats: Effect.Effect<HerdStats>
   readonly metrics: Effect.Effect<HerdMetrics>
   /** Everything that happens from now on. A slow reader loses the oldest events. Ends when the herd's scope closes. */
   readonly events: Stream.Stream<HerdEvent>
 }
-
-/**
- * How the resources of a herd come and go.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ResourceOptions<S, RC = never, RD = never, RR = never, RI = never> {
-  /**
-   * Makes the resource of one worker. Finalizers in its scope run when the resource goes, also when its creation is
-   * interrupted at the last moment, which `onDestroy` may not: what must be released belongs in the scope.
-   */
-  readonly onCreate: Effect.Effect<S, unknown, RC> | ((info: WorkerInfo) => Effect.Effect<S, unknown, RC>)
-  /** Runs before the finalizers of the resource's scope. */
-  readonly onDestroy?: ((resource: S) => Effect.Effect<unknown, unknown, RD>) | undefined
-  /** Waits until the resource can take a task: after creation and between tasks. A failure means unhealthy. */
-  readonly ready?: ((resource: S) => Effect.Effect<unknown, unknown, RR>) | undefined
-  /** Unblocks a task whose fiber is being interrupted, such as by cancelling a query. The lease lasts until it ends. */
-  readonly onInterrupt?: ((resource: S) => Effect.Effect<unknown, unknown, RI>) | undefined
-  /** Delays between calls of a failing `onCreate`. Defaults to 10 ms doubling to 5 s, jittered, without end. */
-  readonly createRetry?: Schedule.Schedule<unknown> | undefined
-}
-
-/**
- * What every layer may be told beside its resource. The settings and their
- * defaults are in `HerdConfig.settings`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface CommonOptions<O extends HerdConfig.Overflow, RH = never> extends HerdConfig.HerdOptions<O> {
-  /** Whether the worker is still good after a failure with this cause. `false` replaces its resource. Defaults to always. */
-  readonly checkHealth?: ((cause: Cause.Cause<unknown>) => boolean) | undefined
-  /** When to try failed tasks again that do not say so themselves. Defaults to never. */
-  readonly retry?: Schedule.Schedule<unknown> | undefined
-  /** Wraps every attempt. The first is outermost. */
-  readonly middleware?: ReadonlyArray<Middleware> | undefined
-  readonly hooks?: Hooks<RH> | undefined
-  /** Who decides the number of workers. `"fixed"`, the default, keeps `workers.initial`. */
-  readonly scaling?: "fixed" | undefined
-}
-
-/**
- * The services that a herd is composed of.
- *
- * @category models
- * @since 0.1.0
- */
-export type Parts = HerdEvents | ResourcePool | TaskQueue | FiberPool.FiberPool | Supervisor
 
 /**
  * Makes a layer from the options of a herd: `L` is what it provides, `P` what it
@@ -286,9 +268,24 @@ export type Parts = HerdEvents | ResourcePool | TaskQueue | FiberPool.FiberPool 
  */
 export type FromOptions<D, L, P = never> = [ResourceId<D>] extends [never]
   ? <RH = never>(options?: CommonOptions<OverflowOf<D>, RH>) => Layer.Layer<L, InvalidConfig, P | NoInfer<RH>>
-  : <RC = never, RD = never, RR = never, RI = never, RH = never>(
-      options: CommonOptions<OverflowOf<D>, RH> & ResourceOptions<ResourceShape<D>, RC, RD, RR, RI>
-    ) => Layer.Layer<L, InvalidConfig, P | NoInfer<Exclude<RC, Scope.Scope> | RD | RR | RI | RH>>
+  : <
+      RC = never,
+      RD = never,
+      RR = never,
+      RI = never,
+      RV = never,
+      RH = never,
+      S extends HerdConfig.Start = "background"
+    >(
+      options: CommonOptions<OverflowOf<D>, RH, S> & ResourceOptions<ResourceShape<D>, RC, RD, RR, RI, RV>
+    ) => Layer.Layer<
+      L,
+      InvalidConfig | Unready<S>,
+      P | NoInfer<Exclude<RC, Scope.Scope> | RD | RR | RI | RV | RH>
+    >
+
+/** How a layer may fail that waits for its first resources. */
+type Unready<S> = "eager" extends S ? ResourceUnavailable : never
 
 /**
  * The class of a herd: its service key, its layers, and its ways in.
@@ -301,14 +298,12 @@ export interface HerdClass<Self, Id extends string, D>
   /** The whole herd: the parts with these options, and the herd over them. */
   readonly layer: FromOptions<D, Self>
   /** The herd over parts that you provide: `parts` and whatever you put before it. */
-  readonly layerNoDeps: <RH = never>(
-    options?: CommonOptions<OverflowOf<D>, RH>
-  ) => Layer.Layer<Self, InvalidConfig, Parts | NoInfer<RH>>
+  readonly layerNoDeps: <RH = never, S extends HerdConfig.Start = "background">(
+    options?: CommonOptions<OverflowOf<D>, RH, S>
+  ) => Layer.Layer<Self, InvalidConfig | Unready<S>, Parts | NoInfer<RH>>
   /** The standard parts with these options. Provide a part of your own first to replace one. */
   readonly parts: FromOptions<D, Parts>
 }
-
-type AnyOptions = CommonOptions<HerdConfig.Overflow> & Partial<ResourceOptions<unknown>>
 
 /**
  * Declares a herd.
@@ -327,11 +322,9 @@ export const Service =
 
     const parts = (options: AnyOptions = {}) =>
       Layer.unwrap(
-        Effect.gen(function* () {
-          const config = yield* HerdConfig.decode(withDeclared(options, declared), HerdLive.knownOptions)
-          const lifecycle = yield* withContext(options)
-          return standardParts(id, config, lifecycle, options)
-        })
+        Effect.map(HerdConfig.decode(withDeclared(options, declared), HerdLive.knownOptions), (config) =>
+          PartsOf.layer(id, config, options)
+        )
       )
     const layerNoDeps = (options: AnyOptions = {}) =>
       Layer.effect(
@@ -341,17 +334,24 @@ export const Service =
           return yield* HerdLive.make(id, declared, config, options)
         })
       )
+    const over = <A, E, O extends TaskOptions | undefined>(
+      f: (herd: HerdLive.Untyped, options: O) => Effect.Effect<A, E>,
+      options: O
+    ): Effect.Effect<A, E, Self> => {
+      const given = placed(options)
+      return key.use((herd) => f(herd, given))
+    }
     const herd: HerdStatics<Self> = {
       parts,
       layerNoDeps,
       layer: (options) => layerNoDeps(options).pipe(Layer.provide(parts(options))),
-      run: (task, options) => key.use((herd) => herd.run(task, options)),
-      submit: (task, options) => key.use((herd) => herd.submit(task, options)),
-      offer: (task, options) => key.use((herd) => herd.offer(task, options)),
-      runNow: (task, options) => key.use((herd) => herd.runNow(task, options)),
-      runAll: (tasks, options) => key.use((herd) => herd.runAll(tasks, options)),
+      run: (task, options) => over((herd, given) => herd.run(task, given), options),
+      submit: (task, options) => over((herd, given) => herd.submit(task, given), options),
+      offer: (task, options) => over((herd, given) => herd.offer(task, given), options),
+      runNow: (task, options) => over((herd, given) => herd.runNow(task, given), options),
+      runAll: (tasks, options) => over((herd, given) => herd.runAll(tasks, given), options),
       stream: (source, task, options) =>
-        Stream.unwrap(Effect.map(key, (herd) => herd.stream(source, task, options)))
+        Stream.unwrap(over((herd, given) => Effect.sync(() => herd.stream(source, task, given)), options))
     }
     // The one place where the types of tasks are put on: below it they are unknown.
     return Object.assign(key, herd) as unknown as HerdClass<Self, Id, D>
@@ -360,8 +360,10 @@ export const Service =
 /** The statics of `HerdClass`, before the types of tasks are put on. */
 interface HerdStatics<Self> {
   readonly parts: (options?: AnyOptions) => Layer.Layer<Parts, InvalidConfig>
-  readonly layerNoDeps: (options?: AnyOptions) => Layer.Layer<Self, InvalidConfig, Parts>
-  readonly layer: (options?: AnyOptions) => Layer.Layer<Self, InvalidConfig>
+  readonly layerNoDeps: (
+    options?: AnyOptions
+  ) => Layer.Layer<Self, InvalidConfig | ResourceUnavailable, Parts>
+  readonly layer: (options?: AnyOptions) => Layer.Layer<Self, InvalidConfig | ResourceUnavailable>
   readonly run: Over<Self, HerdLive.Untyped["run"]>
   readonly submit: Over<Self, HerdLive.Untyped["submit"]>
   readonly offer: Over<Self, HerdLive.Untyped["offer"]>
@@ -374,57 +376,5 @@ type Over<Self, F> = F extends (...args: infer Args) => Effect.Effect<infer A, i
   ? (...args: Args) => Effect.Effect<A, E, Self>
   : never
 
-/** The composition: every part is a layer, and each may be replaced. */
-const standardParts = (
-  id: string,
-  config: HerdConfig.HerdConfig,
-  lifecycle: Lifecycle | undefined,
-  options: AnyOptions
-): Layer.Layer<Parts> =>
-  Layer.mergeAll(
-    TaskQueue.layer(config.queue),
-    FiberPool.FiberPool.layer({ ...config.workers, createRetry: options.createRetry }),
-    Supervisor.layerFixed(config.workers.initial)
-  ).pipe(
-    Layer.provideMerge(
-      ResourcePool.layer({
-        herd: id,
-        lifecycle,
-        createTimeout: config.createTimeout,
-        destroyTimeout: config.shutdown.destroy,
-        spares: config.spares,
-        maxTemporary: config.maxTemporary
-      })
-    ),
-    Layer.provideMerge(HerdEvents.layer(id))
-  )
-
 const withDeclared = (options: AnyOptions, { overflow }: Declaration): AnyOptions =>
   overflow === undefined ? options : { ...options, queue: { overflow, ...options.queue } }
-
-/** The callbacks of the resource, with the layer's context given to each. */
-const withContext = ({
-  onCreate,
-  onDestroy,
-  onInterrupt,
-  ready
-}: AnyOptions): Effect.Effect<Lifecycle | undefined> =>
-  Effect.contextWith((context: Context.Context<never>) => {
-    if (onCreate === undefined) return Effect.succeed(undefined)
-    const given =
-      <A, E>(f: (resource: A) => Effect.Effect<unknown, E>) =>
-      (resource: A) =>
-        Effect.suspend(() => f(resource)).pipe(Effect.provideContext(context))
-    const create = typeof onCreate === "function" ? onCreate : () => onCreate
-    return Effect.succeed({
-      // The resource's own scope comes from outside, and must win over one in the layer's context.
-      onCreate: (info: WorkerInfo) =>
-        Effect.updateContext(
-          Effect.suspend(() => create(info)),
-          (own: Context.Context<Scope.Scope>) => Context.merge(context, own)
-        ),
-      onDestroy: onDestroy && given(onDestroy),
-      ready: ready && given(ready),
-      onInterrupt: onInterrupt && given(onInterrupt)
-    })
-  })

@@ -27,12 +27,83 @@ export const Overflow = Schema.Literals(["suspend", "reject", "dropOldest", "dro
 export type Overflow = typeof Overflow.Type
 
 /**
+ * When the workers of the start get their resources.
+ *
+ * - `background` (default): at once; the layer does not wait for them.
+ * - `eager`: the layer is ready when they are, and fails with `ResourceUnavailable` when one cannot be made.
+ * - `lazy`: with the first task.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Start = Schema.Literals(["background", "eager", "lazy"])
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type Start = typeof Start.Type
+
+/**
+ * Which idle worker is next: the one used last, which lets the others grow old, or the one used longest ago.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Reuse = Schema.Literals(["lifo", "fifo"])
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type Reuse = typeof Reuse.Type
+
+/**
+ * What happens to a task that holds a worker for longer than `leakAfter`: it is reported, or also interrupted.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const OnLeak = Schema.Literals(["report", "interrupt"])
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type OnLeak = typeof OnLeak.Type
+
+/**
+ * The policies that have a name, with their default parameters. `"auto"`: `"instant"` where workers own nothing, and
+ * `"littlesLaw"` where they own a resource.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Scaling = Schema.Literals([
+  "auto",
+  "fixed",
+  "instant",
+  "littlesLaw",
+  "throughput",
+  "memory",
+  "latency",
+  "gradient",
+  "eventLoop"
+])
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type Scaling = typeof Scaling.Type
+
+/**
  * What a layer may be told. Every field has a default.
  *
  * @category models
  * @since 0.1.0
  */
-export interface HerdOptions<out O extends Overflow = Overflow> {
+export interface HerdOptions<out O extends Overflow = Overflow, out S extends Start = Start> {
   readonly workers?:
     | {
         readonly min?: number | undefined
@@ -54,7 +125,19 @@ export interface HerdOptions<out O extends Overflow = Overflow> {
         readonly destroy?: Duration.Input | undefined
       }
     | undefined
+  readonly start?: S | undefined
   readonly createTimeout?: Duration.Input | undefined
+  readonly maxCreating?: number | undefined
+  readonly validateAfter?: Duration.Input | undefined
+  readonly validateTimeout?: Duration.Input | undefined
+  readonly idleTimeToLive?: Duration.Input | "never" | undefined
+  readonly maxLifetime?: Duration.Input | "never" | undefined
+  readonly keepAlive?: Duration.Input | "never" | undefined
+  readonly maxUses?: number | "unlimited" | undefined
+  readonly reuse?: Reuse | undefined
+  readonly leakAfter?: Duration.Input | "never" | undefined
+  readonly onLeak?: OnLeak | undefined
+  readonly scalingInterval?: Duration.Input | undefined
   readonly spares?: number | undefined
   readonly maxTemporary?: number | undefined
   readonly maxRequeues?: number | undefined
@@ -71,6 +154,8 @@ interface Setting {
 }
 
 const most = 1_000_000
+// What `workers.initial` is when nobody says.
+const ofWorkers = "workers.min, or workers.max with fixed scaling"
 const count = (path: string, min: number, fallback: string, meaning: string): Setting => ({
   path,
   meaning,
@@ -90,13 +175,33 @@ const count = (path: string, min: number, fallback: string, meaning: string): Se
  * @since 0.1.0
  */
 export const millis = (value: unknown): number | undefined => {
-  if (
-    typeof value === "number" ? Number.isNaN(value) : !["string", "bigint", "object"].includes(typeof value)
-  )
-    return undefined
+  if (typeof value === "number") return value >= 0 ? value : undefined
+  if (!["string", "bigint", "object"].includes(typeof value)) return undefined
   const n = Option.getOrUndefined(Option.map(Duration.fromInput(value as Duration.Input), Duration.toMillis))
   return n !== undefined && n >= 0 ? n : undefined
 }
+
+const unbounded = (path: string, min: number, word: string, meaning: string): Setting => ({
+  ...count(path, min, word, meaning),
+  rule: `an integer from ${min} to ${most.toLocaleString("en-US")}, or "${word}"`,
+  parse: (value) => (value === word || value === Infinity ? Infinity : count("", min, "", "").parse(value))
+})
+
+const choice = (
+  path: string,
+  fallback: string,
+  literals: ReadonlyArray<string>,
+  meaning: string
+): Setting => ({
+  path,
+  meaning,
+  rule: `${literals
+    .slice(0, -1)
+    .map((word) => `"${word}"`)
+    .join(", ")} or "${literals.at(-1)}"`,
+  fallback,
+  parse: (value) => (typeof value === "string" && literals.includes(value) ? value : undefined)
+})
 
 const time = (path: string, fallback: string, meaning: string, off?: "never"): Setting => ({
   path,
@@ -115,30 +220,34 @@ const time = (path: string, fallback: string, meaning: string, off?: "never"): S
 export const settings: ReadonlyArray<Setting> = [
   count("workers.min", 0, "1", "Workers kept when there is nothing to do. Workers beyond are burst workers."),
   count("workers.max", 1, "16", "Most workers ever, starting and stopping ones included."),
-  count(
-    "workers.initial",
-    0,
-    "workers.max",
-    "Workers at the start. The fixed scaling policy keeps this number."
-  ),
   {
-    ...count(
-      "queue.capacity",
-      0,
-      "unbounded",
-      "Most tasks that wait. 0: a task is accepted only when a worker is idle."
+    ...choice(
+      "scaling",
+      "auto",
+      Scaling.literals,
+      "Who decides the number of workers. A policy of ScalingPolicy, or the name of one."
     ),
-    rule: `an integer from 0 to ${most.toLocaleString("en-US")}, or "unbounded"`,
     parse: (value) =>
-      value === "unbounded" || value === Infinity ? Infinity : count("", 0, "", "").parse(value)
+      Schema.is(Scaling)(value)
+        ? value
+        : typeof value === "object" && value !== null && "decide" in value
+          ? "policy"
+          : undefined
   },
-  {
-    path: "queue.overflow",
-    meaning: "What happens to a task that comes when the queue is full.",
-    rule: `"suspend", "reject", "dropOldest" or "dropLowest"`,
-    fallback: "suspend",
-    parse: (value) => (Schema.is(Overflow)(value) ? value : undefined)
-  },
+  time("scalingInterval", "250 millis", "How often the scaling policy is asked."),
+  count("workers.initial", 0, ofWorkers, "Workers at the start."),
+  unbounded(
+    "queue.capacity",
+    0,
+    "unbounded",
+    "Most tasks that wait. 0: a task is accepted only when a worker is idle."
+  ),
+  choice(
+    "queue.overflow",
+    "suspend",
+    Overflow.literals,
+    "What happens to a task that comes when the queue is full."
+  ),
   time(
     "queue.ageing",
     "5 seconds",
@@ -148,7 +257,43 @@ export const settings: ReadonlyArray<Setting> = [
   time("shutdown.drain", "30 seconds", "How long stop lets queued and running tasks go on."),
   time("shutdown.interrupt", "5 seconds", "How long stop then waits for interrupted tasks to end."),
   time("shutdown.destroy", "5 seconds", "How long one onDestroy may take before it is reported as leaked."),
+  choice("start", "background", Start.literals, "When the workers of the start get their resources."),
   time("createTimeout", "30 seconds", "Longest run of one onCreate, ready included."),
+  count(
+    "maxCreating",
+    1,
+    "8",
+    "Most resources in creation at one time, spares and temporary ones not counted."
+  ),
+  time("validateAfter", "500 millis", "A resource unused for longer is validated before a task gets it."),
+  time("validateTimeout", "5 seconds", "Longest run of one validate. Beyond, the resource is replaced."),
+  time(
+    "idleTimeToLive",
+    "10 minutes",
+    "A burst worker idle for longer leaves. Never below workers.min, nor with fixed scaling.",
+    "never"
+  ),
+  time(
+    "maxLifetime",
+    "30 minutes",
+    "Age at which a resource is replaced, less up to 2.5 %; not before its task has ended.",
+    "never"
+  ),
+  time("keepAlive", "never", "How often an idle resource is validated, less up to 10 %.", "never"),
+  unbounded("maxUses", 1, "unlimited", "Tasks after which a resource is replaced."),
+  choice(
+    "reuse",
+    "lifo",
+    Reuse.literals,
+    "Which idle worker is next: the one used last, or the one used longest ago."
+  ),
+  time(
+    "leakAfter",
+    "never",
+    "A task that holds a worker for longer is reported, with its span and its stack.",
+    "never"
+  ),
+  choice("onLeak", "report", OnLeak.literals, "Whether such a task is interrupted, too."),
   count("spares", 0, "0", "Resources kept beside the workers for runNow."),
   count(
     "maxTemporary",
@@ -171,7 +316,20 @@ export interface HerdConfig {
   readonly workers: { readonly min: number; readonly max: number; readonly initial: number }
   readonly queue: { readonly capacity: number; readonly overflow: Overflow; readonly ageing: number }
   readonly shutdown: { readonly drain: number; readonly interrupt: number; readonly destroy: number }
+  readonly scaling: Scaling | "policy"
+  readonly scalingInterval: number
+  readonly start: Start
   readonly createTimeout: number
+  readonly maxCreating: number
+  readonly validateAfter: number
+  readonly validateTimeout: number
+  readonly idleTimeToLive: number
+  readonly maxLifetime: number
+  readonly keepAlive: number
+  readonly maxUses: number
+  readonly reuse: Reuse
+  readonly leakAfter: number
+  readonly onLeak: OnLeak
   readonly spares: number
   readonly maxTemporary: number
   readonly maxRequeues: number
@@ -236,17 +394,21 @@ export const decode = (
     const read = new Map<string, number | string>()
     for (const setting of settings) {
       const value = at(options, setting.path)
-      const fallback = setting.fallback === "workers.max" ? read.get("workers.max") : setting.fallback
+      const fixed = read.get("scaling") === "fixed"
+      const fallback =
+        setting.fallback === ofWorkers ? read.get(fixed ? "workers.max" : "workers.min") : setting.fallback
       const parsed = setting.parse(value === undefined ? fallback : value)
       if (parsed === undefined) return yield* invalid(setting.path, value, setting.rule)
       read.set(setting.path, parsed)
     }
     const n = (path: string) => Number(read.get(path))
+    const word = <A extends string>(path: string, schema: Schema.Codec<A>) =>
+      Schema.decodeUnknownSync(schema)(read.get(path))
     const config: HerdConfig = {
       workers: { min: n("workers.min"), max: n("workers.max"), initial: n("workers.initial") },
       queue: {
         capacity: n("queue.capacity"),
-        overflow: Schema.decodeUnknownSync(Overflow)(read.get("queue.overflow")),
+        overflow: word("queue.overflow", Overflow),
         ageing: n("queue.ageing")
       },
       shutdown: {
@@ -254,7 +416,20 @@ export const decode = (
         interrupt: n("shutdown.interrupt"),
         destroy: n("shutdown.destroy")
       },
+      scaling: read.get("scaling") === "policy" ? "policy" : word("scaling", Scaling),
+      scalingInterval: n("scalingInterval"),
+      start: word("start", Start),
       createTimeout: n("createTimeout"),
+      maxCreating: n("maxCreating"),
+      validateAfter: n("validateAfter"),
+      validateTimeout: n("validateTimeout"),
+      idleTimeToLive: n("idleTimeToLive"),
+      maxLifetime: n("maxLifetime"),
+      keepAlive: n("keepAlive"),
+      maxUses: n("maxUses"),
+      reuse: word("reuse", Reuse),
+      leakAfter: n("leakAfter"),
+      onLeak: word("onLeak", OnLeak),
       spares: n("spares"),
       maxTemporary: n("maxTemporary"),
       maxRequeues: n("maxRequeues"),
@@ -268,7 +443,9 @@ export const decode = (
         `at most workers.max (${config.workers.max})`
       )
     }
-    if (config.window <= 0) return yield* invalid("window", at(options, "window"), "longer than 0")
+    for (const field of ["window", "scalingInterval", "keepAlive"] as const) {
+      if (config[field] <= 0) return yield* invalid(field, at(options, field), "longer than 0")
+    }
     return config
   })
 

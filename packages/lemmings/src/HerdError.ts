@@ -46,6 +46,22 @@ export class HerdClosed extends Schema.TaggedError<HerdClosed>("lemmings/HerdClo
 }
 
 /**
+ * The pool is closing or closed, and lends nothing. Permanent for this pool.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class PoolClosed extends Schema.TaggedError<PoolClosed>("lemmings/PoolClosed")(
+  "PoolClosed",
+  { pool: Schema.String, state: HerdState },
+  { httpApiStatus: 503 }
+) {
+  override get message() {
+    return `Pool "${this.pool}" lends nothing: it is ${this.state}. Borrow before it closes.`
+  }
+}
+
+/**
  * The queue holds `capacity` tasks already. Nothing was accepted, so retrying
  * later is safe.
  *
@@ -156,6 +172,40 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("lemm
 ) {
   override get message() {
     return `Task ${this.taskId} missed its deadline of ${this.deadlineMillis} ms ${outOfTime(this)}.`
+  }
+}
+
+/**
+ * No worker was there for the task within its `acquireTimeout`. The attempt did not begin.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("lemmings/AcquireTimeout")(
+  "AcquireTimeout",
+  {
+    herd: Schema.String,
+    timeoutMillis: Schema.Number,
+    /** Workers, those that are starting included. */
+    total: Schema.Int,
+    /** Workers that run a task. */
+    active: Schema.Int,
+    /** Workers with nothing to do: more than 0 only while dispatch is paused. */
+    idle: Schema.Int,
+    /** Tasks in the queue, this one included. */
+    waiting: Schema.Int,
+    /** The last error of `onCreate`, when creation is failing now. */
+    lastCreateError: Schema.optionalKey(Schema.Defect())
+  },
+  { httpApiStatus: 503 }
+) {
+  override get message() {
+    const creation =
+      this.lastCreateError === undefined ? "" : `; onCreate fails: ${describe(this.lastCreateError)}`
+    return (
+      `Nothing free in "${this.herd}" within ${this.timeoutMillis} ms ` +
+      `(total ${this.total}, active ${this.active}, idle ${this.idle}, waiting ${this.waiting}${creation}).`
+    )
   }
 }
 

@@ -9,6 +9,7 @@
 import { Clock, Context, Effect, Layer, Queue, Schema, Stream } from "effect"
 import type { Cause } from "effect"
 import { HerdState, ShedReason } from "./HerdError.ts"
+import { RecycleReason, ScalingDecision } from "./HerdStats.ts"
 
 /** Fields of every event: the herd's id, and epoch milliseconds. */
 const base = { herd: Schema.String, at: Schema.Number }
@@ -52,7 +53,24 @@ export const HerdEvent = Schema.Union([
   Schema.TaggedStruct("ResourceDestroyFailed", { ...worker, leaked: Schema.Boolean, error: Schema.Defect() }),
   /** A hook, a predicate, a subscriber or a background fiber failed. The herd goes on. */
   Schema.TaggedStruct("Failed", { ...base, where: Schema.String, error: Schema.Defect() }),
-  Schema.TaggedStruct("Resized", { ...base, from: Schema.Int, to: Schema.Int, reason: Schema.String }),
+  /** A resource goes and another comes, or none. */
+  Schema.TaggedStruct("ResourceRecycled", { ...worker, reason: RecycleReason }),
+  /** A task holds its worker for longer than `leakAfter`. */
+  Schema.TaggedStruct("LeakSuspected", {
+    ...attempt,
+    heldMillis: Schema.Number,
+    /** The span that the task was submitted in. */
+    span: Schema.optionalKey(
+      Schema.Struct({
+        traceId: Schema.String,
+        spanId: Schema.String,
+        name: Schema.optionalKey(Schema.String)
+      })
+    ),
+    /** Where the task was submitted, as far as it is known. */
+    stack: Schema.String
+  }),
+  Schema.TaggedStruct("Resized", { ...base, ...ScalingDecision.fields }),
   Schema.TaggedStruct("Paused", base),
   Schema.TaggedStruct("Resumed", base),
   Schema.TaggedStruct("StateChanged", { ...base, state: HerdState })

@@ -3,22 +3,23 @@
  *
  * @since 0.1.0
  */
-import { Clock, type Context, type Duration, Effect, type Stream } from "effect"
+import { Cause, Clock, type Context, type Duration, Effect, type Stream } from "effect"
 import { FiberPool } from "./FiberPool.ts"
 import * as HerdConfig from "./HerdConfig.ts"
-import { type HerdClosed, InvalidConfig } from "./HerdError.ts"
+import { InvalidConfig, ResourceUnavailable } from "./HerdError.ts"
 import { HerdEvents } from "./HerdEvent.ts"
 import { Histogram } from "./internal/Histogram.ts"
 import { SlidingWindow } from "./internal/SlidingWindow.ts"
+import { borrow, type Loan } from "./Loan.ts"
 import * as Report from "./Report.ts"
-import { ResourcePool } from "./ResourcePool.ts"
+import { Resources } from "./Resources.ts"
 import * as Shutdown from "./Shutdown.ts"
 import * as Submit from "./Submit.ts"
-import { Supervisor } from "./Supervisor.ts"
+import * as Sizing from "./Sizing.ts"
 import type { Hooks, Middleware, TaskOptions } from "./Task.ts"
-import { closed } from "./TaskLimits.ts"
 import { TaskQueue } from "./TaskQueue.ts"
-import type { Runtime, Waiting } from "./TaskRuntime.ts"
+import { placed, rememberPlaces } from "./TaskExtra.ts"
+import { queued, type Runtime, type Waiting } from "./TaskRuntime.ts"
 import * as Timers from "./Timers.ts"
 
 /**
@@ -32,12 +33,13 @@ export const knownOptions: ReadonlyArray<string> = [
   "onDestroy",
   "ready",
   "onInterrupt",
+  "validate",
+  "recycleWhen",
   "createRetry",
   "checkHealth",
   "retry",
   "middleware",
-  "hooks",
-  "scaling"
+  "hooks"
 ]
 
 /**
@@ -96,6 +98,24 @@ const withContext = (hooks: Hooks, context: Context.Context<never>): Hooks => {
   }
 }
 
+/** Waits until the workers of the start are there. Fails when the resource of one cannot be made. */
+const started = (
+  rt: Runtime,
+  resources: Resources["Service"],
+  workers: number,
+  waits: Shutdown.Waits
+): Effect.Effect<void, ResourceUnavailable> =>
+  Effect.flatMap(
+    waits.until(() => {
+      const { busy, idle } = rt.pool.counts()
+      return resources.tally.createFailures > 0 || idle + busy >= workers
+    }),
+    () =>
+      resources.tally.createFailures > 0
+        ? Effect.fail(new ResourceUnavailable({ herd: rt.herd, cause: resources.tally.lastCreateError }))
+        : Effect.void
+  )
+
 /**
  * Starts a herd that lives until the scope closes.
  *
@@ -113,7 +133,7 @@ export const make = Effect.fnUntraced(function* (
   options: Behaviour
 ) {
   const events = yield* HerdEvents
-  const resources = yield* ResourcePool
+  const resources = yield* Resources
   const clock = yield* Clock.Clock
   const context = yield* Effect.context()
   const line = (yield* TaskQueue).make<Waiting>()
@@ -123,7 +143,15 @@ export const make = Effect.fnUntraced(function* (
   const hooked = Object.values(hooks).some((hook) => hook !== undefined)
   const drops = line.overflow === "dropOldest" || line.overflow === "dropLowest"
 
-  const pool = yield* (yield* FiberPool).make(line, {
+  let sized: Sizing.Sizing | undefined
+  const pool = yield* (yield* FiberPool).make(line, timers, {
+    queued: () => queued(rt) + line.admitting(),
+    elastic: () => sized?.elastic() === true,
+    shrunk: (from, reason) => sized?.shrunk(from, reason),
+    clockJumped: (millis) => {
+      const what = new Error(`the clock jumped by ${Math.round(millis / 1000)} s: all resources are replaced`)
+      events.report("housekeeping", Cause.fail(what))
+    },
     starved: () => {
       if (rt.starved) return
       rt.starved = true
@@ -163,7 +191,8 @@ export const make = Effect.fnUntraced(function* (
       rejected: 0,
       retried: 0,
       requeued: 0,
-      timedOut: 0
+      timedOut: 0,
+      acquireTimeouts: 0
     },
     delayed: new Set(),
     batches: new Set(),
@@ -175,22 +204,28 @@ export const make = Effect.fnUntraced(function* (
     maxRequeues: config.maxRequeues,
     resource: declaration.resource,
     sheds: drops || declaration.sheds === true,
+    leakAfter: config.leakAfter,
+    interruptLeaks: config.onLeak === "interrupt",
+    supervision: { awoken: () => {}, noticed: () => {}, resting: () => false },
     state: "running",
     starved: false,
     sequence: 1,
     lastCreateError: () => resources.tally.lastCreateError
   }
 
+  // Before the finalizer that stops the herd: a herd that drains still needs to know how many workers it needs.
+  // In one step with it: an interruption in between would leave workers that nobody stops.
   const shutdown = Shutdown.make(rt, resources, waits)
-  yield* Effect.addFinalizer(() => shutdown.stop(config.shutdown))
-  yield* Report.publish(rt, resources)
+  const sizing = yield* Effect.uninterruptible(
+    Effect.tap(Sizing.make(rt, resources, config.workers.initial), (made) => {
+      sized = made
+      return Effect.addFinalizer(() => shutdown.stop(config.shutdown))
+    })
+  )
+  const stats = () => Report.stats(rt, resources, sizing.scaling())
+  if (config.leakAfter !== Infinity) yield* rememberPlaces
+  yield* Report.publish(rt, resources, stats, sizing.changes)
 
-  const ending = () => rt.state === "interrupting" || rt.state === "closed"
-  const resizeTo = (target: number, reason: string) => {
-    const from = pool.counts().target
-    pool.resize(target)
-    if (from !== target) events.emit({ _tag: "Resized", from, to: target, reason })
-  }
   const limit = (name: keyof HerdConfig.HerdConfig["shutdown"], value: Duration.Input | undefined) => {
     if (value === undefined) return Effect.succeed(config.shutdown[name])
     const millis = HerdConfig.millis(value)
@@ -207,49 +242,41 @@ export const make = Effect.fnUntraced(function* (
       destroy: limit("destroy", given.destroy)
     })
 
-  yield* (yield* Supervisor).supervise({ target: () => pool.counts().target, resize: resizeTo })
   if (resources.owning) pool.background("the start of a spare", resources.fillSpares)
+  if (config.start === "eager") {
+    // Its scope may live on, and a herd that never was must not go on trying in it.
+    yield* Effect.onError(started(rt, resources, config.workers.initial, waits), () =>
+      shutdown.kill(config.shutdown)
+    )
+  }
 
   return {
     id,
-    run: (task: Task, given?: Options) => Submit.run(rt, task, given),
-    submit: (task: Task, given?: Options) => Submit.submit(rt, task, given),
-    offer: (task: Task, given?: Options) => Submit.submit(rt, task, given, false),
-    runNow: (task: Task, given?: Options) => Submit.runNow(rt, resources, task, given),
-    runAll: (tasks: Iterable<Task>, given?: Options) => Submit.runAll(rt, tasks, given),
+    run: (task: Task, given?: Options) => Submit.run(rt, task, placed(given)),
+    submit: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given)),
+    offer: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given), false),
+    runNow: (task: Task, given?: Options) => Submit.runNow(rt, resources, task, placed(given)),
+    runAll: (tasks: Iterable<Task>, given?: Options) => Submit.runAll(rt, tasks, placed(given)),
     stream: <I>(source: Stream.Stream<I>, task: (input: I) => Task, given?: Options) =>
-      Submit.stream(rt, source, task, given),
-    resize: (workers: number) =>
-      Effect.suspend((): Effect.Effect<void, InvalidConfig | HerdClosed> => {
-        const { max } = pool.counts()
-        if (Number.isInteger(workers) && workers >= 0 && workers <= max) {
-          return ending() ? Effect.fail(closed(rt)) : Effect.sync(() => resizeTo(workers, "resize"))
-        }
-        const rule = `an integer from 0 to workers.max (${max}); raise that with setBounds`
-        return Effect.fail(new InvalidConfig({ field: "workers", value: workers, rule }))
+      Submit.stream(rt, source, task, placed(given)),
+    resize: sizing.resize,
+    setBounds: sizing.setBounds,
+    size: sizing.size,
+    pause: sizing.pause,
+    resume: sizing.resume,
+    history: sizing.history,
+    evictAll: (_mode: "soft" = "soft") =>
+      Effect.suspend(() => {
+        const workers = pool.evict()
+        return Effect.map(resources.evictSpares, (spares) => workers + spares)
       }),
-    setBounds: (bounds: { readonly min: number; readonly max: number }) =>
-      Effect.flatMap(HerdConfig.checkBounds(bounds), () =>
-        Effect.suspend((): Effect.Effect<void, HerdClosed> => {
-          if (ending()) return Effect.fail(closed(rt))
-          const from = pool.counts().target
-          pool.setBounds(bounds.min, bounds.max)
-          const to = pool.counts().target
-          if (from !== to) events.emit({ _tag: "Resized", from, to, reason: "setBounds" })
-          return Effect.void
-        })
-      ),
-    size: Effect.sync(() => pool.counts().target),
-    pause: Effect.sync(() => {
-      if (pool.paused() || rt.state !== "running") return
-      pool.setPaused(true)
-      events.emit({ _tag: "Paused" })
-    }),
-    resume: Effect.sync(() => {
-      if (!pool.paused()) return
-      events.emit({ _tag: "Resumed" })
-      pool.setPaused(false)
-    }),
+    /** For pools: lends a worker's resource to whoever asks, and replaces one that a borrower calls bad. */
+    borrow: <A, R>(given: Options, keep: (loan: Loan) => Effect.Effect<A, never, R>) =>
+      borrow(rt, given, keep),
+    invalidate: (resource: unknown) => Effect.sync(() => resource !== undefined && pool.evict(resource) > 0),
+    statsUnsafe: stats,
+    waits: rt.waits,
+    uses: rt.runs,
     awaitIdle: waits.until(
       () => line.size() === 0 && line.admitting() === 0 && rt.delayed.size === 0 && rt.tally.running === 0
     ),
@@ -265,7 +292,7 @@ export const make = Effect.fnUntraced(function* (
     }),
     stop: (given?: StopOptions) => Effect.flatMap(limits(given), shutdown.stop),
     kill: shutdown.kill(config.shutdown),
-    stats: Effect.sync(() => Report.stats(rt, resources)),
+    stats: Effect.sync(stats),
     metrics: Effect.sync(() => Report.metrics(rt)),
     events: events.stream
   }

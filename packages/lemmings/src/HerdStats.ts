@@ -5,6 +5,7 @@
  */
 import { Schema } from "effect"
 import { HerdState } from "./HerdError.ts"
+import { SystemReading } from "./SystemMetrics.ts"
 
 const Count = Schema.Int
 
@@ -69,7 +70,9 @@ export const TaskCounts = Schema.Struct({
   /** Attempts begun again because a worker was unhealthy. */
   requeued: Count,
   /** Attempts that a timeout ended. */
-  timedOut: Count
+  timedOut: Count,
+  /** Waits that `acquireTimeout` ended. */
+  acquireTimeouts: Count
 })
 
 /**
@@ -90,9 +93,39 @@ export const ResourceCounts = Schema.Struct({
   destroyFailures: Count,
   /** Resources whose destruction did not end in time. */
   leaked: Count,
+  /** Calls of `validate` that said no, failed, or took too long. */
+  invalid: Count,
   /** The last error of `onCreate`, when its last call failed. */
   lastCreateError: Schema.optionalKey(Schema.Defect())
 })
+
+/**
+ * Why a resource had to go.
+ *
+ * - `expired`: older than `maxLifetime`. `used up`: `maxUses`. `unwanted`: `recycleWhen` said so.
+ * - `invalid`: `validate` said so, failed, or took too long. `unhealthy`: `checkHealth` said so.
+ * - `idle`: unused for longer than `idleTimeToLive`. `evicted`: `evictAll`.
+ * - `clock`: the clock jumped, so nobody knows how old it is.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const RecycleReason = Schema.Literals([
+  "expired",
+  "used up",
+  "unwanted",
+  "invalid",
+  "unhealthy",
+  "idle",
+  "evicted",
+  "clock"
+])
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type RecycleReason = typeof RecycleReason.Type
 
 /**
  * A herd at one instant.
@@ -120,7 +153,15 @@ export const HerdStats = Schema.Struct({
     urgent: Count
   }),
   /** busy ÷ size, a ratio. 0 without workers. */
-  utilization: Schema.Finite
+  utilization: Schema.Finite,
+  scaling: Schema.Struct({
+    /** Name of the policy. */
+    policy: Schema.String,
+    /** `resize` set the number of workers, and the policy leaves it alone until `setBounds` or `resize("auto")`. */
+    pinned: Schema.Boolean,
+    /** The policy stops dispatch. */
+    paused: Schema.Boolean
+  })
 })
 
 /**
@@ -128,6 +169,40 @@ export const HerdStats = Schema.Struct({
  * @since 0.1.0
  */
 export type HerdStats = typeof HerdStats.Type
+
+/**
+ * A resource pool at one instant. `total` = `idle` + `active` + `starting`. `created` - `destroyed` = `alive`.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const PoolStats = Schema.Struct({
+  pool: Schema.String,
+  state: HerdState,
+  paused: Schema.Boolean,
+  min: Count,
+  max: Count,
+  /** Resources that are or will be lent. */
+  total: Count,
+  idle: Count,
+  /** Lent. */
+  active: Count,
+  /** Being created, validated or replaced. */
+  starting: Count,
+  /** Borrowers waiting. */
+  waiting: Count,
+  /** Loans since the start. */
+  borrowed: Count,
+  /** Borrowers that got no resource in time. */
+  timeouts: Count,
+  ...ResourceCounts.fields
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type PoolStats = typeof PoolStats.Type
 
 /**
  * How long something took over the window. Milliseconds; quantiles are within 1/32 of the truth.
@@ -198,3 +273,69 @@ export const ShutdownReport = Schema.Struct({
  * @since 0.1.0
  */
 export type ShutdownReport = typeof ShutdownReport.Type
+
+/**
+ * What a scaling policy is shown: one herd at one instant. Times are milliseconds, rates are per second.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const ScalingSample = Schema.Struct({
+  /** Time on the herd's monotonic clock. */
+  now: Schema.Finite,
+  /** Since the sample before, or since the herd began. */
+  sinceMillis: Schema.Finite,
+  workers: WorkerCounts,
+  /** Tasks waiting for a worker or for room in the queue, delayed ones not included. */
+  queued: Count,
+  /** How long the task in the queue that waits longest has waited. With more than 4,096, the next one. */
+  oldestWaitMillis: Schema.Finite,
+  /** How long the attempt that has run longest has run. 0 when none runs. */
+  longestRunMillis: Schema.Finite,
+  /** Attempts that asked for a worker since the start: tasks accepted, retries and re-queues. */
+  arrivals: Count,
+  /** Attempts that ended since the start, failed ones included, interrupted and shed ones not. */
+  completions: Count,
+  /** Moving averages over 2 and over 20 seconds. */
+  arrivalRate: Schema.Struct({ fast: Schema.Finite, slow: Schema.Finite }),
+  completionRate: Schema.Struct({ fast: Schema.Finite, slow: Schema.Finite }),
+  /** Moving average of the run of an attempt, failed ones included. `null` until one has ended. */
+  serviceMillis: Schema.NullOr(Schema.Finite),
+  /** Moving average of creating a resource. 0 when workers own none, or none has been made. */
+  creationMillis: Schema.Finite,
+  /** Readings of the process, for a policy that asks for them. */
+  system: Schema.optionalKey(SystemReading)
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type ScalingSample = typeof ScalingSample.Type
+
+/**
+ * One change of the number of workers, and why. Also the `Resized` event and a line in the log.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const ScalingDecision = Schema.Struct({
+  /** Epoch milliseconds. */
+  at: Schema.Number,
+  from: Count,
+  to: Count,
+  /** Name of the policy, or the call that changed it: `"resize"`, `"setBounds"`, `"start"`. */
+  by: Schema.String,
+  /** In words, with the figures that decided. */
+  reason: Schema.String,
+  /** Whether the policy stops dispatch. */
+  paused: Schema.Boolean,
+  /** What the policy was shown. */
+  sample: Schema.optionalKey(ScalingSample)
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type ScalingDecision = typeof ScalingDecision.Type

@@ -41,8 +41,10 @@ export class Lemmings extends Herd.Service<Lemmings>()("lemmings/Lemmings") {}
 export const LemmingsLive: Layer.Layer<Lemmings, InvalidConfig> = Layer.unwrap(
   Effect.flatMap(HerdConfig.fromEnvironment, (config) => {
     const { overflow } = config.queue
+    // The environment has names only.
+    const scaling = config.scaling === "policy" ? "auto" : config.scaling
     if (overflow === "suspend")
-      return Effect.succeed(Lemmings.layer({ ...config, queue: { ...config.queue, overflow } }))
+      return Effect.succeed(Lemmings.layer({ ...config, scaling, queue: { ...config.queue, overflow } }))
     // The other ways would add errors that the type of Lemmings has not.
     const rule = `"suspend"; declare a herd of your own with Herd.Service for another overflow`
     return Effect.fail(

@@ -4,11 +4,11 @@
  *
  * @since 0.1.0
  */
-import { type Context, Effect, Metric, type Scope } from "effect"
+import type { Effect, Scope } from "effect"
 import type { HerdMetrics, HerdStats } from "./HerdStats.ts"
-import type { Histogram } from "./internal/Histogram.ts"
 import type { Summary } from "./internal/SlidingWindow.ts"
-import type { ResourcePool } from "./ResourcePool.ts"
+import * as PulledMetrics from "./PulledMetrics.ts"
+import type { Resources } from "./Resources.ts"
 import { priorityLevel } from "./Task.ts"
 import { queued, type Runtime } from "./TaskRuntime.ts"
 
@@ -25,12 +25,16 @@ const urgent = ({ batches, line }: Runtime): number => {
  * @category snapshots
  * @since 0.1.0
  */
-export const stats = (rt: Runtime, resources: ResourcePool["Service"]): HerdStats => {
+export const stats = (
+  rt: Runtime,
+  resources: Resources["Service"],
+  scaling: HerdStats["scaling"]
+): HerdStats => {
   const workers = rt.pool.counts()
   const depth = queued(rt)
   const { capacity } = rt.line
   const next = rt.line.peek()
-  const { created, destroyed, lastCreateError, ...tally } = resources.tally
+  const { created, creationMillis: _, destroyed, lastCreateError, ...tally } = resources.tally
   return {
     herd: rt.herd,
     state: rt.state,
@@ -52,7 +56,8 @@ export const stats = (rt: Runtime, resources: ResourcePool["Service"]): HerdStat
       nextMillis: next === undefined ? 0 : Math.max(0, rt.timers.now() - next.enqueuedAt),
       urgent: urgent(rt)
     },
-    utilization: workers.size === 0 ? 0 : Math.min(1, workers.busy / workers.size)
+    utilization: workers.size === 0 ? 0 : Math.min(1, workers.busy / workers.size),
+    scaling
   }
 }
 
@@ -89,12 +94,6 @@ export const metrics = (rt: Runtime): HerdMetrics => {
   }
 }
 
-// Seconds. From a tenth of a millisecond to almost two minutes, each twice the one before.
-const boundaries = Metric.exponentialBoundaries({ start: 0.0001, factor: 2, count: 20 })
-const boundariesMillis = boundaries.map((seconds) => seconds * 1000)
-
-const none = () => {}
-
 /**
  * Publishes the herd's figures under the attribute `herd` until the scope closes.
  *
@@ -103,41 +102,11 @@ const none = () => {}
  */
 export const publish = (
   rt: Runtime,
-  resources: ResourcePool["Service"]
+  resources: Resources["Service"],
+  stats: () => HerdStats,
+  changes: { readonly up: number; readonly down: number }
 ): Effect.Effect<void, never, Scope.Scope> => {
-  const attributes = { herd: rt.herd }
-  const gauge =
-    (name: string, description: string, read: () => number, labels = {}) =>
-    (context: Context.Context<never>) =>
-      Metric.registerUnsafe(
-        Metric.gauge(name, { description, attributes: { ...attributes, ...labels } }),
-        context,
-        { get: () => ({ value: read() }), update: none, modify: none }
-      )
-  const counter =
-    (name: string, description: string, read: () => number, labels = {}) =>
-    (context: Context.Context<never>) =>
-      Metric.registerUnsafe(
-        Metric.counter(name, { description, attributes: { ...attributes, ...labels }, incremental: true }),
-        context,
-        { get: () => ({ count: read(), incremental: true }), update: none, modify: none }
-      )
-  const histogram =
-    (name: string, description: string, source: Histogram) => (context: Context.Context<never>) =>
-      Metric.registerUnsafe(Metric.histogram(name, { description, attributes, boundaries }), context, {
-        get: () => {
-          const counts = source.cumulativeAtMost(boundariesMillis)
-          return {
-            buckets: boundaries.map((boundary, i): [number, number] => [boundary, counts[i] ?? 0]),
-            count: source.count,
-            min: source.min / 1000,
-            max: source.max / 1000,
-            sum: source.sum / 1000
-          }
-        },
-        update: none,
-        modify: none
-      })
+  const { counter, gauge, histogram } = PulledMetrics.make({ herd: rt.herd })
   const { tally } = rt
   const { tally: owned } = resources
   const workers = "Workers, by what they do."
@@ -148,13 +117,20 @@ export const publish = (
     gauge("lemmings_workers", workers, () => rt.pool.counts().starting, { state: "starting" }),
     gauge("lemmings_workers", workers, () => rt.pool.counts().stopping, { state: "stopping" }),
     gauge("lemmings_workers_target", "Workers wanted.", () => rt.pool.counts().target),
+    gauge("lemmings_workers_burst", "Workers beyond workers.min.", () => rt.pool.counts().burst),
+    counter("lemmings_workers_changes_total", "Changes of the workers wanted.", () => changes.up, {
+      direction: "up"
+    }),
+    counter("lemmings_workers_changes_total", "Changes of the workers wanted.", () => changes.down, {
+      direction: "down"
+    }),
     gauge("lemmings_tasks_waiting", "Tasks waiting for a worker.", () => queued(rt)),
     gauge("lemmings_tasks_delayed", "Tasks waiting for their next attempt.", () => rt.delayed.size),
     gauge("lemmings_tasks_running", "Tasks that hold a worker.", () => tally.running),
     gauge(
       "lemmings_queue_fill_ratio",
       "Waiting tasks divided by the queue's capacity.",
-      () => stats(rt, resources).queue.fill
+      () => stats().queue.fill
     ),
     gauge(
       "lemmings_resources_alive",
@@ -189,10 +165,5 @@ export const publish = (
     histogram("lemmings_task_wait_seconds", "From acceptance to the first start.", rt.waits),
     histogram("lemmings_task_run_seconds", "From start to end of an attempt.", rt.runs)
   ]
-  return Effect.acquireRelease(
-    Effect.contextWith((context: Context.Context<never>) =>
-      Effect.sync(() => all.map((register) => register(context)))
-    ),
-    (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
-  ).pipe(Effect.asVoid)
+  return PulledMetrics.register(all)
 }

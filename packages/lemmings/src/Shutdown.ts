@@ -7,7 +7,7 @@
 import { Deferred, Duration, Effect } from "effect"
 import type { HerdState } from "./HerdError.ts"
 import type { ShutdownReport } from "./HerdStats.ts"
-import type { ResourcePool } from "./ResourcePool.ts"
+import type { Resources } from "./Resources.ts"
 import type { Runtime } from "./TaskRuntime.ts"
 
 /**
@@ -76,7 +76,7 @@ export interface Shutdown {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (rt: Runtime, resources: ResourcePool["Service"], waits: Waits): Shutdown => {
+export const make = (rt: Runtime, resources: Resources["Service"], waits: Waits): Shutdown => {
   const report = Deferred.makeUnsafe<ShutdownReport>()
   let killed = false
 

@@ -7,12 +7,12 @@
 import { Cause, Context, Effect, Exit, Fiber, Stream } from "effect"
 import { Batch } from "./Batch.ts"
 import { InvalidConfig } from "./HerdError.ts"
-import type { Owned, ResourcePool } from "./ResourcePool.ts"
+import type { Owned, Resources } from "./Resources.ts"
 import type { TaskHandle, TaskOptions, TaskStatus } from "./Task.ts"
 import { limitMillis } from "./TaskLimits.ts"
 import { TaskRun } from "./TaskRun.ts"
 import type { Runtime } from "./TaskRuntime.ts"
-import type { Lease } from "./Workers.ts"
+import type { Lease } from "./Worker.ts"
 
 /** A task whose types are the caller's business. Its context is captured when it is submitted. */
 type Task = Effect.Effect<unknown, unknown>
@@ -88,7 +88,7 @@ export const submit = (
  */
 export const runNow = (
   rt: Runtime,
-  resources: ResourcePool["Service"],
+  resources: Resources["Service"],
   task: Task,
   options: Options = none
 ): Effect.Effect<unknown, unknown> => {
@@ -109,6 +109,23 @@ export const runNow = (
       Effect.andThen(resources.destroy(resource), resources.fillSpares)
     )
   }
+  const onTemporary = (restore: Restore): Effect.Effect<unknown, unknown> => {
+    if (!resources.reserve()) return on(undefined, restore)
+    const discard = (resource: Owned) =>
+      Effect.ensuring(resources.destroy(resource), Effect.sync(resources.unreserve))
+    let made: Owned | undefined
+    return restore(resources.create({ workerId: 0, burst: false }, (resource) => (made = resource))).pipe(
+      Effect.onError(() => (made === undefined ? Effect.sync(resources.unreserve) : discard(made))),
+      Effect.flatMap((resource) =>
+        on(
+          rt.pool.guest(resource, () =>
+            rt.pool.background("the stop of a temporary resource", discard(resource))
+          ),
+          restore
+        )
+      )
+    )
+  }
   return Effect.uninterruptibleMask((restore) =>
     Effect.suspend((): Effect.Effect<unknown, unknown> => {
       // Before anything is taken: a bad option is the submitter's defect, and costs nothing.
@@ -117,31 +134,18 @@ export const runNow = (
       if (rt.state !== "running" || rt.pool.paused()) return on(undefined, restore)
       const idle = rt.pool.borrow()
       if (idle !== undefined) return on(idle, restore)
+      // Its resource has to be looked at first.
+      if (rt.pool.idle() > 0) return on(undefined, restore)
       if (!resources.owning)
         return on(
           rt.pool.guest(undefined, () => {}),
           restore
         )
-      const spare = resources.takeSpare()
-      if (spare !== undefined) {
+      return Effect.flatMap(resources.takeSpare, (spare) => {
+        if (spare === undefined) return onTemporary(restore)
         const lease: Lease = rt.pool.guest(spare, (healthy) => giveBack(lease, healthy))
         return on(lease, restore)
-      }
-      if (!resources.reserve()) return on(undefined, restore)
-      const discard = (resource: Owned) =>
-        Effect.ensuring(resources.destroy(resource), Effect.sync(resources.unreserve))
-      let made: Owned | undefined
-      return restore(resources.create({ workerId: 0, burst: false }, (resource) => (made = resource))).pipe(
-        Effect.onError(() => (made === undefined ? Effect.sync(resources.unreserve) : discard(made))),
-        Effect.flatMap((resource) =>
-          on(
-            rt.pool.guest(resource, () =>
-              rt.pool.background("the stop of a temporary resource", discard(resource))
-            ),
-            restore
-          )
-        )
-      )
+      })
     })
   )
 }

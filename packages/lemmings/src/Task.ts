@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Cause, Duration, Effect, Exit, Schedule } from "effect"
-import type { DeadlineExceeded, TaskTimeout } from "./HerdError.ts"
+import type { AcquireTimeout, DeadlineExceeded, TaskTimeout } from "./HerdError.ts"
 import { InvalidConfig } from "./HerdError.ts"
 
 /**
@@ -69,6 +69,11 @@ export interface TaskOptions<in E = never> {
    */
   readonly deadline?: Duration.Input | undefined
   /**
+   * Longest wait for a worker, each time that the task waits for one. Fails with `AcquireTimeout`. Defaults to no
+   * limit.
+   */
+  readonly acquireTimeout?: Duration.Input | undefined
+  /**
    * When to try again after a typed failure or a timeout. The delay holds no
    * worker. When it ends, the task's last own error comes back. Defaults to the
    * layer's `retry`; `false` means no retry whatever the layer says.
@@ -93,7 +98,10 @@ export interface TaskOptions<in E = never> {
  * @category models
  * @since 0.1.0
  */
-export type ErrorsOf<O> = Limited<O, "timeout", TaskTimeout> | Limited<O, "deadline", DeadlineExceeded>
+export type ErrorsOf<O> =
+  | Limited<O, "timeout", TaskTimeout>
+  | Limited<O, "deadline", DeadlineExceeded>
+  | Limited<O, "acquireTimeout", AcquireTimeout>
 
 /** `Error` when the options have the key, with a type other than `undefined`. */
 type Limited<O, Key extends string, Error> = O extends { readonly [_ in Key]?: infer Limit }

@@ -7,6 +7,7 @@ import { Exit } from "effect"
 import type { Pool } from "./FiberPool.ts"
 import * as HerdConfig from "./HerdConfig.ts"
 import {
+  AcquireTimeout,
   DeadlineExceeded,
   HerdClosed,
   type HerdState,
@@ -25,15 +26,15 @@ type Phase = "waiting" | "delayed" | "running"
  * @category models
  * @since 0.1.0
  */
-export type Stop = "caller" | "timeout" | "deadline" | "closed"
+export type Stop = "caller" | "timeout" | "deadline" | "acquire" | "closed"
 
 /** What the errors say about the herd. */
 interface Situation {
   readonly herd: string
   readonly state: HerdState
-  readonly tally: { timedOut: number }
+  readonly tally: { timedOut: number; acquireTimeouts: number }
   readonly pool: Pick<Pool<never>, "counts">
-  readonly line: { readonly size: () => number }
+  readonly line: { readonly size: () => number; readonly admitting: () => number }
   readonly lastCreateError: () => unknown
 }
 
@@ -80,7 +81,7 @@ export const endOf = (
   why: Stop,
   phase: Phase
 ): Exit.Exit<never, unknown> => {
-  const { deadline, timeout } = task.options
+  const { acquireTimeout, deadline, timeout } = task.options
   switch (why) {
     case "caller":
       return Exit.interrupt()
@@ -93,6 +94,23 @@ export const endOf = (
       const deadlineMillis = limitMillis("deadline", deadline)
       return Exit.fail(new DeadlineExceeded({ ...situation(herd, task.id, phase), deadlineMillis }))
     }
+    case "acquire": {
+      herd.tally.acquireTimeouts++
+      const { busy, idle, size } = herd.pool.counts()
+      const error = herd.lastCreateError()
+      return Exit.fail(
+        new AcquireTimeout({
+          herd: herd.herd,
+          timeoutMillis: limitMillis("acquireTimeout", acquireTimeout),
+          total: size,
+          active: busy,
+          idle,
+          // It has left the queue already.
+          waiting: herd.line.size() + herd.line.admitting() + 1,
+          ...(error === undefined ? {} : { lastCreateError: error })
+        })
+      )
+    }
     case "closed":
       return Exit.fail(closed(herd))
   }
@@ -104,7 +122,10 @@ export const endOf = (
  * @category getters
  * @since 0.1.0
  */
-export const limitMillis = (field: "timeout" | "deadline", input: TaskOptions["timeout"]): number => {
+export const limitMillis = (
+  field: "timeout" | "deadline" | "acquireTimeout",
+  input: TaskOptions["timeout"]
+): number => {
   const millis = HerdConfig.millis(input)
   if (millis !== undefined) return millis
   throw new InvalidConfig({ field, value: input, rule: `a duration such as "5 seconds", at least 0` })

@@ -6,7 +6,7 @@
 import { Cause, type Exit } from "effect"
 import type { HerdEvents } from "./HerdEvent.ts"
 import type { Hooks, TaskInfo, TaskOptions } from "./Task.ts"
-import type { Lease } from "./Workers.ts"
+import type { Lease } from "./Worker.ts"
 
 interface Listeners {
   readonly events: HerdEvents["Service"]

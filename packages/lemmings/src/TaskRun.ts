@@ -14,10 +14,11 @@ import * as Retry from "./Retry.ts"
 import { type Priority, priorityLevel, type TaskHandle, type TaskOptions, type TaskStatus } from "./Task.ts"
 import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskNews from "./TaskNews.ts"
-import { closed, endOf, limitMillis, shedding, type Stop, stopOverdue } from "./TaskLimits.ts"
+import * as TaskTimers from "./TaskTimers.ts"
+import { closed, endOf, shedding, type Stop, stopOverdue } from "./TaskLimits.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import { isTraced, traced } from "./TaskTrace.ts"
-import type { Lease } from "./Workers.ts"
+import type { Lease } from "./Worker.ts"
 
 const { unset } = TaskExtra
 
@@ -71,10 +72,13 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   get tasks(): number {
     return 1
   }
+  get waitingSince(): number {
+    return this.extra?.waitingSince ?? this.enqueuedAt
+  }
   get requeues(): number {
     return this.extra === undefined ? 0 : this.extra.requeues
   }
-  private get more(): TaskExtra.Extra {
+  get more(): TaskExtra.Extra {
     return (this.extra ??= TaskExtra.make())
   }
   get interrupt(): Effect.Effect<void> {
@@ -112,18 +116,30 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   accept(mayWait: boolean): "accepted" | "suspended" | "full" | "closed" {
     const { rt } = this
     if (rt.state !== "running") return this.refuse("closed")
-    this.limitAll()
+    TaskTimers.begin(rt, this)
     const offer = rt.pool.submit(this)
-    if (offer === "accepted") return offer
+    if (offer === "accepted") {
+      if (this.phase === "queued") this.stands()
+      return offer
+    }
     if (offer === "suspended") {
-      if (mayWait) return offer
+      if (mayWait) {
+        this.stands()
+        return offer
+      }
       rt.line.remove(this)
       return this.refuse("full")
     }
     if (offer === "full") return this.refuse("full")
     offer.dropped.shed(rt.line.overflow === "dropOldest" ? "dropOldest" : "dropLowest")
+    if (this.phase === "queued") this.stands()
     rt.pool.pump()
     return "accepted"
+  }
+  /** In line, because no worker is there. */
+  private stands(): void {
+    if (this.options.acquireTimeout !== undefined) TaskTimers.arm(this.rt, this, "acquire", this.waitingSince)
+    this.rt.supervision.noticed()
   }
   /** Starts the task on a lease of its own, past the queue. `false` when the herd is closing. */
   acceptOn(lease: Lease): boolean {
@@ -131,7 +147,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       this.refuse("closed")
       return false
     }
-    this.limitAll()
+    TaskTimers.begin(this.rt, this)
     this.admitted()
     this.start(lease, this.enqueuedAt)
     return true
@@ -155,6 +171,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     rt.tally.submitted++
     rt.window.arrival(this.enqueuedAt)
     if (rt.starved) this.limit()
+    if (rt.supervision.resting()) rt.supervision.awoken()
     TaskNews.accepted(rt, this)
     if (extra?.whenAccepted !== undefined) {
       rt.pool.settle({ deliver: extra.whenAccepted })
@@ -177,7 +194,8 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       rt.window.started(now, wait)
       rt.waits.record(wait)
     }
-    if (extra !== undefined) this.unlimit()
+    if (extra !== undefined) TaskTimers.disarm(rt, extra)
+    if (rt.leakAfter !== Infinity) TaskTimers.watch(rt, this, context, lease, now)
     if (rt.listening()) TaskNews.started(rt, this, lease, wait)
     if (this.options.timeout !== undefined) this.limit(now)
     const given =
@@ -214,7 +232,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     this.fiber = undefined
     lease.holder = undefined
     rt.tally.running--
-    if (extra !== undefined) this.unlimit()
+    if (extra !== undefined) TaskTimers.disarm(rt, extra)
     const result = extra === undefined ? exit : this.verdict(exit, extra.stopping)
     if (result._tag === "Success") {
       rt.window.finished(now, runMillis, true)
@@ -222,7 +240,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       if (rt.listening()) TaskNews.finished(rt, this, lease, result, runMillis)
       if (extra !== undefined) extra.stopping = undefined
       this.settle(result)
-      rt.pool.release(lease, true)
+      rt.pool.release(lease, true, now)
     } else this.endedBadly(result, runMillis, lease, now)
     rt.pool.pump(now)
   }
@@ -248,7 +266,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     if (next === "requeue") this.requeue(lease)
     else if (next === "retry") this.wait(result)
     else this.settle(result)
-    rt.pool.release(lease, healthy)
+    rt.pool.release(lease, healthy, now)
   }
 
   /** What the attempt's end means, given why the herd stopped it. */
@@ -294,9 +312,13 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   }
 
   private enqueue(): void {
+    const { more, rt } = this
     this.phase = "queued"
-    this.rt.line.push(this)
-    if (this.rt.starved) this.limit()
+    more.waitingSince = rt.timers.now()
+    rt.line.push(this)
+    if (rt.starved) this.limit()
+    if (rt.supervision.resting()) rt.supervision.awoken()
+    this.stands()
   }
 
   /** Asks the schedule, then waits. Holds no worker. */
@@ -407,10 +429,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     this.phase = "done"
     this.exit = exit
     if (extra !== undefined) {
-      const { timers } = this.rt
-      if (extra.timeout !== unset) timers.cancel(extra.timeout)
-      if (extra.deadline !== unset) timers.cancel(extra.deadline)
-      if (extra.delay !== unset) timers.cancel(extra.delay)
+      TaskTimers.disarm(this.rt, extra, true)
       const { requeues, shedReason } = extra
       this.extra = undefined
       if (shedReason !== undefined) this.more.shedReason = shedReason
@@ -420,37 +439,14 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     if (this.awaited) this.rt.pool.settle(this)
   }
 
-  /** Checks the limits first, so that a bad option is the submitter's defect and not the attempt's. */
-  private limitAll(): void {
-    const { options, rt } = this
-    if (options.timeout !== undefined) limitMillis("timeout", options.timeout)
-    if (options.deadline === undefined) return
-    const millis = limitMillis("deadline", options.deadline)
-    if (millis === Infinity) return
-    const { more } = this
-    more.deadline = rt.timers.schedule(this.enqueuedAt + millis, () => {
-      more.deadline = unset
-      this.stop("deadline")
-      rt.pool.pump()
-    })
-  }
   /** Starts the clock of one attempt, or of the wait for a worker that cannot be made. */
   limit(now: number = this.rt.timers.now()): void {
-    const { options, rt } = this
-    if (options.timeout === undefined) return
-    const millis = limitMillis("timeout", options.timeout)
-    const { more } = this
-    if (millis === Infinity || more.timeout !== unset) return
-    more.timeout = rt.timers.schedule(now + millis, () => {
-      more.timeout = unset
-      this.stop("timeout")
-      rt.pool.pump()
-    })
+    TaskTimers.arm(this.rt, this, "timeout", now)
   }
   unlimit(): void {
-    const { extra } = this
+    const { extra, rt } = this
     if (extra === undefined || extra.timeout === unset) return
-    this.rt.timers.cancel(extra.timeout)
+    rt.timers.cancel(extra.timeout)
     extra.timeout = unset
   }
 }

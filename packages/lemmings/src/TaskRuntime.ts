@@ -9,6 +9,7 @@ import type { HerdState, ShedReason } from "./HerdError.ts"
 import type { HerdEvents } from "./HerdEvent.ts"
 import type { Histogram } from "./internal/Histogram.ts"
 import type { SlidingWindow } from "./internal/SlidingWindow.ts"
+import type { Supervision } from "./Supervisor.ts"
 import type { Hooks, Middleware } from "./Task.ts"
 import type { Line } from "./TaskQueue.ts"
 import type { Timers } from "./Timers.ts"
@@ -30,6 +31,7 @@ interface TaskTally {
   retried: number
   requeued: number
   timedOut: number
+  acquireTimeouts: number
 }
 
 /**
@@ -44,6 +46,8 @@ export interface Waiting extends Leasable {
   /** Bounds the wait for a worker that cannot be made. */
   readonly limit: () => void
   readonly unlimit: () => void
+  /** When this wait began, on the herd's monotonic clock. */
+  readonly waitingSince: number
 }
 
 /**
@@ -90,6 +94,10 @@ export interface Runtime {
   readonly resource: Context.Key<unknown, unknown> | undefined
   /** Whether `TaskShed` is in the type of this herd's tasks. */
   readonly sheds: boolean
+  /** Milliseconds. `Infinity`: never. */
+  readonly leakAfter: number
+  readonly interruptLeaks: boolean
+  supervision: Pick<Supervision, "awoken" | "noticed" | "resting">
   state: HerdState
   /** Creation fails and no worker can run a task. */
   starved: boolean

@@ -14,6 +14,8 @@ import { PriorityHeap } from "./internal/PriorityHeap.ts"
  */
 export interface Timers {
   readonly now: () => number
+  /** Milliseconds of the wall clock, which may jump. */
+  readonly wallClock: () => number
   /** Calls `fire` at `at`, or soon after. Returns a slot for `cancel`. */
   readonly schedule: (at: number, fire: () => void) => number
   /** The slot must be of a timer that has not fired. */
@@ -39,8 +41,11 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
     wakesAt = Infinity
     const due = now()
     // Closing clears the heap.
-    while (heap.peekKey() <= due) heap.pop()?.()
-    arm()
+    try {
+      while (heap.peekKey() <= due) heap.pop()?.()
+    } finally {
+      arm()
+    }
   }
   const arm = () => {
     if (!open || heap.size === 0 || heap.peekKey() >= wakesAt) return
@@ -57,6 +62,7 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
 
   return {
     now,
+    wallClock: () => clock.currentTimeMillisUnsafe(),
     schedule: (at, fire) => {
       const slot = heap.push(fire, at, sequence++)
       arm()

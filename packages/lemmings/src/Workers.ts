@@ -7,56 +7,15 @@
  *
  * @since 0.1.0
  */
-import { Effect, Fiber, Schedule } from "effect"
+import { Effect, Fiber, type Schedule } from "effect"
 import type { HerdEvents } from "./HerdEvent.ts"
-import type { Owned, ResourcePool } from "./ResourcePool.ts"
+import type { RecycleReason } from "./HerdStats.ts"
+import type { Owned, Resources } from "./Resources.ts"
 import type { WorkerInfo } from "./Task.ts"
-
-/**
- * What holds a lease.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Holder {
-  /** Interrupts the work, for a closing herd. */
-  readonly close: () => void
-  /** Lets those who wait go on although the work does not end. Returns whether it had not ended. */
-  readonly giveUp: () => boolean
-}
-
-/**
- * A right to run one task now.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Lease extends WorkerInfo {
-  readonly resource: Owned | undefined
-  /** Who holds it. Written by the holder. */
-  holder: Holder | undefined
-  /** The task and the effects that still work for it. Owned by the pool. */
-  holds: number
-  /** Owned by the pool. */
-  healthy: boolean
-  /** Milliseconds on the herd's monotonic clock. Written by the holder. */
-  startedAt: number
-}
-
-/**
- * A numbered slot that owns one resource and runs one task at a time.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Worker extends Lease {
-  burst: boolean
-  resource: Owned | undefined
-  state: "starting" | "idle" | "busy" | "stopping"
-  /** Leaves as soon as its task has ended. */
-  leaving: boolean
-  starter: Fiber.Fiber<unknown, unknown> | undefined
-}
+import type { Timers } from "./Timers.ts"
+import * as Upkeep from "./Upkeep.ts"
+import type { Worker } from "./Worker.ts"
+import * as WorkerStart from "./WorkerStart.ts"
 
 /**
  * Workers counted, as in `HerdStats`.
@@ -93,6 +52,14 @@ export interface WorkersListener {
   readonly ready: () => void
   readonly workerStarted: (worker: WorkerInfo) => void
   readonly workerStopped: (worker: WorkerInfo) => void
+  /** Tasks that wait for a worker. */
+  readonly waiting: () => number
+  /** Whether a policy makes workers when they are needed, so that unneeded ones may go. */
+  readonly elastic: () => boolean
+  /** There are fewer workers wanted, because one was not needed. */
+  readonly shrunk: (from: number, reason: string) => void
+  /** The wall clock and the monotonic clock went apart. */
+  readonly clockJumped: (millis: number) => void
 }
 
 /**
@@ -102,6 +69,11 @@ export interface WorkersListener {
 export interface WorkersOptions {
   readonly min: number
   readonly max: number
+  /** Most resources in creation at one time. */
+  readonly maxCreating: number
+  /** Milliseconds. `Infinity`: never. */
+  readonly idleTimeToLive: number
+  readonly reuse: "lifo" | "fifo"
   /** When to call a failing `onCreate` again. */
   readonly createRetry?: Schedule.Schedule<unknown> | undefined
 }
@@ -116,27 +88,23 @@ export interface Workers {
   readonly counts: () => WorkerCounts
   readonly all: () => Iterable<Worker>
   readonly idle: () => number
-  /** Makes an idle worker busy. The one that was idle last, so that the others can be let go. */
+  readonly full: () => boolean
+  /** Workers that are not on their way out. */
+  readonly size: () => number
+  /**
+   * Makes an idle worker busy. One whose resource is too old is replaced, and one whose resource is doubtful is
+   * validated, before it is there again: then there may be none although some are idle.
+   */
   readonly take: () => Worker | undefined
-  /** Ends a busy worker's task: it becomes idle, is replaced when unhealthy, or leaves. */
-  readonly released: (worker: Worker) => void
+  /** Ends a busy worker's task: it becomes idle, is replaced when unhealthy, or leaves. `now` spares a look at the clock. */
+  readonly released: (worker: Worker, now: number | undefined) => void
   readonly resize: (target: number) => void
+  /** Replaces every resource, or the one given, those in use when they come back. Returns how many. */
+  readonly evict: (reason: RecycleReason, only?: unknown) => number
   readonly setBounds: (min: number, max: number) => void
   /** Sends every worker away, and lets none come. */
   readonly close: () => void
 }
-
-// 10 ms doubling to 5 s, jittered, without end: the backoff of HikariCP's pool.
-const creationBackoff = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("5 seconds")]).pipe(
-  Schedule.jittered
-)
-
-/** Runs an effect beside the herd, reporting its failure. */
-type Background = (
-  where: string,
-  effect: Effect.Effect<unknown, unknown>,
-  counts?: boolean
-) => Fiber.Fiber<unknown, unknown>
 
 /**
  * Creates a set without workers.
@@ -146,9 +114,10 @@ type Background = (
  */
 export const make = (
   options: WorkersOptions,
-  resources: ResourcePool["Service"],
+  resources: Resources["Service"],
   events: HerdEvents["Service"],
-  background: Background,
+  timers: Timers,
+  background: WorkerStart.Background,
   listener: WorkersListener
 ): Workers => {
   const workers = new Map<number, Worker>()
@@ -161,22 +130,110 @@ export const make = (
   let stopping = 0
   let leaving = 0
   let peak = 0
+  let checking = 0
   let open = true
 
   const size = () => workers.size - stopping - leaving
 
+  const lifo = options.reuse === "lifo"
+  const next = () => (lifo ? idle.pop() : idle.shift())
+
   const take = (): Worker | undefined => {
-    const worker = idle.pop()
-    if (worker === undefined) return undefined
-    worker.state = "busy"
-    worker.holds = 1
-    busy++
-    return worker
+    for (;;) {
+      let worker = next()
+      if (worker === undefined) return undefined
+      const { resource } = worker
+      if (resource !== undefined) {
+        const now = timers.now()
+        const stale = resources.stale(resource, now)
+        if (stale !== undefined) {
+          recycle(worker, stale)
+          continue
+        }
+        if (resources.doubtful(resource, now)) {
+          // A worker being validated is for a task that waits: one each, not all for the first.
+          if (checking === 0 || checking < listener.waiting()) {
+            check(worker, true)
+            continue
+          }
+          backToIdle(worker, resource)
+          worker = fresh(now)
+          if (worker === undefined) return undefined
+        }
+      }
+      worker.state = "busy"
+      worker.holds = 1
+      busy++
+      return worker
+    }
+  }
+
+  /** An idle worker whose resource needs no validation. The one used last is, if any. */
+  const fresh = (now: number): Worker | undefined => {
+    const last = idle.at(-1)?.resource
+    if (last === undefined || resources.doubtful(last, now)) return undefined
+    return resources.stale(last, now) === undefined ? idle.pop() : undefined
+  }
+
+  const tell = ({ burst, workerId }: Worker, reason: RecycleReason) =>
+    events.emit({ _tag: "ResourceRecycled", workerId, burst, reason })
+
+  /** Replaces the resource of a worker that is neither busy nor in the idle list, or lets the worker go. */
+  const recycle = (worker: Worker, reason: RecycleReason) => {
+    tell(worker, reason)
+    if (worker.burst && listener.elastic() && listener.waiting() <= idle.length) surplus(worker, reason)
+    else startWorker(worker, true)
+  }
+
+  /** Lets a worker go that is neither busy nor in the idle list, and wants one fewer. */
+  const surplus = (worker: Worker, reason: string) => {
+    const from = target
+    target = Math.max(0, target - 1)
+    retire(worker)
+    relabel()
+    listener.shrunk(from, reason)
+  }
+
+  /** Validates the resource of a worker that is not in the idle list, `wanted` for a task that waits. */
+  const check = (worker: Worker, wanted: boolean) => {
+    const { resource } = worker
+    if (resource === undefined) return
+    worker.state = "starting"
+    starting++
+    if (wanted) checking++
+    const ask = Effect.flatMap(resources.validate(resource), (valid) =>
+      Effect.sync(() => {
+        if (worker.state !== "starting") return
+        starting--
+        worker.starter = undefined
+        worker.state = "idle"
+        // It may have been evicted meanwhile.
+        const reason = valid ? resources.stale(resource, timers.now()) : "invalid"
+        if (reason === undefined) backToIdle(worker, resource)
+        else recycle(worker, reason)
+      })
+    ).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          if (wanted) checking--
+          listener.ready()
+        })
+      )
+    )
+    WorkerStart.begin(worker, () => background("validate", ask, false))
   }
 
   const toIdle = (worker: Worker) => {
     worker.state = "idle"
     idle.push(worker)
+  }
+
+  /** Puts a worker that was not used back into its place among the idle ones, where it is as near to its turn as before. */
+  const backToIdle = (worker: Worker, { usedAt }: Owned) => {
+    worker.state = "idle"
+    const since = ({ resource }: Worker) => resource?.usedAt ?? 0
+    const later = idle.findIndex((other) => (lifo ? since(other) > usedAt : since(other) >= usedAt))
+    idle.splice(later === -1 ? idle.length : later, 0, worker)
   }
 
   const started = (worker: Worker, resource: Owned | undefined, replaced: boolean) => {
@@ -187,6 +244,7 @@ export const make = (
     worker.starter = undefined
     worker.healthy = true
     toIdle(worker)
+    if (resource !== undefined) upkeep.watch(resource)
     events.emit({
       _tag: replaced ? "WorkerReplaced" : "WorkerStarted",
       workerId: worker.workerId,
@@ -197,35 +255,24 @@ export const make = (
     listener.ready()
   }
 
+  /** Whether a worker whose resource cannot be made at once is still worth the wait. */
+  const needed = (worker: Worker) => !worker.burst || !listener.elastic() || listener.waiting() > idle.length
+
+  const starts = WorkerStart.make(options, resources, background, {
+    needed,
+    unneeded: (worker) => surplus(worker, "nobody waits for a worker that is not there yet"),
+    started,
+    failed: () => {
+      if (idle.length === 0 && busy === 0) listener.starved()
+      listener.ready()
+    }
+  })
+
   const startWorker = (worker: Worker, replaced: boolean) => {
     worker.state = "starting"
     starting++
-    if (!resources.owning) return started(worker, undefined, replaced)
-    const failed = Effect.sync(() => {
-      if (idle.length === 0 && busy === 0) listener.starved()
-    })
-    const create = resources
-      .create(worker, (resource) => started(worker, resource, replaced))
-      .pipe(
-        Effect.tapError(() => failed),
-        Effect.retry(options.createRetry ?? creationBackoff),
-        // A schedule that gives up must not leave a herd without workers.
-        Effect.retry(Schedule.spaced("5 seconds"))
-      )
-    const fiber = background(
-      "the start of a worker",
-      Effect.uninterruptibleMask((restore) => {
-        // The worker keeps its old resource until here: a starter that is interrupted before leaves it to the stop.
-        const old = worker.resource
-        worker.resource = undefined
-        return (old === undefined ? Effect.void : resources.destroy(old)).pipe(
-          Effect.andThen(restore(create))
-        )
-      }),
-      // A closing herd sends the worker away: the fiber that does so waits for this one.
-      false
-    )
-    if (worker.state === "starting") worker.starter = fiber
+    if (resources.owning) starts.start(worker, replaced)
+    else started(worker, undefined, replaced)
   }
 
   const spawn = () => {
@@ -258,6 +305,7 @@ export const make = (
   const retire = (worker: Worker) => {
     if (worker.leaving) leaving--
     if (worker.state === "starting") starting--
+    starts.forget(worker)
     worker.leaving = false
     worker.state = "stopping"
     stopping++
@@ -276,22 +324,22 @@ export const make = (
     )
   }
 
-  /** Burst workers leave before base ones, the newest first; starting ones before idle ones before busy ones. */
+  /**
+   * Starting workers leave before idle ones, and those before busy ones; of these, burst workers before base ones. Of
+   * the idle ones the one that is idle longest, otherwise the newest.
+   */
   const leaver = (): Worker | undefined => {
-    const rank = { starting: 0, idle: 1, busy: 2, stopping: 3 }
     let best: Worker | undefined
     for (const worker of workers.values()) {
-      if (worker.leaving || worker.state === "stopping") continue
-      if (
-        best === undefined ||
-        rank[worker.state] < rank[best.state] ||
-        (worker.state === best.state &&
-          (worker.burst === best.burst ? worker.workerId > best.workerId : worker.burst))
-      ) {
-        best = worker
-      }
+      if (worker.leaving || worker.state === "stopping" || worker.state === "idle") continue
+      if (best === undefined || before(worker, best)) best = worker
     }
-    return best
+    if (best?.state === "starting") return best
+    return idle.find((worker) => worker.burst) ?? idle[0] ?? best
+  }
+  const before = (a: Worker, b: Worker) => {
+    if (a.state !== b.state) return a.state === "starting"
+    return a.burst === b.burst ? a.workerId > b.workerId : a.burst
   }
 
   const adjust = () => {
@@ -302,11 +350,11 @@ export const make = (
         staying.leaving = false
         leaving--
       } else if (workers.size < max) spawn()
-      else return
+      else break
     }
     while (size() > target) {
       const worker = leaver()
-      if (worker === undefined) return
+      if (worker === undefined) break
       if (worker.state === "busy") {
         worker.leaving = true
         leaving++
@@ -315,6 +363,7 @@ export const make = (
         retire(worker)
       }
     }
+    relabel()
   }
 
   const relabel = () => {
@@ -324,34 +373,79 @@ export const make = (
     }
   }
 
-  const released = (worker: Worker) => {
+  const released = (worker: Worker, at: number | undefined) => {
     // A closing herd has already sent it away.
     if (worker.state !== "busy") return
     busy--
     if (worker.leaving || !open) return retire(worker)
-    if (!worker.healthy) return startWorker(worker, true)
+    if (!worker.healthy) {
+      tell(worker, "unhealthy")
+      return startWorker(worker, true)
+    }
+    if (worker.resource !== undefined) {
+      const stale = resources.used(worker.resource, at ?? timers.now())
+      if (stale !== undefined) return recycle(worker, stale)
+    }
     const { resource } = worker
     if (resources.ready === undefined || resource === undefined) return toIdle(worker)
     const { ready } = resources
     worker.state = "starting"
     starting++
-    const asked = background(
-      "the wait for ready",
-      Effect.onExit(Effect.exit(ready(resource)), (exit) =>
-        Effect.sync(() => {
-          if (worker.state !== "starting") return
-          starting--
-          worker.starter = undefined
-          if (exit._tag === "Success" && exit.value._tag === "Success") toIdle(worker)
-          else startWorker(worker, true)
-          listener.ready()
-        })
-      )
+    const ask = Effect.onExit(Effect.exit(ready(resource)), (exit) =>
+      Effect.sync(() => {
+        if (worker.state !== "starting") return
+        starting--
+        worker.starter = undefined
+        if (exit._tag === "Success" && exit.value._tag === "Success") toIdle(worker)
+        else startWorker(worker, true)
+        listener.ready()
+      })
     )
-    if (worker.state === "starting" && asked.pollUnsafe() === undefined) worker.starter = asked
+    WorkerStart.begin(worker, () => background("the wait for ready", ask))
+  }
+
+  const upkeep = Upkeep.make(timers, {
+    idleTimeToLive: options.idleTimeToLive,
+    /** Those beyond `min`, as far as a policy would make them again. */
+    spare: () => (listener.elastic() ? Math.max(0, size() - min) : 0),
+    occupied: () => open && resources.owning && workers.size > 0,
+    idle,
+    act: (worker, what) => {
+      const place = idle.indexOf(worker)
+      // What was done for another may have given it to a task.
+      if (place === -1) return
+      idle.splice(place, 1)
+      if (what === "check") check(worker, false)
+      else if (what === "idle") {
+        tell(worker, "idle")
+        surplus(worker, "idleTimeToLive")
+      } else recycle(worker, what)
+    },
+    jumped: (millis) => {
+      listener.clockJumped(millis)
+      evict("clock")
+    }
+  })
+
+  const evict = (reason: RecycleReason, only?: unknown): number => {
+    let evicted = 0
+    for (const worker of Array.from(workers.values())) {
+      const { resource } = worker
+      if (resource === undefined || resource.condemned !== undefined) continue
+      if (only !== undefined && resource.value !== only) continue
+      resource.condemned = reason
+      evicted++
+      if (worker.state !== "idle") continue
+      idle.splice(idle.indexOf(worker), 1)
+      recycle(worker, reason)
+    }
+    return evicted
   }
 
   return {
+    full: () => target >= max,
+    size,
+    evict,
     counts: () => {
       let burst = 0
       for (const worker of workers.values())
@@ -389,10 +483,12 @@ export const make = (
     close: () => {
       open = false
       target = 0
-      idle.length = 0
+      upkeep.close()
       for (const worker of workers.values()) {
         if (worker.state === "stopping") continue
         if (worker.state === "busy") busy--
+        // One by one, because an onDestroy may look at the stats.
+        else if (worker.state === "idle") idle.splice(idle.indexOf(worker), 1)
         retire(worker)
       }
     }

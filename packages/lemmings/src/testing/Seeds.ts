@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Effect, type Scheduler } from "effect"
+import { Cause, Effect, Random, type Scheduler } from "effect"
 import { Turns } from "./Turns.ts"
 import { virtual, type VirtualTime } from "./VirtualTime.ts"
 
@@ -42,7 +42,7 @@ import { virtual, type VirtualTime } from "./VirtualTime.ts"
 export const seededScheduler = (seed: number): Scheduler.Scheduler => new Turns(seed)
 
 /**
- * Runs a program in virtual time, its fibers in an order drawn from the seed. A
+ * Runs a program in virtual time, its fibers in an order drawn from the seed, and `Random` too. A
  * failure of the program dies with an error that names the seed.
  *
  * **Example** (Repeating one order)
@@ -67,7 +67,7 @@ export const runSeeded = <A, E, R>(
   seed: number,
   program: Effect.Effect<A, E, R>
 ): Effect.Effect<A, never, Exclude<R, VirtualTime>> =>
-  Effect.catchCause(virtual(program, { seed }), (cause) =>
+  Effect.catchCause(virtual(Random.withSeed(program, seed), { seed }), (cause) =>
     Cause.hasInterruptsOnly(cause)
       ? Effect.failCause(Cause.interrupt())
       : Effect.die(new Error(`with seed ${seed}: ${Cause.pretty(cause)}`, { cause: Cause.squash(cause) }))

@@ -6,8 +6,13 @@
  */
 import type { Fiber, Scheduler } from "effect"
 
-/** Pseudo-random numbers in `[0, 1)`, the same ones for the same seed (mulberry32). */
-const randomFrom = (seed: number): (() => number) => {
+/**
+ * Pseudo-random numbers in `[0, 1)`, the same ones for the same seed (mulberry32).
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const randomFrom = (seed: number): (() => number) => {
   let state = seed | 0
   return () => {
     state = (state + 0x6d2b79f5) | 0

@@ -6,5 +6,14 @@
  */
 export { assertConserved } from "./Conservation.ts"
 export { interruptEverywhere } from "./Interruption.ts"
+export * as Load from "./Load.ts"
 export { forEverySeed, runSeeded, seededScheduler } from "./Seeds.ts"
+export {
+  type Change,
+  type Faults,
+  type Point,
+  simulate,
+  type SimulationOptions,
+  type SimulationReport
+} from "./Simulation.ts"
 export { virtual, VirtualTime } from "./VirtualTime.ts"

@@ -1,0 +1,122 @@
+/**
+ * Looks after idle resources: lets those go that nobody has wanted for long, replaces those that are too old, and
+ * validates those that have to be kept alive.
+ *
+ * **Details**
+ *
+ * One timer, at the next time that something may be due, at most 30 seconds away. It also notices that the wall clock
+ * has jumped, as it does when the machine slept: what is on the other end of a resource may be gone.
+ *
+ * @since 0.2.0
+ */
+import type { RecycleReason } from "./HerdStats.ts"
+import type { Owned } from "./Resources.ts"
+import type { Timers } from "./Timers.ts"
+
+/** A worker that has nothing to do. */
+interface Idler {
+  readonly resource: Owned | undefined
+}
+
+/**
+ * What is due for an idle resource.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+type Due = "check" | RecycleReason
+
+/**
+ * What is due for an idle worker, and otherwise the time at which something may be. `spare`: whether it may go.
+ *
+ * @category decisions
+ * @since 0.2.0
+ */
+const due = ({ resource }: Idler, now: number, idleTimeToLive: number, spare: boolean): Due | number => {
+  if (resource === undefined) return Infinity
+  const { checkAt, condemned, expiresAt, usedAt } = resource
+  if (condemned !== undefined) return condemned
+  const leaves = spare ? usedAt + idleTimeToLive : Infinity
+  if (now >= leaves) return "idle"
+  if (now >= expiresAt) return "expired"
+  if (now >= checkAt) return "check"
+  return Math.min(leaves, expiresAt, checkAt)
+}
+
+interface Housekeeping<W extends Idler> {
+  /** Milliseconds. `Infinity`: never. */
+  readonly idleTimeToLive: number
+  /** Workers that may go. */
+  readonly spare: () => number
+  /** Whether there is anything to look after, now or when its task has ended. */
+  readonly occupied: () => boolean
+  /** Idle workers, the one that is idle longest first. */
+  readonly idle: ReadonlyArray<W>
+  /** Takes a worker out of `idle` and does what is due. */
+  readonly act: (worker: W, what: Due) => void
+  readonly jumped: (millis: number) => void
+}
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface Upkeep {
+  /** There is a new resource. */
+  readonly watch: (resource: Owned) => void
+  readonly close: () => void
+}
+
+const periodMillis = 30_000
+// How far the two clocks may go apart between two looks. Wall clocks are corrected by some milliseconds all the time.
+const jumpMillis = 15_000
+const unset = -1
+
+/**
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): Upkeep => {
+  let slot = unset
+  let wakesAt = Infinity
+  let apart: number | undefined
+
+  const arm = (at: number) => {
+    if (at >= wakesAt) return
+    if (slot !== unset) timers.cancel(slot)
+    wakesAt = at
+    slot = timers.schedule(at, keep)
+  }
+
+  const keep = () => {
+    slot = unset
+    wakesAt = Infinity
+    const now = timers.now()
+    const before = apart
+    apart = timers.wallClock() - now
+    if (before !== undefined && Math.abs(apart - before) > jumpMillis) house.jumped(apart - before)
+    let next = now + periodMillis
+    let spare = house.spare()
+    for (const worker of house.idle.slice()) {
+      const what = due(worker, now, house.idleTimeToLive, spare > 0)
+      if (typeof what === "number") next = Math.min(next, what)
+      else {
+        if (what === "idle") spare--
+        house.act(worker, what)
+      }
+    }
+    if (house.occupied()) arm(next)
+  }
+
+  return {
+    watch: ({ checkAt, expiresAt, usedAt }) => {
+      apart ??= timers.wallClock() - timers.now()
+      arm(Math.min(usedAt + periodMillis, checkAt, expiresAt, usedAt + house.idleTimeToLive))
+    },
+    close: () => {
+      if (slot !== unset) timers.cancel(slot)
+      slot = unset
+      wakesAt = Infinity
+    }
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * A worker, the lease that a task has on it, and who holds the lease.
+ *
+ * @since 0.2.0
+ */
+import type { Fiber } from "effect"
+import type { Owned } from "./Resources.ts"
+import type { WorkerInfo } from "./Task.ts"
+
+/**
+ * What holds a lease.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Holder {
+  /** Interrupts the work, for a closing herd. */
+  readonly close: () => void
+  /** Lets those who wait go on although the work does not end. Returns whether it had not ended. */
+  readonly giveUp: () => boolean
+}
+
+/**
+ * A right to run one task now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Lease extends WorkerInfo {
+  readonly resource: Owned | undefined
+  /** Who holds it. Written by the holder. */
+  holder: Holder | undefined
+  /** The task and the effects that still work for it. Owned by the pool. */
+  holds: number
+  /** Owned by the pool. */
+  healthy: boolean
+  /** Milliseconds on the herd's monotonic clock. Written by the holder. */
+  startedAt: number
+}
+
+/**
+ * A numbered slot that owns one resource and runs one task at a time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Worker extends Lease {
+  burst: boolean
+  resource: Owned | undefined
+  state: "starting" | "idle" | "busy" | "stopping"
+  /** Leaves as soon as its task has ended. */
+  leaving: boolean
+  starter: Fiber.Fiber<unknown, unknown> | undefined
+}

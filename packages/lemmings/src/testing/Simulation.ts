@@ -1,0 +1,363 @@
+/**
+ * A herd under a load, in virtual time: the real herd and the real supervisor, with workers and tasks that do nothing but
+ * take time.
+ *
+ * @since 0.2.0
+ */
+import { Clock, Context, Deferred, Duration, Effect, Layer, Logger, Random, type Scope } from "effect"
+import * as Herd from "../Herd.ts"
+import type { InvalidConfig } from "../HerdError.ts"
+import { Histogram } from "../internal/Histogram.ts"
+import { fixed, type ScalingPolicy } from "../ScalingPolicy.ts"
+import { SystemMetrics, type SystemReading } from "../SystemMetrics.ts"
+import * as Load from "./Load.ts"
+import { randomFrom } from "./Turns.ts"
+import { virtual } from "./VirtualTime.ts"
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface SimulationOptions {
+  readonly load: Load.Load
+  /** A policy, or `"fixed"`: always `workers.max`. */
+  readonly policy: ScalingPolicy | "fixed"
+  readonly workers: { readonly min: number; readonly max: number }
+  /** How long tasks take whose load does not say. Defaults to exponential with a mean of 100 ms. */
+  readonly service?: Load.ServiceTime | undefined
+  /** How long creating a resource takes. Defaults to 200 ms. */
+  readonly creation?: Duration.Input | undefined
+  /** Of arrivals, service times and faults. Defaults to 1. The same seed gives the same report. */
+  readonly seed?: number | undefined
+  readonly faults?: Faults | undefined
+  /** What policies that look at memory or the event loop read, by milliseconds since the start. Defaults to a calm process. */
+  readonly system?: ((millis: number) => Partial<SystemReading>) | undefined
+  /** Points of the timeline. Defaults to 480. */
+  readonly points?: number | undefined
+}
+
+/**
+ * What goes wrong.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Faults {
+  /** Part of the tasks that find their resource dead, 0 to 1. The resource is replaced, and the task runs on another. */
+  readonly dying?: number | undefined
+  /** While creating a resource fails. */
+  readonly creationFails?: { readonly from: Duration.Input; readonly until: Duration.Input } | undefined
+}
+
+/**
+ * The herd over one span of the simulation.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Point {
+  /** End of the span, in seconds since the start. */
+  readonly second: number
+  /** Tasks that came, per second. */
+  readonly arrivalRate: number
+  /** At the end of the span. */
+  readonly queued: number
+  readonly workers: number
+  readonly busy: number
+  /** Of the tasks that started in the span. */
+  readonly waitP95Millis: number
+}
+
+/**
+ * What a policy made of a load.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface SimulationReport {
+  readonly load: string
+  readonly policy: string
+  readonly tasks: number
+  /** Tasks that never ended, or ended with an error that is not their own. */
+  readonly lost: number
+  /** Seconds that resources lived, from the begin of their creation to their end, all together, while the load lasted. */
+  readonly workerSeconds: number
+  /** Time between submission and start. */
+  readonly wait: {
+    readonly p50Millis: number
+    readonly p95Millis: number
+    readonly p99Millis: number
+    readonly maxMillis: number
+  }
+  /** Changes of the number of workers by the policy. */
+  readonly scaleActions: number
+  /** Changes in another direction than the change before. */
+  readonly reversals: number
+  readonly created: number
+  readonly peakWorkers: number
+  readonly decisions: ReadonlyArray<Change>
+  readonly timeline: ReadonlyArray<Point>
+}
+
+/**
+ * A change by the policy.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Change {
+  readonly second: number
+  readonly from: number
+  readonly to: number
+  readonly reason: string
+}
+
+class Resource extends Context.Service<Resource, { alive: boolean }>()(
+  "lemmings/testing/Simulation/Resource"
+) {}
+
+class Simulated extends Herd.Service<Simulated>()("simulated", { resource: Resource }) {}
+
+/** Resources that live, and for how long all together. */
+class Lives {
+  private alive = 0
+  private since = 0
+  private area = 0
+  private readonly end: number
+  created = 0
+  peak = 0
+
+  constructor(end: number) {
+    this.end = end
+  }
+  change(now: number, by: number): void {
+    const until = Math.min(now, this.end)
+    this.area += this.alive * Math.max(0, until - this.since)
+    this.since = until
+    this.alive += by
+    this.peak = Math.max(this.peak, this.alive)
+  }
+  seconds(now: number): number {
+    this.change(now, 0)
+    return this.area / 1000
+  }
+}
+
+/** The policy, and what it changed. A herd goes on with a policy that is broken, and its figures would mean nothing. */
+const watched = (
+  policy: ScalingPolicy,
+  changes: Array<Change>,
+  broken: Deferred.Deferred<never>
+): ScalingPolicy => ({
+  ...policy,
+  decide: (sample, state) => {
+    let answer: ReturnType<ScalingPolicy["decide"]>
+    try {
+      answer = policy.decide(sample, state)
+    } catch (defect) {
+      Deferred.doneUnsafe(broken, Effect.die(defect))
+      throw defect
+    }
+    const [{ reason, target }] = answer
+    if (!Number.isInteger(target)) {
+      const message = `The policy ${policy.name} answered ${target} workers`
+      Deferred.doneUnsafe(broken, Effect.die(new Error(message)))
+    }
+    const from = sample.workers.target
+    if (target !== from) changes.push({ second: sample.now / 1000, from, to: target, reason })
+    return answer
+  }
+})
+
+const reversalsOf = (changes: ReadonlyArray<Change>): number => {
+  let reversals = 0
+  let before = 0
+  for (const { from, to } of changes) {
+    const direction = Math.sign(to - from)
+    if (before !== 0 && direction !== before) reversals++
+    before = direction
+  }
+  return reversals
+}
+
+/**
+ * Runs the load against a herd with the policy, in virtual time.
+ *
+ * **Details**
+ *
+ * Tasks come whether or not the herd keeps up. After the load has ended the simulation goes on until every task has.
+ * Memory does not grow with the number of tasks, and a million of them take some seconds. A policy that throws, or
+ * answers something that is no number of workers, ends the simulation with a defect.
+ *
+ * **Example** (Ten times the load for twenty seconds)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { ScalingPolicy } from "lemmings"
+ * import { Load, simulate } from "lemmings/testing"
+ *
+ * const report = await Effect.runPromise(
+ *   simulate({
+ *     load: Load.spike({
+ *       name: "spike",
+ *       before: "1 minute",
+ *       lasts: "20 seconds",
+ *       after: "2 minutes",
+ *       calm: 20,
+ *       high: 200
+ *     }),
+ *     policy: ScalingPolicy.littlesLaw(),
+ *     workers: { min: 2, max: 64 }
+ *   })
+ * )
+ *
+ * report.lost // => 0
+ * report.wait.p99Millis < 500 // => true
+ * ```
+ *
+ * @category running
+ * @since 0.2.0
+ */
+export const simulate = (options: SimulationOptions): Effect.Effect<SimulationReport, InvalidConfig> => {
+  const { load, policy, workers } = options
+  const changes: Array<Change> = []
+  const broken = Deferred.makeUnsafe<never>()
+  const lives = new Lives(load.durationMillis)
+  const random = randomFrom(options.seed ?? 1)
+  const { onCreate, onDestroy } = resources(lives, options)
+  const live = Simulated.layer({
+    onCreate,
+    onDestroy,
+    checkHealth: (cause) => !cause.reasons.some((reason) => reason._tag === "Fail" && reason.error === dead),
+    workers: policy === "fixed" ? { min: workers.max, max: workers.max } : workers,
+    maxRequeues: 1_000,
+    // What is left of the load is part of the simulation.
+    shutdown: { drain: "1 hour" },
+    scaling: policy === "fixed" ? fixed : watched(policy, changes, broken)
+  }).pipe(Layer.provide(systemOf(options.system)))
+  const name = policy === "fixed" ? "fixed" : policy.name
+  const driven = Effect.raceFirst(drive(options, lives, random), Deferred.await(broken))
+  return virtual(
+    Effect.map(Effect.provide(Effect.scoped(driven), live), (run) => ({
+      load: load.name,
+      policy: name,
+      ...run,
+      created: lives.created,
+      peakWorkers: lives.peak,
+      scaleActions: changes.length,
+      reversals: reversalsOf(changes),
+      decisions: changes
+    })),
+    { limit: load.durationMillis + 86_400_000 }
+  ).pipe(
+    Effect.provideService(Logger.CurrentLoggers, new Set()),
+    // The herd's own: the jitter of lifetimes and of creations that are tried again.
+    Random.withSeed(options.seed ?? 1)
+  )
+}
+
+const systemOf = (read: SimulationOptions["system"] = () => ({})) =>
+  Layer.unwrap(
+    Effect.map(Clock.Clock, (clock) => SystemMetrics.layerFake(() => read(clock.currentTimeMillisUnsafe())))
+  )
+
+const dead = "the resource is dead"
+
+const resources = (lives: Lives, { creation = "200 millis", faults }: SimulationOptions) => {
+  const fails = faults?.creationFails
+  const from = fails === undefined ? Infinity : Duration.toMillis(Duration.fromInputUnsafe(fails.from))
+  const until = fails === undefined ? 0 : Duration.toMillis(Duration.fromInputUnsafe(fails.until))
+  const change = (by: number) => Effect.map(Clock.currentTimeMillis, (now) => lives.change(now, by))
+  return {
+    onCreate: Effect.gen(function* () {
+      yield* change(1)
+      yield* Effect.sleep(creation)
+      const now = yield* Clock.currentTimeMillis
+      if (now >= from && now < until) return yield* Effect.fail("nothing can be created now")
+      lives.created++
+      return { alive: true }
+    }).pipe(
+      // Sent away before it was there: nobody will destroy it.
+      Effect.onError(() => change(-1))
+    ),
+    onDestroy: () => change(-1)
+  }
+}
+
+const drive = (
+  { faults, load, points = 480, service = Load.exponential(100) }: SimulationOptions,
+  lives: Lives,
+  random: Load.Random
+): Effect.Effect<
+  Pick<SimulationReport, "tasks" | "lost" | "workerSeconds" | "wait" | "timeline">,
+  never,
+  Simulated | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const herd = yield* Simulated
+    const clock = yield* Clock.Clock
+    const now = () => clock.currentTimeMillisUnsafe()
+    const waits = new Histogram()
+    const recent = new Histogram()
+    const timeline: Array<Point> = []
+    const dying = faults?.dying ?? 0
+    let tasks = 0
+    let came = 0
+
+    const span = Math.max(1, load.durationMillis / points)
+    yield* Effect.forkScoped(
+      Effect.gen(function* () {
+        for (let point = 1; point <= points; point++) {
+          yield* Effect.sleep(Math.max(0, point * span - now()))
+          const { queue, workers } = yield* herd.stats
+          timeline.push({
+            second: now() / 1000,
+            arrivalRate: (came / span) * 1000,
+            queued: queue.depth,
+            workers: workers.size + workers.stopping,
+            busy: workers.busy,
+            waitP95Millis: recent.quantile(0.95)
+          })
+          came = 0
+          recent.reset()
+        }
+      })
+    )
+
+    for (const { at, serviceMillis } of load.arrivals(random)) {
+      const wait = at - now()
+      if (wait > 0) yield* Effect.sleep(wait)
+      tasks++
+      came++
+      const submitted = now()
+      const takes = serviceMillis ?? service.draw(random)
+      // Of its first resource: the next one is new.
+      let dies = dying > 0 && random() < dying
+      const begun = Effect.suspend(() => {
+        const waited = now() - submitted
+        waits.record(waited)
+        recent.record(waited)
+        if (!dies) return Effect.sleep(takes)
+        dies = false
+        return Effect.fail(dead)
+      })
+      yield* herd.submit(begun).pipe(Effect.orDie)
+    }
+    const rest = load.durationMillis - now()
+    if (rest > 0) yield* Effect.sleep(rest)
+    const workerSeconds = lives.seconds(now())
+    yield* herd.awaitIdle
+    const stats = yield* herd.stats
+    return {
+      tasks,
+      lost: tasks - stats.tasks.succeeded,
+      workerSeconds,
+      wait: {
+        p50Millis: waits.quantile(0.5),
+        p95Millis: waits.quantile(0.95),
+        p99Millis: waits.quantile(0.99),
+        maxMillis: waits.max
+      },
+      timeline
+    }
+  })
