@@ -11,6 +11,7 @@ import {
 } from "effect"
 import { describe, expectTypeOf, it } from "vitest"
 import {
+  type AcquireTimeout,
   type DeadlineExceeded,
   type ErrorsOf,
   Herd,
@@ -20,6 +21,8 @@ import {
   type LemmingsLive,
   type QueueFull,
   type ResourceUnavailable,
+  type ScalingDecision,
+  ScalingPolicy,
   type ShutdownReport,
   type TaskHandle,
   type TaskOptions,
@@ -78,13 +81,18 @@ describe("run", () => {
     })
   })
 
-  it("with a timeout or a deadline adds their errors, without them nothing", () => {
+  it("with a limit adds its error, without it nothing", () => {
     type Result<E> = Effect.Effect<string, "own" | HerdClosed | E, Lemmings | Web>
     expectTypeOf(Lemmings.run(query, { timeout: "1 second" })).toEqualTypeOf<Result<TaskTimeout>>()
     expectTypeOf(Lemmings.run(query, { deadline: 10 })).toEqualTypeOf<Result<DeadlineExceeded>>()
+    expectTypeOf(Lemmings.run(query, { acquireTimeout: 10 })).toEqualTypeOf<Result<AcquireTimeout>>()
     expectTypeOf(Lemmings.run(query, { timeout: 1, deadline: 2 })).toEqualTypeOf<
       Result<TaskTimeout | DeadlineExceeded>
     >()
+    expectTypeOf(Lemmings.run(query, { timeout: 1, deadline: 2, acquireTimeout: 3 })).toEqualTypeOf<
+      Result<TaskTimeout | DeadlineExceeded | AcquireTimeout>
+    >()
+    expectTypeOf(Lemmings.run(query, { acquireTimeout: undefined })).toEqualTypeOf<Result<never>>()
     expectTypeOf(Lemmings.run(query, {})).toEqualTypeOf<Result<never>>()
     expectTypeOf(Lemmings.run(query, { priority: "high", once: true })).toEqualTypeOf<Result<never>>()
     expectTypeOf(Lemmings.run(query, { timeout: undefined })).toEqualTypeOf<Result<never>>()
@@ -92,7 +100,9 @@ describe("run", () => {
 
   it("with options that may have a timeout has its error", () => {
     type Result<E> = Effect.Effect<string, "own" | HerdClosed | E, Lemmings | Web>
-    expectTypeOf(Lemmings.run(query, options)).toEqualTypeOf<Result<TaskTimeout | DeadlineExceeded>>()
+    expectTypeOf(Lemmings.run(query, options)).toEqualTypeOf<
+      Result<TaskTimeout | DeadlineExceeded | AcquireTimeout>
+    >()
     const maybe = {} as { readonly timeout?: Duration.Input | undefined }
     expectTypeOf(Lemmings.run(query, maybe)).toEqualTypeOf<Result<TaskTimeout>>()
     type Either = { readonly timeout: "1 second" } | { readonly deadline: 5 } | { readonly once: true }
@@ -278,6 +288,25 @@ describe("layer", () => {
     })
   })
 
+  it("that waits for its resources may fail for want of one, and only that", () => {
+    type Live<E> = Layer.Layer<DbHerd, InvalidConfig | E, Web>
+    const maybe = {} as { readonly start?: "background" | "eager" | undefined }
+    expectTypeOf(DbHerd.layer({ onCreate: open, start: "eager" })).toEqualTypeOf<Live<ResourceUnavailable>>()
+    expectTypeOf(DbHerd.layer({ onCreate: open, ...maybe })).toEqualTypeOf<Live<ResourceUnavailable>>()
+    expectTypeOf(DbHerd.layer({ onCreate: open, start: "background" })).toEqualTypeOf<Live<never>>()
+    expectTypeOf(DbHerd.layer({ onCreate: open, start: "lazy" })).toEqualTypeOf<Live<never>>()
+    expectTypeOf(DbHerd.layer({ onCreate: open })).toEqualTypeOf<Live<never>>()
+    // Workers that own nothing are there at once.
+    expectTypeOf(Lemmings.layer({ start: "eager" })).toEqualTypeOf<Layer.Layer<Lemmings, InvalidConfig>>()
+  })
+
+  it("takes a policy, or the name of one", () => {
+    Lemmings.layer({ scaling: "littlesLaw" })
+    Lemmings.layer({ scaling: ScalingPolicy.latency({ target: "1 second" }) })
+    // @ts-expect-error no policy
+    Lemmings.layer({ scaling: { target: 4 } })
+  })
+
   it("refuses unknown settings", () => {
     // @ts-expect-error no such field
     Lemmings.layer({ workers: { maximum: 4 } })
@@ -290,8 +319,9 @@ describe("a herd", () => {
   it("says what its lifecycle calls may fail with", () => {
     type Service = Context.Service.Shape<typeof Lemmings>
     expectTypeOf<Service["resize"]>().toEqualTypeOf<
-      (workers: number) => Effect.Effect<void, InvalidConfig | HerdClosed>
+      (workers: number | "auto") => Effect.Effect<void, InvalidConfig | HerdClosed>
     >()
+    expectTypeOf<Service["history"]>().toEqualTypeOf<Effect.Effect<ReadonlyArray<ScalingDecision>>>()
     expectTypeOf<Service["pause"]>().toEqualTypeOf<Effect.Effect<void>>()
     expectTypeOf<Service["kill"]>().toEqualTypeOf<Effect.Effect<ShutdownReport>>()
     expectTypeOf<ReturnType<Service["stop"]>>().toEqualTypeOf<Effect.Effect<ShutdownReport, InvalidConfig>>()

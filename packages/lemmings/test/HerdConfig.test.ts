@@ -1,17 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
 import { HerdConfig, InvalidConfig, Lemmings, LemmingsLive } from "../src/index.ts"
-
-const defaults: HerdConfig.HerdConfig = {
-  workers: { min: 1, max: 16, initial: 16 },
-  queue: { capacity: Infinity, overflow: "suspend", ageing: 5000 },
-  shutdown: { drain: 30_000, interrupt: 5000, destroy: 5000 },
-  createTimeout: 30_000,
-  spares: 0,
-  maxTemporary: 16,
-  maxRequeues: 3,
-  window: 60_000
-}
+import { defaults } from "./support/defaults.ts"
 
 const read = (config: HerdConfig.HerdConfig, path: string): unknown =>
   path.split(".").reduce<unknown>((node, key) => Reflect.get(Object(node), key), config)
@@ -23,9 +13,18 @@ describe("HerdConfig.decode", () => {
     })
   )
 
-  it.effect("workers.initial follows workers.max", () =>
+  it.effect("workers.initial follows workers.min, and workers.max where nothing scales", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* HerdConfig.decode({ workers: { max: 3 } })).workers.initial, 3)
+      const bounds = { min: 2, max: 5 }
+      for (const [scaling, initial] of [
+        ["auto", 2],
+        ["littlesLaw", 2],
+        ["fixed", 5]
+      ] as const) {
+        const options = { workers: bounds, scaling }
+        const { workers } = yield* HerdConfig.decode(options)
+        assert.strictEqual(workers.initial, initial, scaling)
+      }
     })
   )
 
@@ -74,6 +73,8 @@ describe("HerdConfig.fromEnvironment", () => {
   > = {
     "workers.min": ["LEMMINGS_WORKERS_MIN", "2", 2, "two"],
     "workers.max": ["LEMMINGS_WORKERS_MAX", "20", 20, "0"],
+    scaling: ["LEMMINGS_SCALING", "fixed", "fixed", "elastic"],
+    scalingInterval: ["LEMMINGS_SCALING_INTERVAL", "1 second", 1000, "-1 seconds"],
     "workers.initial": ["LEMMINGS_WORKERS_INITIAL", "4", 4, "1.5"],
     "queue.capacity": ["LEMMINGS_QUEUE_CAPACITY", "100", 100, "-1"],
     "queue.overflow": ["LEMMINGS_QUEUE_OVERFLOW", "suspend", "suspend", "block"],
@@ -81,7 +82,18 @@ describe("HerdConfig.fromEnvironment", () => {
     "shutdown.drain": ["LEMMINGS_SHUTDOWN_DRAIN", "1 minute", 60_000, "never"],
     "shutdown.interrupt": ["LEMMINGS_SHUTDOWN_INTERRUPT", "2 seconds", 2000, "2 parsecs"],
     "shutdown.destroy": ["LEMMINGS_SHUTDOWN_DESTROY", "0 seconds", 0, "-1 seconds"],
+    start: ["LEMMINGS_START", "eager", "eager", "early"],
     createTimeout: ["LEMMINGS_CREATE_TIMEOUT", "3 seconds", 3000, "later"],
+    maxCreating: ["LEMMINGS_MAX_CREATING", "2", 2, "0"],
+    validateAfter: ["LEMMINGS_VALIDATE_AFTER", "0 seconds", 0, "never"],
+    validateTimeout: ["LEMMINGS_VALIDATE_TIMEOUT", "1 second", 1000, "forever"],
+    idleTimeToLive: ["LEMMINGS_IDLE_TIME_TO_LIVE", "never", Infinity, "always"],
+    maxLifetime: ["LEMMINGS_MAX_LIFETIME", "1 hour", 3_600_000, "eternal"],
+    keepAlive: ["LEMMINGS_KEEP_ALIVE", "2 minutes", 120_000, "often"],
+    maxUses: ["LEMMINGS_MAX_USES", "1000", 1000, "0"],
+    reuse: ["LEMMINGS_REUSE", "fifo", "fifo", "random"],
+    leakAfter: ["LEMMINGS_LEAK_AFTER", "1 minute", 60_000, "some day"],
+    onLeak: ["LEMMINGS_ON_LEAK", "interrupt", "interrupt", "kill"],
     spares: ["LEMMINGS_SPARES", "1", 1, "one"],
     maxTemporary: ["LEMMINGS_MAX_TEMPORARY", "0", 0, "0x10"],
     maxRequeues: ["LEMMINGS_MAX_REQUEUES", "0", 0, "1e3"],
@@ -142,7 +154,7 @@ describe("HerdConfig.fromEnvironment", () => {
   it.effect("LemmingsLive runs with the environment's settings", () =>
     Effect.gen(function* () {
       const { workers } = yield* Effect.flatMap(Lemmings, (herd) => herd.stats)
-      assert.deepStrictEqual([workers.min, workers.max, workers.size], [2, 3, 3])
+      assert.deepStrictEqual([workers.min, workers.max, workers.size], [2, 3, 2])
     }).pipe(Effect.provide(live({ LEMMINGS_WORKERS_MIN: "2", LEMMINGS_WORKERS_MAX: "3" })))
   )
 

@@ -39,7 +39,9 @@ describe("HerdEvents", () => {
     Effect.gen(function* () {
       const service = yield* events
       const seen = yield* listen({ events: service.stream })
-      for (let to = 0; to < 3000; to++) service.emit({ _tag: "Resized", from: 0, to, reason: "test" })
+      for (let to = 0; to < 3000; to++) {
+        service.emit({ _tag: "Resized", from: 0, to, by: "test", reason: "test", paused: false })
+      }
       yield* settled
       const numbers = seen.map((event) => (event._tag === "Resized" ? event.to : -1))
       assert.strictEqual(numbers.length, 1024)

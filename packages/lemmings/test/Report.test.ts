@@ -105,7 +105,7 @@ describe("Report.publish", () => {
       const scope = yield* Scope.make()
       yield* start({ workers: { max: 2 } })
       const other = Context.get(
-        yield* Scope.provide(Layer.build(Other.layer({ workers: { max: 3 } })), scope),
+        yield* Scope.provide(Layer.build(Other.layer({ scaling: "fixed", workers: { max: 3 } })), scope),
         Other
       )
       yield* other.run(Effect.void)

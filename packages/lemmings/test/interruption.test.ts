@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schedule, Scope, Stream } from "effect"
-import { HerdEvents, ResourcePool } from "lemmings"
+import { HerdEvents, Resources } from "lemmings"
 import { forEverySeed, interruptEverywhere, virtual } from "lemmings/testing"
 import { mulberry } from "./internal/mulberry.ts"
 import {
   closed,
+  counts,
   open,
   type Options,
   settled,
@@ -279,17 +280,23 @@ describe("interrupted at any step, nothing is lost by", () => {
     Effect.gen(function* () {
       const steps = yield* virtual(
         interruptEverywhere({
-          setup: Effect.sync(() => ({ world: undefined as World | undefined })),
+          setup: Effect.sync(() => ({ made: counts(), world: undefined as World | undefined })),
           run: (state) =>
             Effect.scoped(
               Effect.gen(function* () {
-                const world = yield* open({ spares: 1, failsEvery: 4 })
+                const world = yield* open({ spares: 1, failsEvery: 4 }, state.made)
                 state.world = world
                 yield* world.herd.run(world.work)
               })
             ),
-          invariant: ({ world }) =>
+          invariant: ({ made, world }) =>
             Effect.gen(function* () {
+              yield* Effect.sleep("1 minute")
+              assert.strictEqual(
+                made.created,
+                made.destroyed,
+                "nothing is left of a herd that did not come about"
+              )
               if (world === undefined) return
               const { state } = yield* world.herd.stats
               assert.strictEqual(state, "closed")
@@ -303,7 +310,7 @@ describe("interrupted at any step, nothing is lost by", () => {
   )
 })
 
-describe("ResourcePool", () => {
+describe("Resources", () => {
   const info = { workerId: 1, burst: false }
   const pools = Effect.gen(function* () {
     const scope = yield* Scope.Scope
@@ -321,7 +328,7 @@ describe("ResourcePool", () => {
         )
         yield* Effect.yieldNow
       })
-    const layer = ResourcePool.ResourcePool.layer({
+    const layer = Resources.layer({
       herd: "test",
       lifecycle: {
         onCreate,
@@ -334,10 +341,15 @@ describe("ResourcePool", () => {
       },
       createTimeout: 1000,
       destroyTimeout: 1000,
+      validateAfter: 500,
+      validateTimeout: 1000,
+      maxLifetime: Infinity,
+      keepAlive: Infinity,
+      maxUses: Infinity,
       spares: 2,
       maxTemporary: 1
     }).pipe(Layer.provide(HerdEvents.layer("test")))
-    const pool = yield* Effect.provide(ResourcePool.ResourcePool, yield* Layer.buildWithScope(layer, scope))
+    const pool = yield* Effect.provide(Resources, yield* Layer.buildWithScope(layer, scope))
     return { made, pool }
   })
   const holds = ({ made, pool }: Effect.Success<typeof pools>) =>

@@ -40,9 +40,13 @@ const length = 200
 const corpus: ReadonlyArray<number> = [97, 4711]
 
 describe("a herd against its model", () => {
-  for (const [name, setup] of setups) {
+  const cases = setups.flatMap(([name, setup]) => [
+    [`a herd ${name}`, setup] as const,
+    [`an elastic herd ${name}`, { ...setup, elastic: true }] as const
+  ])
+  for (const [name, setup] of cases) {
     it.effect(
-      `a herd ${name} does what its model does`,
+      `${name} does what its model does`,
       () =>
         Effect.gen(function* () {
           let steps = 0

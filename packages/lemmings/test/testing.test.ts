@@ -385,7 +385,7 @@ describe("interruptEverywhere", () => {
 describe("assertConserved", () => {
   const stats = Effect.provide(
     Effect.flatMap(Lemmings, (herd) => Effect.andThen(herd.run(Effect.void), herd.stats)),
-    Lemmings.layer()
+    Lemmings.layer({ scaling: "fixed" })
   )
 
   it.effect("accepts the figures of a herd", () => Effect.map(stats, assertConserved))

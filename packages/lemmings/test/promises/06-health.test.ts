@@ -13,6 +13,7 @@ const build = (options: Options) =>
   Effect.map(
     Layer.build(
       Links.layer({
+        scaling: "fixed",
         ...options,
         shutdown: { drain: 0, interrupt: 0, destroy: 0, ...options.shutdown },
         workers: { max: 1, ...options.workers }

@@ -18,7 +18,7 @@ const observe = <A, E>(
     let id = 0
     const onCreate = Effect.sync(() => ({ id: ++id }))
     const herd = Context.get(
-      yield* Layer.build(Tools.layer({ onCreate, workers: { max: 1 }, ...options })),
+      yield* Layer.build(Tools.layer({ onCreate, scaling: "fixed", workers: { max: 1 }, ...options })),
       Tools
     )
     const events = yield* listen(herd)
@@ -266,7 +266,10 @@ describe("promise 7: a defect never harms the herd", () => {
 
   it.effect("the ready-made herd survives a thousand defects", () =>
     Effect.gen(function* () {
-      const herd = Context.get(yield* Layer.build(Lemmings.layer({ workers: { max: 2 } })), Lemmings)
+      const herd = Context.get(
+        yield* Layer.build(Lemmings.layer({ scaling: "fixed", workers: { max: 2 } })),
+        Lemmings
+      )
 
       const exits = yield* herd.runAll(
         Array.from({ length: 1000 }, () => Effect.sync(throwing)),

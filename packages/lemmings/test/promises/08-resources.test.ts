@@ -58,6 +58,7 @@ class Nursery {
 const layer = (nursery: Nursery, options: Options = {}) =>
   Sessions.layer({
     ...nursery.lifecycle,
+    scaling: "fixed",
     ...options,
     shutdown: { drain: 0, interrupt: 0, destroy: 0, ...options.shutdown }
   })

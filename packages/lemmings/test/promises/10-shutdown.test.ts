@@ -106,6 +106,7 @@ describe("promise 10: shutdown has a deadline and a report", () => {
           Doors.layer({
             onCreate: Effect.succeed({}),
             onDestroy: () => Effect.never,
+            scaling: "fixed",
             workers: { max: 3 },
             shutdown: { destroy: 100 }
           })
@@ -217,10 +218,9 @@ describe("promise 10: shutdown has a deadline and a report", () => {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const shutdown = { drain: 1000, interrupt: 500, destroy: 100 }
-      const herd = yield* Layer.build(Lemmings.layer({ workers: { max: 2 }, shutdown })).pipe(
-        Effect.map(Context.get(Lemmings)),
-        Scope.provide(scope)
-      )
+      const herd = yield* Layer.build(
+        Lemmings.layer({ scaling: "fixed", workers: { max: 2 }, shutdown })
+      ).pipe(Effect.map(Context.get(Lemmings)), Scope.provide(scope))
       const done = yield* fork(herd.run(Effect.as(Effect.sleep(999), "done")))
       const left = yield* fork(Effect.flip(herd.run(stubborn)))
 
@@ -261,17 +261,21 @@ describe("promise 10: shutdown has a deadline and a report", () => {
     })
   )
 
-  it.live("a process exits by itself after the scope has closed, with no timer left", () =>
-    // Live: the child is a real process with a real event loop.
-    Effect.gen(function* () {
-      const script = fileURLToPath(new URL("./fixtures/close.ts", import.meta.url))
-      const child = promisify(execFile)(process.execPath, [script], { timeout: 20_000 })
+  for (const scaling of ["fixed", "auto"]) {
+    it.live(
+      `a process exits by itself after the scope has closed, with no timer left, scaling "${scaling}"`,
+      () =>
+        // Live: the child is a real process with a real event loop.
+        Effect.gen(function* () {
+          const script = fileURLToPath(new URL("./fixtures/close.ts", import.meta.url))
+          const child = promisify(execFile)(process.execPath, [script, scaling], { timeout: 20_000 })
 
-      const { stderr, stdout } = yield* Effect.promise(() => child)
+          const { stderr, stdout } = yield* Effect.promise(() => child)
 
-      const { left, settled } = JSON.parse(stdout) as { left: Array<string>; settled: Array<string> }
-      assert.deepStrictEqual(left, [], stderr)
-      assert.deepStrictEqual(settled, ["Failure", "Failure", "Failure", "Failure", "Success", "Success"])
-    })
-  )
+          const { left, settled } = JSON.parse(stdout) as { left: Array<string>; settled: Array<string> }
+          assert.deepStrictEqual(left, [], stderr)
+          assert.deepStrictEqual(settled, ["Failure", "Failure", "Failure", "Failure", "Success", "Success"])
+        })
+    )
+  }
 })

@@ -14,6 +14,8 @@ describe("promise 13: bad input gets a clear typed error and changes nothing", (
   const wrong: Record<string, ReadonlyArray<unknown>> = {
     "workers.min": [-1, 1.5, NaN, Infinity, "many", null, 1_000_001],
     "workers.max": [0, -1, 2.5, NaN, Infinity, "", {}],
+    scaling: ["elastic", "", 0, null, true, {}, { target: 4 }],
+    scalingInterval: [-1, 0, NaN, "soon", "never", null, true],
     "workers.initial": [-1, 0.5, NaN, 17],
     "queue.capacity": [-1, 1.5, NaN, -Infinity, "infinite"],
     "queue.overflow": ["block", "", 0, null],
@@ -21,7 +23,18 @@ describe("promise 13: bad input gets a clear typed error and changes nothing", (
     "shutdown.drain": [-1, NaN, "soon", "never", null, true],
     "shutdown.interrupt": [-1, NaN, "soon", null, true],
     "shutdown.destroy": [-1, NaN, "soon", null, true],
+    start: ["early", "", 0, null, true],
     createTimeout: [-1, NaN, "soon", null, true],
+    maxCreating: [0, -1, 0.5, NaN, "unlimited"],
+    validateAfter: [-1, NaN, "soon", "never", null, true],
+    validateTimeout: [-1, NaN, "soon", "never", null, true],
+    idleTimeToLive: [-1, NaN, "soon", null, true],
+    maxLifetime: [-1, NaN, "soon", null, true],
+    keepAlive: [-1, 0, NaN, "soon", null, true],
+    maxUses: [0, -1, 0.5, NaN, "many"],
+    reuse: ["random", "", 0, null],
+    leakAfter: [-1, NaN, "soon", null, true],
+    onLeak: ["kill", "", 0, null],
     spares: [-1, 0.5, NaN, "some"],
     maxTemporary: [-1, 0.5, NaN, "some"],
     maxRequeues: [-1, 0.5, NaN, "some"],
@@ -78,6 +91,20 @@ describe("promise 13: bad input gets a clear typed error and changes nothing", (
     })
   )
 
+  it.effect("keepAlive without a validate to run is refused", () =>
+    Effect.gen(function* () {
+      const onCreate = Effect.succeed({})
+      const error = yield* Effect.flip(
+        Effect.scoped(Layer.build(Parts.layer({ onCreate, keepAlive: "1 minute" })))
+      )
+      assert.strictEqual(error.field, "keepAlive")
+      assert.include(error.message, "validate")
+      yield* Layer.build(
+        Parts.layer({ onCreate, keepAlive: "1 minute", validate: () => Effect.succeed(true) })
+      )
+    })
+  )
+
   it.effect("a herd with a bad setting creates no resource", () =>
     Effect.gen(function* () {
       let created = 0
@@ -123,7 +150,8 @@ describe("promise 13: bad input gets a clear typed error and changes nothing", (
   const badOptions = {
     priority: { priority: 1.5 },
     timeout: { timeout: -1 },
-    deadline: { deadline: NaN }
+    deadline: { deadline: NaN },
+    acquireTimeout: { acquireTimeout: "soon" }
   }
   type Herd = Effect.Success<ReturnType<typeof start>>
   const ways: Record<string, (herd: Herd, options: object) => Effect.Effect<unknown, unknown>> = {
@@ -136,8 +164,8 @@ describe("promise 13: bad input gets a clear typed error and changes nothing", (
   }
   for (const [way, submit] of Object.entries(ways)) {
     for (const [field, options] of Object.entries(badOptions)) {
-      // runNow has no priority.
-      if (way === "runNow" && field === "priority") continue
+      // runNow does not stand in line.
+      if (way === "runNow" && (field === "priority" || field === "acquireTimeout")) continue
       it.effect(`${way} with a bad ${field} dies with InvalidConfig and leaves the counts as they were`, () =>
         Effect.gen(function* () {
           const herd = yield* start({ workers: { max: 2 } })

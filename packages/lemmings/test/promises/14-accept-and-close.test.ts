@@ -9,7 +9,11 @@ class Slots extends Herd.Service<Slots>()("test/Slots", { resource: Slot }) {}
 type Herd = Context.Service.Shape<typeof Slots>
 
 /** Submits from many fibers while `race` goes on, closes the herd, and checks that nothing was lost on the way. */
-const race = (callers: number, during: (herd: Herd) => Effect.Effect<unknown, unknown>) =>
+const race = (
+  scaling: "fixed" | "auto",
+  callers: number,
+  during: (herd: Herd) => Effect.Effect<unknown, unknown>
+) =>
   Effect.gen(function* () {
     let ran = 0
     const herd = Context.get(
@@ -17,6 +21,7 @@ const race = (callers: number, during: (herd: Herd) => Effect.Effect<unknown, un
         Slots.layer({
           onCreate: Effect.as(Effect.yieldNow, {}),
           checkHealth: (cause) => Cause.squash(cause) !== "worker lost",
+          scaling,
           workers: { max: 4 },
           queue: { capacity: 50 },
           shutdown: { drain: "5 millis", interrupt: "1 second", destroy: "1 second" }
@@ -63,24 +68,32 @@ const race = (callers: number, during: (herd: Herd) => Effect.Effect<unknown, un
   }).pipe(Effect.scoped)
 
 describe("promise 14: accepting is atomic with closing", () => {
-  it.effect("1,000 submitters that race with stop are all settled, and the counts add up", () =>
-    forEverySeed(3, () => race(1000, (herd) => Effect.andThen(Effect.sleep(20), herd.stop())))
-  )
+  for (const scaling of ["fixed", "auto"] as const) {
+    it.effect(
+      `1,000 submitters that race with stop are all settled, and the counts add up, scaling "${scaling}"`,
+      () =>
+        forEverySeed(3, () => race(scaling, 1000, (herd) => Effect.andThen(Effect.sleep(20), herd.stop())))
+    )
 
-  it.effect("submitters that race with kill, resize, pause and dying workers are all settled", () => {
-    const storm = (herd: Herd) =>
-      Effect.gen(function* () {
-        for (const size of [0, 4, 1, 3, 0, 2]) {
-          yield* herd.resize(size)
-          yield* Effect.yieldNow
-          yield* herd.pause
-          yield* Effect.sleep(1)
-          yield* herd.resume
-        }
-        yield* herd.kill
-      })
-    return forEverySeed(20, () => race(120, storm))
-  })
+    it.effect(
+      `submitters that race with kill, resize, pause and dying workers are all settled, scaling "${scaling}"`,
+      () => {
+        const storm = (herd: Herd) =>
+          Effect.gen(function* () {
+            for (const size of [0, 4, 1, 3, 0, 2]) {
+              yield* herd.resize(size)
+              yield* Effect.yieldNow
+              yield* herd.pause
+              yield* Effect.sleep(1)
+              yield* herd.resume
+              if (scaling === "auto") yield* herd.resize("auto")
+            }
+            yield* herd.kill
+          })
+        return forEverySeed(20, () => race(scaling, 120, storm))
+      }
+    )
+  }
 
   it.effect("stops and kills that race begin one shutdown, whoever is first", () =>
     forEverySeed(50, () =>

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Herd, HerdConfig, QueueFull, TaskShed } from "../../src/index.ts"
-import { fork, listen, settled, start } from "./support.ts"
+import { Herd, HerdConfig, QueueFull, ResourceUnavailable, ScalingPolicy, TaskShed } from "../../src/index.ts"
+import { fork, Gauge, listen, settled, start } from "./support.ts"
 
 class Thing extends Context.Service<Thing, { readonly id: number }>()("test/Thing") {}
 class Things extends Herd.Service<Things>()("test/Things", { resource: Thing }) {}
@@ -20,6 +20,7 @@ const owning = (options: Options) =>
       Layer.build(
         Things.layer({
           onCreate,
+          scaling: "fixed",
           ...options,
           shutdown: { drain: 0, interrupt: 0, destroy: 0, ...options.shutdown }
         })
@@ -36,6 +37,15 @@ const milliseconds = (effect: Effect.Effect<unknown, unknown>, atMost: number) =
     return (yield* Fiber.join(fiber)) - began
   })
 
+/** Leaves the number of workers as it is, and lets those go that are idle for too long. */
+const holding = ScalingPolicy.make({
+  name: "holding",
+  initial: undefined,
+  decide: ({ workers }) => [{ target: workers.target, reason: "as it is" }, undefined]
+})
+
+const myId = Effect.map(Thing, ({ id }) => id)
+
 const stubborn = Effect.uninterruptible(Effect.sleep("1 day"))
 
 /** For each setting: that it has an effect, and that it can be turned off where there is something to turn off. */
@@ -51,6 +61,43 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
       const herd = yield* start({ workers: { max } })
       yield* Effect.forEach([1, 2, 3, 4, 5], () => herd.submit(Effect.never))
       assert.strictEqual((yield* herd.stats).tasks.running, max)
+    }
+  }),
+  scaling: Effect.gen(function* () {
+    const all = Array.from({ length: 5 }, () => Effect.sleep("1 minute"))
+    for (const [scaling, policy, running] of [
+      ["auto", "instant", 5],
+      ["instant", "instant", 5],
+      ["fixed", "fixed", 2],
+      ["latency", "latency", 2],
+      [holding, "holding", 2]
+    ] as const) {
+      const herd = yield* start({ scaling, workers: { max: 8, initial: 2 } })
+      yield* fork(herd.runAll(all))
+      const stats = yield* herd.stats
+      assert.deepStrictEqual([stats.scaling.policy, stats.tasks.running], [policy, running])
+    }
+    for (const scaling of HerdConfig.Scaling.literals) {
+      const { policy } = (yield* (yield* owning({ scaling })).stats).scaling
+      assert.strictEqual(policy, scaling === "auto" ? "littlesLaw" : scaling)
+    }
+  }),
+  scalingInterval: Effect.gen(function* () {
+    for (const scalingInterval of [100, 2000]) {
+      const askedAt: Array<number> = []
+      const scaling = ScalingPolicy.make({
+        name: "watching",
+        targetWait: 60_000,
+        initial: undefined,
+        decide: ({ now, workers }) => {
+          askedAt.push(now)
+          return [{ target: workers.target, reason: "watching" }, undefined]
+        }
+      })
+      const herd = yield* start({ scaling, scalingInterval })
+      yield* herd.submit(Effect.never)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(askedAt.length, 10_000 / scalingInterval)
     }
   }),
   "workers.initial": Effect.gen(function* () {
@@ -156,6 +203,31 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
       assert.strictEqual(yield* milliseconds(herd.stop(), 1000), destroy)
     }
   }),
+  start: Effect.gen(function* () {
+    const slow = Effect.as(Effect.sleep(100), { id: 7 })
+    const workers = { min: 0, max: 2, initial: 2 }
+    const background = yield* owning({ onCreate: slow, workers })
+    const { resources, workers: begun } = yield* background.stats
+    assert.deepStrictEqual([begun.starting, resources.created], [2, 0])
+
+    const eager = yield* fork(owning({ onCreate: slow, workers, start: "eager" }))
+    yield* TestClock.adjust(99)
+    assert.isUndefined(eager.pollUnsafe(), "it waits for its resources")
+    yield* TestClock.adjust(1)
+    const ready = (yield* Fiber.join(eager)).stats
+    assert.strictEqual((yield* ready).workers.idle, 2)
+    const failing = yield* Effect.flip(owning({ onCreate: Effect.fail("refused"), workers, start: "eager" }))
+    assert.instanceOf(failing, ResourceUnavailable)
+    assert.strictEqual(failing.cause, "refused")
+
+    for (const scaling of ["fixed", "auto"] as const) {
+      const lazy = yield* owning({ workers, scaling, start: "lazy" })
+      yield* TestClock.adjust("1 day")
+      assert.strictEqual((yield* lazy.stats).resources.created, 0)
+      assert.include([1, 2], yield* lazy.run(myId))
+      assert.strictEqual((yield* lazy.stats).resources.created, 2)
+    }
+  }),
   createTimeout: Effect.gen(function* () {
     for (const createTimeout of [100, 1000]) {
       const herd = yield* owning({ onCreate: Effect.never, createTimeout, workers: { max: 1 } })
@@ -164,6 +236,144 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
       yield* TestClock.adjust(1)
       yield* settled
       assert.strictEqual((yield* herd.stats).resources.createFailures, 1)
+    }
+  }),
+  maxCreating: Effect.gen(function* () {
+    for (const maxCreating of [1, 3]) {
+      const creating = new Gauge()
+      const onCreate = Effect.as(creating.during(Effect.sleep(100)), { id: 1 })
+      const herd = yield* owning({ onCreate, maxCreating, workers: { max: 6 } })
+      yield* TestClock.adjust((100 * 6) / maxCreating)
+      assert.deepStrictEqual([creating.most, (yield* herd.stats).workers.idle], [maxCreating, 6])
+    }
+  }),
+  validateAfter: Effect.gen(function* () {
+    for (const [validateAfter, expected] of [
+      [0, 2],
+      [400, 1],
+      ["1 hour", 0]
+    ] as const) {
+      let asked = 0
+      const validate = () => Effect.sync(() => ++asked > 0)
+      const herd = yield* owning({ validate, validateAfter, workers: { max: 1 } })
+      for (const unused of [100, 500]) {
+        yield* TestClock.adjust(unused)
+        yield* herd.run(Effect.void)
+      }
+      assert.strictEqual(asked, expected)
+    }
+  }),
+  validateTimeout: Effect.gen(function* () {
+    for (const validateTimeout of [0, 700]) {
+      const herd = yield* owning({
+        validate: ({ id }) => (id === 1 ? Effect.never : Effect.succeed(true)),
+        validateAfter: 0,
+        validateTimeout,
+        workers: { max: 1 }
+      })
+      yield* TestClock.adjust(1)
+      const second = Effect.map(herd.run(myId), (id) => assert.strictEqual(id, 2, "another one"))
+      assert.strictEqual(yield* milliseconds(second, 1000), validateTimeout)
+      assert.strictEqual((yield* herd.stats).resources.invalid, 1)
+    }
+  }),
+  idleTimeToLive: Effect.gen(function* () {
+    for (const [idleTimeToLive, scaling, left] of [
+      ["1 minute", holding, 1],
+      ["1 hour", holding, 3],
+      ["never", holding, 3],
+      ["1 minute", "fixed", 3]
+    ] as const) {
+      const workers = { min: 1, max: 3, initial: 3 }
+      const herd = yield* owning({ idleTimeToLive, scaling, workers, maxLifetime: "never" })
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual((yield* herd.stats).resources.alive, 3)
+      yield* TestClock.adjust("10 minutes")
+      const { resources, workers: now } = yield* herd.stats
+      assert.deepStrictEqual([resources.alive, now.target, now.size], [left, left, left])
+    }
+  }),
+  maxLifetime: Effect.gen(function* () {
+    for (const [maxLifetime, created] of [
+      ["1 minute", 2],
+      ["1 hour", 1],
+      ["never", 1]
+    ] as const) {
+      const herd = yield* owning({ maxLifetime, workers: { max: 1 } })
+      yield* TestClock.adjust("58 seconds")
+      assert.strictEqual((yield* herd.stats).resources.created, 1)
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* herd.stats).resources.created, created)
+      assert.strictEqual(yield* herd.run(myId), created)
+    }
+    const immortal = yield* owning({ maxLifetime: "never", workers: { max: 1 } })
+    yield* TestClock.adjust("7 days")
+    assert.strictEqual((yield* immortal.stats).resources.created, 1)
+  }),
+  keepAlive: Effect.gen(function* () {
+    for (const [keepAlive, least, most] of [
+      ["1 minute", 60, 67],
+      ["20 minutes", 3, 3],
+      ["never", 0, 0]
+    ] as const) {
+      let asked = 0
+      const validate = () => Effect.sync(() => ++asked > 0)
+      yield* owning({ validate, keepAlive, maxLifetime: "never", workers: { max: 1 } })
+      yield* TestClock.adjust("1 hour")
+      assert.isAtLeast(asked, least)
+      assert.isAtMost(asked, most)
+    }
+  }),
+  maxUses: Effect.gen(function* () {
+    for (const [maxUses, ids] of [
+      [1, [1, 2, 3, 4]],
+      [2, [1, 1, 2, 2]],
+      ["unlimited", [1, 1, 1, 1]]
+    ] as const) {
+      const herd = yield* owning({ maxUses, workers: { max: 1 } })
+      const seen = yield* Effect.forEach(ids, () => herd.run(myId))
+      assert.deepStrictEqual(seen, [...ids])
+    }
+  }),
+  reuse: Effect.gen(function* () {
+    for (const [reuse, ids] of [
+      ["lifo", [3, 3, 3, 3]],
+      ["fifo", [1, 2, 3, 1]]
+    ] as const) {
+      const herd = yield* owning({ reuse, workers: { max: 3 } })
+      yield* settled
+      const seen = yield* Effect.forEach(ids, () => herd.run(myId))
+      assert.deepStrictEqual(seen, [...ids])
+    }
+  }),
+  leakAfter: Effect.gen(function* () {
+    for (const [leakAfter, suspected] of [
+      ["1 minute", [["slow", 60_000]]],
+      ["1 day", []],
+      ["never", []]
+    ] as const) {
+      const herd = yield* start({ leakAfter })
+      const events = yield* listen(herd)
+      yield* herd.submit(Effect.sleep("59 seconds"), { id: "quick" })
+      yield* herd.submit(Effect.sleep("1 hour"), { id: "slow" })
+      yield* TestClock.adjust("1 hour")
+      yield* settled
+      const told = events.flatMap((event) =>
+        event._tag === "LeakSuspected" ? [[event.taskId, event.heldMillis]] : []
+      )
+      assert.deepStrictEqual(told, suspected as unknown as typeof told)
+    }
+  }),
+  onLeak: Effect.gen(function* () {
+    for (const [onLeak, status] of [
+      ["report", "succeeded"],
+      ["interrupt", "interrupted"]
+    ] as const) {
+      const herd = yield* start({ leakAfter: "1 minute", onLeak })
+      const task = yield* herd.submit(Effect.sleep("2 minutes"))
+      yield* TestClock.adjust("2 minutes")
+      yield* settled
+      assert.strictEqual(yield* task.status, status)
     }
   }),
   spares: Effect.gen(function* () {
@@ -257,7 +467,7 @@ describe("promise 16: every setting has an effect, and off can be said", () => {
 
       assert.deepStrictEqual(
         events.map(({ _tag }) => _tag),
-        ["Paused", "Resumed", "WorkerStarted", "Resized"]
+        ["Paused", "Resumed", "Resized", "WorkerStarted"]
       )
     })
   )

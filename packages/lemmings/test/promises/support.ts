@@ -7,11 +7,18 @@ import { type Herd, type HerdEvent, type HerdStats, Lemmings } from "../../src/i
 
 type Options = Herd.CommonOptions<"suspend">
 
-/** Starts a herd that lives as long as the test, and whose end does not wait for a test clock that nobody moves. */
+/**
+ * Starts a herd that lives as long as the test, and whose end does not wait for a test clock that nobody moves. Its
+ * number of workers is constant unless the options say otherwise.
+ */
 export const start = (options: Options = {}) =>
   Effect.map(
     Layer.build(
-      Lemmings.layer({ ...options, shutdown: { drain: 0, interrupt: 0, destroy: 0, ...options.shutdown } })
+      Lemmings.layer({
+        scaling: "fixed",
+        ...options,
+        shutdown: { drain: 0, interrupt: 0, destroy: 0, ...options.shutdown }
+      })
     ),
     Context.get(Lemmings)
   )

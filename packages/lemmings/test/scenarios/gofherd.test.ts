@@ -268,7 +268,7 @@ describe("gofherd: regressions", () => {
 
       assert.include(error, {
         field: "workers",
-        rule: "an integer from 0 to workers.max (4); raise that with setBounds"
+        rule: 'an integer from 0 to workers.max (4), or "auto"; raise workers.max with setBounds'
       })
       assert.include((yield* herd.stats).workers, { target: 4, size: 4 })
     }).pipe(Effect.provide(bare({ workers: { max: 4 } })))

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import {
   HerdEvents,
   type Middleware,
-  ResourcePool,
+  Resources,
   type TaskInfo,
   TaskQueue,
   TaskTimeout,
@@ -381,11 +381,16 @@ describe("lemmings: factory", () => {
     maxTemporary: number,
     onCreate: Effect.Effect<unknown, string> = Effect.sync(() => ({}))
   ) =>
-    ResourcePool.ResourcePool.layer({
+    Resources.layer({
       herd: "objects",
       lifecycle: { onCreate: () => onCreate },
       createTimeout: 1000,
       destroyTimeout: 1000,
+      validateAfter: 500,
+      validateTimeout: 1000,
+      maxLifetime: Infinity,
+      keepAlive: Infinity,
+      maxUses: Infinity,
       spares,
       maxTemporary
     }).pipe(Layer.provide(HerdEvents.layer("objects")))
@@ -393,10 +398,10 @@ describe("lemmings: factory", () => {
 
   it.effect("LM-82: a pool fills up to its number, and taking makes it smaller", () =>
     Effect.gen(function* () {
-      const objects = yield* ResourcePool.ResourcePool
+      const objects = yield* Resources
       yield* objects.fillSpares
       const full = objects.idleSpares()
-      const taken = objects.takeSpare()
+      const taken = yield* objects.takeSpare
 
       assert.notStrictEqual(taken, undefined)
       assert.deepStrictEqual([full, objects.idleSpares(), objects.tally.created], [3, 2, 3])
@@ -405,20 +410,20 @@ describe("lemmings: factory", () => {
 
   it.effect("LM-82: a given-back object is the next to be taken, and one too many is refused", () =>
     Effect.gen(function* () {
-      const objects = yield* ResourcePool.ResourcePool
+      const objects = yield* Resources
       const first = yield* objects.create(info)
       const second = yield* objects.create(info)
 
       assert.deepStrictEqual([objects.giveBack(first), objects.giveBack(second)], [true, false])
-      assert.strictEqual(objects.takeSpare(), first)
-      assert.strictEqual(objects.takeSpare(), undefined)
+      assert.strictEqual(yield* objects.takeSpare, first)
+      assert.strictEqual(yield* objects.takeSpare, undefined)
     }).pipe(Effect.provide(pool(1, 0)))
   )
 
   it.effect("LM-82: a maximum of 0 temporary objects reserves none, and one of 2 reserves two", () =>
     Effect.gen(function* () {
       const reserved = (most: number) =>
-        Effect.map(ResourcePool.ResourcePool, ({ reserve, unreserve }) => {
+        Effect.map(Resources, ({ reserve, unreserve }) => {
           const tries = [reserve(), reserve(), reserve()]
           if (most > 0) unreserve()
           return [...tries, reserve()]
@@ -432,12 +437,12 @@ describe("lemmings: factory", () => {
   it.effect("LM-82: a factory that fails gives its error, and a cancelled creation gives no object", () =>
     Effect.gen(function* () {
       const failed = yield* Effect.flip(
-        Effect.flatMap(ResourcePool.ResourcePool, ({ create }) => create(info)).pipe(
+        Effect.flatMap(Resources, ({ create }) => create(info)).pipe(
           Effect.provide(pool(0, 1, Effect.fail("no object")))
         )
       )
       const cancelled = yield* Effect.gen(function* () {
-        const { create, tally } = yield* ResourcePool.ResourcePool
+        const { create, tally } = yield* Resources
         const creating = yield* start(create(info))
         yield* Fiber.interrupt(creating)
         const exit = exitOf(creating)
@@ -451,7 +456,7 @@ describe("lemmings: factory", () => {
 
   it.effect("LM-82: a large pool keeps a hundred objects", () =>
     Effect.gen(function* () {
-      const objects = yield* ResourcePool.ResourcePool
+      const objects = yield* Resources
       const made = yield* Effect.replicateEffect(objects.create(info), 100)
       const kept = made.map((object) => objects.giveBack(object))
 

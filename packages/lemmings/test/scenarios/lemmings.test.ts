@@ -11,7 +11,7 @@ describe("lemmings: configuration", () => {
     Effect.gen(function* () {
       const { queue, workers } = yield* HerdConfig.decode({})
 
-      assert.deepStrictEqual(workers, { min: 1, max: 16, initial: 16 })
+      assert.deepStrictEqual(workers, { min: 1, max: 16, initial: 1 })
       assert.deepStrictEqual(queue, { capacity: Infinity, overflow: "suspend", ageing: 5000 })
       for (const { fallback, meaning, path, rule } of HerdConfig.settings)
         assert.strictEqual(Math.min(fallback.length, meaning.length, rule.length) > 0, true, path)
@@ -22,7 +22,7 @@ describe("lemmings: configuration", () => {
     Effect.gen(function* () {
       const herd = yield* Bare
 
-      assert.include((yield* herd.stats).workers, { min: 1, max: 16, size: 16 })
+      assert.include((yield* herd.stats).workers, { min: 1, max: 16, size: 1 })
     }).pipe(Effect.provide(Bare.layer()))
   )
 
@@ -72,22 +72,49 @@ describe("lemmings: configuration", () => {
 
   it.effect("LM-09: every option that is given is applied", () =>
     Effect.gen(function* () {
-      const config = yield* HerdConfig.decode({
+      const options = {
         workers: { min: 2, max: 8, initial: 4 },
         queue: { capacity: 10, overflow: "dropLowest", ageing: "never" },
         shutdown: { drain: "1 second", interrupt: "2 seconds", destroy: "3 seconds" },
+        scaling: "latency",
+        scalingInterval: "1 minute",
+        start: "eager",
         createTimeout: "4 seconds",
+        maxCreating: 3,
+        validateAfter: "2 minutes",
+        validateTimeout: "3 minutes",
+        idleTimeToLive: "4 minutes",
+        maxLifetime: "5 minutes",
+        keepAlive: "6 minutes",
+        maxUses: 1000,
+        reuse: "fifo",
+        leakAfter: "7 minutes",
+        onLeak: "interrupt",
         spares: 5,
         maxTemporary: 6,
         maxRequeues: 7,
         window: "8 seconds"
-      })
+      } as const
+      const config = yield* HerdConfig.decode(options)
 
       assert.deepStrictEqual(config, {
         workers: { min: 2, max: 8, initial: 4 },
         queue: { capacity: 10, overflow: "dropLowest", ageing: Infinity },
         shutdown: { drain: 1000, interrupt: 2000, destroy: 3000 },
+        scaling: "latency",
+        scalingInterval: 60_000,
+        start: "eager",
         createTimeout: 4000,
+        maxCreating: 3,
+        validateAfter: 120_000,
+        validateTimeout: 180_000,
+        idleTimeToLive: 240_000,
+        maxLifetime: 300_000,
+        keepAlive: 360_000,
+        maxUses: 1000,
+        reuse: "fifo",
+        leakAfter: 420_000,
+        onLeak: "interrupt",
         spares: 5,
         maxTemporary: 6,
         maxRequeues: 7,

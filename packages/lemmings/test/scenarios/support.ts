@@ -23,10 +23,13 @@ export class Tools extends Herd.Service<Tools>()("scenarios/Tools", { resource: 
 // A test that leaves tasks behind must not wait 30 virtual seconds that nobody lets pass.
 const shutdown = { drain: 0, interrupt: 0, destroy: 0 } as const
 
+// What the scenarios come from has a constant number of workers, or one that only its user changes.
+const common = { shutdown, scaling: "fixed" } as const
+
 type Options = Herd.CommonOptions<"suspend">
 
-export const bare = (options: Options = {}) => Bare.layer({ shutdown, ...options })
-export const strict = (options: Herd.CommonOptions<"reject"> = {}) => Strict.layer({ shutdown, ...options })
+export const bare = (options: Options = {}) => Bare.layer({ ...common, ...options })
+export const strict = (options: Herd.CommonOptions<"reject"> = {}) => Strict.layer({ ...common, ...options })
 
 /** Makes tools and remembers every one. */
 export const toolbox = () => {
@@ -49,7 +52,7 @@ export const toolbox = () => {
 type ResourceOptions = Partial<Herd.ResourceOptions<ToolShape, Scope.Scope>>
 
 export const owning = (box: ReturnType<typeof toolbox>, options: Options & ResourceOptions = {}) =>
-  Tools.layer({ onCreate: box.make, onDestroy: box.destroy, shutdown, ...options })
+  Tools.layer({ onCreate: box.make, onDestroy: box.destroy, ...common, ...options })
 
 /** Uses the worker's tool and returns its number. */
 export const useTool = Effect.map(Tool, (tool) => {

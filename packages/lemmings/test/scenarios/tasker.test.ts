@@ -16,6 +16,7 @@ import {
   Tools,
   useTool
 } from "./support.ts"
+import { defaults } from "../support/defaults.ts"
 
 /** Only this error means that the worker is broken. */
 const checkHealth = (cause: Cause.Cause<unknown>) =>
@@ -270,19 +271,9 @@ describe("tasker: configuration", () => {
       const refused = yield* Effect.forEach([0, -1], (max) =>
         Effect.map(Effect.flip(HerdConfig.decode({ workers: { max } })), ({ field }) => field)
       )
-      const defaults = yield* HerdConfig.decode({})
 
       assert.deepStrictEqual(refused, ["workers.max", "workers.max"])
-      assert.deepStrictEqual(defaults, {
-        workers: { min: 1, max: 16, initial: 16 },
-        queue: { capacity: Infinity, overflow: "suspend", ageing: 5000 },
-        shutdown: { drain: 30_000, interrupt: 5000, destroy: 5000 },
-        createTimeout: 30_000,
-        spares: 0,
-        maxTemporary: 16,
-        maxRequeues: 3,
-        window: 60_000
-      })
+      assert.deepStrictEqual(yield* HerdConfig.decode({}), defaults)
     })
   )
 

@@ -2,34 +2,13 @@
 import { assert } from "@effect/vitest"
 import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
-import {
-  Herd,
-  type HerdConfig,
-  type HerdState,
-  type HerdStats,
-  type ShutdownReport,
-  type TaskHandle
-} from "lemmings"
-import { assertConserved, VirtualTime } from "lemmings/testing"
+import { Herd, type HerdConfig, type HerdState, type ShutdownReport, type TaskHandle } from "lemmings"
+import { VirtualTime } from "lemmings/testing"
 import { mulberry } from "../internal/mulberry.ts"
-import { HerdModel, type ModelTask, type Outcome } from "./HerdModel.ts"
+import { checkAlways, Failure, outcomeOf, pollOf, type Setup } from "./checks.ts"
+import { HerdModel, type ModelTask } from "./HerdModel.ts"
 
-export interface Setup {
-  readonly resource: boolean
-  /** `onCreate` fails and hangs now and then. */
-  readonly faults: boolean
-  readonly capacity: number | "unbounded"
-  readonly overflow: HerdConfig.Overflow
-  readonly ageing: number | "never"
-}
-
-class Failure {
-  readonly _tag = "Failure"
-  readonly unhealthy: boolean
-  constructor(unhealthy: boolean) {
-    this.unhealthy = unhealthy
-  }
-}
+export type { Setup } from "./checks.ts"
 
 /** A resource, and whether a task uses it now. */
 interface Thing {
@@ -70,6 +49,8 @@ export const drive = (setup: Setup, seed: number, length: number) =>
     let workersBefore = 0
     let target = 1 + below(4)
     let bounds = { min: 1, max: 5 }
+    // What `resize` has set, until the policy may choose again.
+    let pinned = setup.elastic !== true
 
     // ------------------------------------------------------------ the world of the workers
     const world = {
@@ -104,6 +85,11 @@ export const drive = (setup: Setup, seed: number, length: number) =>
     // ------------------------------------------------------------ the herd
     const common = {
       workers: { ...bounds, initial: target },
+      scaling: setup.elastic === true ? "auto" : "fixed",
+      // Short, so that workers come and go for every reason there is.
+      ...(setup.elastic === true && setup.resource
+        ? ({ idleTimeToLive: "1 second", maxLifetime: "3 seconds", maxUses: 5, maxCreating: 2 } as const)
+        : {}),
       queue: { capacity: setup.capacity, overflow: setup.overflow, ageing: setup.ageing },
       shutdown: { drain: "2 seconds", interrupt: "1 second", destroy: "1 second" },
       createTimeout: "1 second",
@@ -333,7 +319,15 @@ export const drive = (setup: Setup, seed: number, length: number) =>
         3,
         Effect.suspend(() => {
           target = below(bounds.max + 1)
+          pinned = true
           return Effect.as(herd.resize(target), `resize ${target}`)
+        })
+      ],
+      [
+        setup.elastic === true ? 6 : 0,
+        Effect.suspend(() => {
+          pinned = false
+          return Effect.as(herd.resize("auto"), "resize auto")
         })
       ],
       [
@@ -342,6 +336,7 @@ export const drive = (setup: Setup, seed: number, length: number) =>
           const max = 1 + below(5)
           bounds = { min: below(max + 1), max }
           target = Math.min(Math.max(target, bounds.min), bounds.max)
+          if (setup.elastic === true) pinned = false
           return Effect.as(herd.setBounds(bounds), `bounds ${bounds.min} to ${bounds.max}`)
         })
       ],
@@ -391,7 +386,7 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       state = stats.state
     })
     const compare = () => {
-      const { timedOut: _, ...counts } = stats.tasks
+      const { acquireTimeouts: _, timedOut: __, ...counts } = stats.tasks
       checkAlways(stats, world, setup)
       assert.deepStrictEqual(
         counts,
@@ -414,8 +409,19 @@ export const drive = (setup: Setup, seed: number, length: number) =>
         "never more workers than max, except when max has sunk since"
       )
       workersBefore = workers.size + workers.stopping
-      assert.strictEqual(workers.target, target, "the target is what was asked for")
+      if (pinned) assert.strictEqual(workers.target, target, "the target is what was asked for")
+      else target = workers.target
       assert.isAtMost(workers.size, target, "never more workers than wanted")
+      if (!pinned) {
+        assert.isAtMost(target, bounds.max, "the policy keeps to the ceiling")
+        assert.isAtLeast(target, bounds.min, "the policy keeps to the floor")
+        if (!setup.resource && !stats.paused)
+          assert.isTrue(
+            model.queued + model.admitting === 0 || target === bounds.max,
+            "nobody waits who could have a worker"
+          )
+      }
+      assert.strictEqual(workers.base, Math.min(workers.size, bounds.min), "base workers")
       if (workers.size < target) {
         assert.isAtLeast(
           workers.size + workers.stopping,
@@ -484,48 +490,3 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       )
     )
   })
-
-const pollOf = (handle: TaskHandle<number, unknown>) =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(handle.await, { startImmediately: true })
-    const exit = fiber.pollUnsafe()
-    return exit?._tag === "Success" ? exit.value : undefined
-  })
-
-/** What holds at every step, whatever was done. */
-const checkAlways = (
-  stats: HerdStats,
-  world: { readonly created: number; readonly destroyed: number; readonly wrong: ReadonlyArray<string> },
-  setup: Setup
-) => {
-  const { resources, tasks, workers } = stats
-  assertConserved(stats)
-  assert.deepStrictEqual(world.wrong, [])
-  if (!setup.resource) return
-  assert.strictEqual(resources.created, world.created, "created")
-  assert.isAtMost(resources.destroyed, world.destroyed, "destroyed")
-  assert.isAtMost(tasks.running, world.created - world.destroyed, "leased ≤ alive")
-  assert.isAtMost(
-    tasks.running,
-    workers.busy + workers.stopping + resources.temporary + 1,
-    "running ≤ workers + guests"
-  )
-}
-
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
-  if (exit._tag === "Success") return "succeeded"
-  if (Cause.hasInterruptsOnly(exit.cause)) return "interrupted"
-  const error = Cause.squash(exit.cause)
-  if (error === "defect") return "died"
-  if (error instanceof Failure) return "failed"
-  const tag = typeof error === "object" && error !== null && "_tag" in error ? error._tag : undefined
-  switch (tag) {
-    case "TaskShed":
-    case "QueueFull":
-    case "HerdClosed":
-    case "ResourceUnavailable":
-      return tag
-    default:
-      throw new Error(`unexpected end: ${Cause.pretty(exit.cause)}`)
-  }
-}

@@ -9,9 +9,19 @@ export class Tool extends Context.Service<Tool, { alive: boolean; inUse: boolean
 
 class Workshop extends Herd.Service<Workshop>()("test/Workshop", { resource: Tool, sheds: true }) {}
 
+/** What happened to tools and to bodies. */
+export interface Made {
+  created: number
+  destroyed: number
+  working: number
+  readonly wrong: Array<string>
+}
+
+export const counts = (): Made => ({ created: 0, destroyed: 0, working: 0, wrong: [] })
+
 export interface World {
   readonly herd: Workshop["Service"]
-  readonly made: { created: number; destroyed: number; working: number; readonly wrong: Array<string> }
+  readonly made: Made
   /** A body that uses its tool, takes some steps, and some more to clean up. */
   readonly work: Effect.Effect<string, never, Tool>
 }
@@ -28,9 +38,8 @@ export class Unhealthy {
 const steps = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
 
 /** Builds a herd in the scope, with workers that have started. */
-export const open = ({ failsEvery = Infinity, ...options }: Options = {}) =>
+export const open = ({ failsEvery = Infinity, ...options }: Options = {}, made = counts()) =>
   Effect.gen(function* () {
-    const made = { created: 0, destroyed: 0, working: 0, wrong: new Array<string>() }
     let calls = 0
     const onCreate = Effect.gen(function* () {
       yield* steps
@@ -54,6 +63,7 @@ export const open = ({ failsEvery = Infinity, ...options }: Options = {}) =>
     })
     const layer = Workshop.layer({
       workers: { min: 0, max: 2 },
+      scaling: "fixed",
       ...options,
       onCreate,
       onDestroy: () => steps,
