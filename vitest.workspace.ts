@@ -57,6 +57,7 @@ export default defineConfig({
       },
       project("examples", "packages/examples/*/test/**/*.test.ts"),
       project("bench", "packages/bench/test/**/*.test.ts"),
+      project("simulate", "packages/simulate/test/**/*.test.ts"),
       project("scripts", "scripts/test/**/*.test.ts")
     ],
     coverage: { provider: "v8", include: ["packages/*/src/**"], reporter: ["text-summary", "json-summary"] }

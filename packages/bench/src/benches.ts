@@ -2,9 +2,10 @@ import { backlog } from "./backlog.ts"
 import { cancel } from "./cancel.ts"
 import { dispatch } from "./dispatch.ts"
 import { latency } from "./latency.ts"
+import { pool } from "./pool.ts"
 import type { Bench } from "./Race.ts"
 import { soak } from "./soak.ts"
 import { timeouts } from "./timeouts.ts"
 
 /** In the order in which they run. */
-export const benches: ReadonlyArray<Bench> = [dispatch, backlog, latency, cancel, timeouts, soak]
+export const benches: ReadonlyArray<Bench> = [dispatch, backlog, latency, pool, cancel, timeouts, soak]

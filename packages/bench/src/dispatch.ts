@@ -5,77 +5,21 @@ import { Effect, Pool, Semaphore } from "effect"
 import fastq from "fastq"
 import pLimit from "p-limit"
 import PQueue from "p-queue"
+import {
+  type Body,
+  build,
+  effectCallers,
+  effects,
+  type Load,
+  promiseCallers,
+  type Task,
+  type Thunk,
+  thunks,
+  withEffectPool
+} from "./callers.ts"
 import { withHerd, workers } from "./herds.ts"
-import type { Effort } from "./measure.ts"
 import { perTask } from "./measure.ts"
 import type { Bench, Contestant, Race } from "./Race.ts"
-
-type Body = "sync" | "promise" | "yield"
-type Task = Effect.Effect<unknown>
-type Thunk = () => unknown
-
-const effects: Record<Body, (i: number) => Task> = {
-  sync: (i) => Effect.sync(() => i),
-  promise: (i) => Effect.promise(() => Promise.resolve(i)),
-  yield: () => Effect.yieldNow
-}
-
-const thunks: Record<Body, (i: number) => Thunk> = {
-  sync: (i) => () => i,
-  promise: (i) => () => Promise.resolve(i),
-  yield: () => () => new Promise<void>((resolve) => setImmediate(resolve))
-}
-
-/** `n` tasks of one kind from a number of callers. */
-interface Load {
-  readonly n: number
-  readonly callers: number
-  readonly body: Body
-  readonly effort: Effort
-}
-
-const build = <A>(n: number, make: (i: number) => A): Array<A> => Array.from({ length: n }, (_, i) => make(i))
-
-/** Every caller is a fiber: all tasks at once, or each caller one task after the other. */
-const effectCallers =
-  <E>(load: Load, add: (task: Task) => Effect.Effect<unknown, E>): Contestant =>
-  async () => {
-    const ns = await perTask(load.n, load.effort, (n) => {
-      const tasks = build(n, effects[load.body])
-      const program =
-        load.callers >= load.n
-          ? Effect.forEach(tasks, add, { concurrency: "unbounded", discard: true })
-          : Effect.forEach(
-              build(load.callers, (caller) => caller),
-              (caller) =>
-                Effect.gen(function* () {
-                  for (let i = caller; i < n; i += load.callers) yield* add(tasks[i] ?? Effect.void)
-                }),
-              { concurrency: "unbounded", discard: true }
-            )
-      return () => Effect.runPromise(program)
-    })
-    return { "": ns }
-  }
-
-/** The same for libraries of promises. */
-const promiseCallers =
-  (load: Load, open: () => (thunk: Thunk) => Promise<unknown>): Contestant =>
-  async () => {
-    const add = open()
-    const ns = await perTask(load.n, load.effort, (n) => {
-      const tasks = build(n, thunks[load.body])
-      return load.callers >= load.n
-        ? () => Promise.all(tasks.map((task) => add(task)))
-        : () =>
-            Promise.all(
-              build(load.callers, async (caller) => {
-                for (let i = caller; i < n; i += load.callers) await add(tasks[i] ?? (() => undefined))
-              })
-            )
-    })
-    return { "": ns }
-  }
 
 const openers = {
   "p-queue": () => {
@@ -107,17 +51,10 @@ const openers = {
 
 const peer = (load: Load, name: keyof typeof openers): Contestant => promiseCallers(load, openers[name])
 
-const withPool = <A>(use: (pool: Pool.Pool<number>) => Promise<A>): Promise<A> =>
-  Pool.make({ acquire: Effect.succeed(0), size: workers }).pipe(
-    Effect.flatMap((pool) => Effect.promise(() => use(pool))),
-    Effect.scoped,
-    Effect.runPromise
-  )
-
 const effectPool =
   (load: Load): Contestant =>
   () =>
-    withPool((pool) => effectCallers(load, (task) => Pool.use(pool, () => task))())
+    withEffectPool((pool) => effectCallers(load, (task) => Pool.use(pool, () => task))())
 
 const effectSemaphore =
   (load: Load): Contestant =>
@@ -284,7 +221,7 @@ const uncontended = (load: Load): Race => {
         )
       },
       "Effect.Pool": () =>
-        withPool((pool) =>
+        withEffectPool((pool) =>
           above(
             loop((task) => Pool.use(pool, () => task)),
             itself

@@ -1,6 +1,6 @@
-// The herds under test. Settings are the defaults, metrics and statistics on; only the number of workers is set.
-import { Effect } from "effect"
-import { Herd } from "lemmings"
+// The herds and pools under test. Settings are the defaults, metrics and statistics on; only their size is set.
+import { Effect, References } from "effect"
+import { Herd, ResourcePool } from "lemmings"
 
 export const workers = 16
 
@@ -16,5 +16,21 @@ export const withHerd = <A>(use: (herd: BenchHerd) => Promise<A>, size: 1 | 16 =
   Bench.pipe(
     Effect.flatMap((herd) => Effect.promise(() => use(herd))),
     Effect.provide(size === 1 ? Bench.single : Bench.live),
+    Effect.runPromise
+  )
+
+/** Runs `use` with a pool of resources, and closes the pool. */
+export const withResourcePool = <R, A>(
+  options: {
+    readonly create: Effect.Effect<R>
+    readonly size: number | { readonly min: number; readonly max: number }
+  },
+  use: (pool: ResourcePool.ResourcePool<R>) => Promise<A>
+): Promise<A> =>
+  ResourcePool.make("bench/ResourcePool", { onCreate: options.create, size: options.size }).pipe(
+    Effect.flatMap((pool) => Effect.promise(() => use(pool))),
+    Effect.scoped,
+    // Standard output is for the figures, and a pool logs its size.
+    Effect.provideService(References.MinimumLogLevel, "Warn"),
     Effect.runPromise
   )

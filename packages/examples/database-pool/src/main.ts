@@ -3,7 +3,7 @@
  * query is answered all the same. Run it with `node src/main.ts`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Console, Effect, Stream } from "effect"
+import { Console, Effect, References, Stream } from "effect"
 import { Herd } from "lemmings"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -96,4 +96,5 @@ const makeDatabase = Effect.acquireRelease(
   ({ folder }) => Effect.sync(() => rmSync(folder, { recursive: true }))
 ).pipe(Effect.map(({ file }) => file))
 
-program.pipe(NodeRuntime.runMain)
+// The herd logs each change of its number of workers.
+program.pipe(Effect.provideService(References.MinimumLogLevel, "Warn"), NodeRuntime.runMain)

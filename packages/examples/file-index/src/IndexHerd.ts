@@ -19,7 +19,8 @@ class Reader extends Context.Service<
 const waiting = 256
 
 export class IndexHerd extends Herd.Service<IndexHerd>()("file-index/IndexHerd", { resource: Reader }) {
-  static readonly live = (workers: number) =>
+  /** How many workers there are, up to `most`, is left to the default policy. */
+  static readonly live = (most: number) =>
     this.layer({
       onCreate: Effect.gen(function* () {
         const writer = yield* (yield* FileIndex).openWriter
@@ -30,7 +31,7 @@ export class IndexHerd extends Herd.Service<IndexHerd>()("file-index/IndexHerd",
         })
       }),
       onDestroy: (reader) => reader.flush,
-      workers: { min: 1, max: workers, initial: workers },
+      workers: { min: Math.min(2, most), max: most },
       queue: { capacity: waiting },
       // The whole run, so that the percentiles of the report cover it.
       window: "1 hour"

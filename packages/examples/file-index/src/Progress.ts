@@ -1,6 +1,6 @@
-/** What the herd is doing, while it does it. */
+/** What the herd is doing, while it does it, and why it grows and shrinks. */
 import { Clock, Console, Duration, Effect } from "effect"
-import type { HerdMetrics, HerdStats } from "lemmings"
+import type { HerdMetrics, HerdStats, ScalingDecision } from "lemmings"
 import logUpdate from "log-update"
 import prettyBytes from "pretty-bytes"
 import { IndexHerd } from "./IndexHerd.ts"
@@ -19,7 +19,7 @@ const mostSamples = 1_200
 
 /**
  * Shows one line for ever, until interrupted: rewritten in place on a terminal, a new one every `interval`
- * elsewhere. Adds what it sees to `samples`.
+ * elsewhere. Each change of the number of workers is a line that stays. Adds what it sees to `samples`.
  */
 export const follow = Effect.fnUntraced(function* (options: {
   readonly samples: Array<Sample>
@@ -31,8 +31,16 @@ export const follow = Effect.fnUntraced(function* (options: {
   const interval = Duration.toMillis(options.interval)
   const started = yield* Clock.currentTimeMillis
   let printed = started
+  let told: ScalingDecision | undefined
   const tick = Effect.gen(function* () {
     const stats = yield* herd.stats
+    // Not from `herd.events`: whoever listens makes the herd build three for each file.
+    const changes = yield* herd.history
+    for (const change of changes.slice(told === undefined ? 0 : changes.indexOf(told) + 1)) {
+      told = change
+      const text = explained(change)
+      yield* options.inPlace ? Effect.sync(() => logUpdate.persist(text)) : Console.log(text)
+    }
     const now = yield* Clock.currentTimeMillis
     if (options.samples.length >= mostSamples) thinOut(options.samples)
     options.samples.push({
@@ -50,6 +58,10 @@ export const follow = Effect.fnUntraced(function* (options: {
     Effect.ensuring(options.inPlace ? Effect.sync(() => logUpdate.clear()) : Effect.void)
   )
 })
+
+/** A change of the number of workers, in a line. */
+const explained = ({ by, from, reason, to }: ScalingDecision): string =>
+  `${from} -> ${to} workers, ${by}: ${reason}`
 
 /** Keeps every second sample, so that the rest still covers the whole time. */
 const thinOut = (samples: Array<Sample>): void => {

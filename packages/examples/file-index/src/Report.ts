@@ -1,6 +1,6 @@
 /** The closing report, as text. */
 import Table from "cli-table3"
-import type { HerdMetrics, HerdStats, ShutdownReport } from "lemmings"
+import type { HerdMetrics, HerdStats, ScalingDecision, ShutdownReport } from "lemmings"
 import prettyBytes from "pretty-bytes"
 import { plot } from "simple-ascii-chart"
 import type { Summary } from "./Index.ts"
@@ -17,6 +17,8 @@ export interface Run {
   readonly metrics: HerdMetrics
   readonly shutdown: ShutdownReport
   readonly summary: Summary
+  /** Changes of the number of workers, each with the time since the start. */
+  readonly changes: ReadonlyArray<ScalingDecision & { readonly seconds: number }>
   readonly samples: ReadonlyArray<Sample>
 }
 
@@ -30,6 +32,7 @@ export const render = (run: Run, node: string): string =>
     overview(run),
     timings(run),
     chart(run),
+    changes(run),
     kinds(run),
     duplicates(run),
     problems(run),
@@ -69,7 +72,7 @@ const overview = ({ root, seconds, shutdown, stats, summary: { totals } }: Run):
         "speed",
         `${count(Math.round(totals.files / seconds))} files/s, ${prettyBytes(totals.bytes / seconds)}/s`
       ],
-      ["workers", `${stats.workers.peak} at most`],
+      ["workers", `${stats.workers.peak} at most, of ${stats.workers.max} allowed`],
       ["connections", `${stats.resources.created} opened, ${stats.resources.destroyed} closed`],
       ["retried", count(stats.tasks.retried)],
       ["left behind", count(shutdown.abandoned + shutdown.interrupted + shutdown.leaked)]
@@ -85,22 +88,42 @@ const timings = ({ metrics: { run, wait } }: Run): string =>
     ]
   )
 
+const columns = 72
+
 const chart = ({ samples, seconds, stats }: Run): string => {
   if (samples.length < 3) return ""
   const step = Math.max(1, Math.ceil(seconds / 8))
+  // A mark in each column: the number of workers holds until the next sample.
+  const marks = Array.from({ length: columns }, (_, i) => {
+    const x = (i * (samples.at(-1)?.seconds ?? 0)) / columns
+    return { x, y: (samples.findLast((sample) => sample.seconds <= x) ?? samples[0])?.workers ?? 0 }
+  })
   return plot(
     samples.map(({ busy, seconds }): [number, number] => [seconds, busy]),
     {
-      title: `Busy workers, of ${stats.workers.peak} at most, over seconds`,
-      width: 72,
+      title: "Workers (─) and busy workers (█) over seconds",
+      width: columns,
       height: 6,
       fillArea: true,
+      points: marks,
+      symbols: { point: "─" },
       yRange: [0, stats.workers.peak],
       customXAxisTicks: Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step),
       formatter: String
     }
   )
 }
+
+const changes = ({ changes }: Run): string =>
+  table(
+    ["After", "Workers", "Why"],
+    changes.map(({ by, from, reason, seconds, to }) => [
+      `${Math.max(0, seconds).toFixed(2)} s`,
+      `${from} -> ${to}`,
+      `${by}: ${reason}`
+    ]),
+    3
+  )
 
 const kinds = ({ summary }: Run): string =>
   summary.kinds.length === 0

@@ -57,6 +57,7 @@ export const run = Effect.fnUntraced(function* (options: {
     metrics,
     shutdown,
     summary: yield* index.summary,
+    changes: (yield* herd.history).map((change) => ({ ...change, seconds: (change.at - started) / 1000 })),
     samples
   }
   return report

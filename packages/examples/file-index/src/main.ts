@@ -1,7 +1,19 @@
 /** `node main.ts [folder] [--db FILE] [--workers N]`: indexes a folder into SQLite, with a herd. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Deferred, Duration, Effect, Fiber, Layer, Option, Runtime, Schema } from "effect"
+import {
+  Cause,
+  Console,
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  Layer,
+  Option,
+  References,
+  Runtime,
+  Schema
+} from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { existsSync, realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -38,7 +50,7 @@ const flags = {
     Flag.withDefault(join(tmpdir(), "lemmings-file-index.sqlite"))
   ),
   workers: Flag.Int("workers").pipe(
-    Flag.withDescription("Workers, each with its own connection, 1 to 256"),
+    Flag.withDescription("Most workers, each with its own connection, 1 to 256. The load decides how many"),
     Flag.filter(
       (n) => n >= 1 && n <= 256,
       (n) => `Expected 1 to 256 workers, got ${n}`
@@ -70,7 +82,7 @@ const index = Effect.fnUntraced(function* (options: {
   const root = yield* realFolder(resolve(options.folder))
   const place = resolve(options.db)
   const file = join(yield* realFolder(dirname(place)), basename(place))
-  yield* Console.log(`Indexing ${root} with ${options.workers} workers.`)
+  yield* Console.log(`Indexing ${root} with at most ${options.workers} workers.`)
 
   const stop = yield* Deferred.make<void>()
   const work = run({
@@ -119,6 +131,8 @@ Command.run(command, { version: "0.1.0" }).pipe(
     })
     return message === "" ? Effect.void : Console.error(message)
   }),
+  // The herd logs each change of its number of workers, and the progress shows them.
+  Effect.provideService(References.MinimumLogLevel, "Warn"),
   Effect.provide(NodeServices.layer),
   (program) => NodeRuntime.runMain(program, { disableErrorReporting: true })
 )

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { FileIndex } from "../src/Index.ts"
 import { IndexHerd } from "../src/IndexHerd.ts"
-import { missing } from "../src/Report.ts"
+import { missing, render } from "../src/Report.ts"
 import { run } from "../src/Run.ts"
 import type { FoundFile } from "../src/Scan.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
@@ -119,6 +119,27 @@ describe("run", () => {
       const { report } = yield* indexOf(root, () => rmSync(location), comeBack)
 
       assert.deepStrictEqual([report.summary.totals.files, report.summary.problems.count], [1, 0])
+    })
+  )
+
+  it.live("reports each change of the number of workers, and why", () =>
+    Effect.gen(function* () {
+      const root = yield* temporaryFolder
+      for (let n = 0; n < 200; n++) writeFileSync(join(root, `${n}`), `${n}`)
+      const grow = Effect.gen(function* () {
+        yield* Effect.orDie((yield* IndexHerd).setBounds({ min: 4, max: 4 }))
+      })
+
+      const { report } = yield* indexOf(root, undefined, grow)
+
+      assert.deepStrictEqual(
+        report.changes.map(({ by, from, reason, to }) => [from, to, by, reason]),
+        [
+          [0, 2, "start", "workers.initial"],
+          [2, 4, "setBounds", "4 to 4 allowed"]
+        ]
+      )
+      assert.match(render(report, "node"), /│ 2 -> 4 +│ setBounds: 4 to 4 allowed +│/)
     })
   )
 

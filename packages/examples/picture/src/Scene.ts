@@ -11,6 +11,8 @@ class Herders extends Herd.Service<Herders>()("picture/Herders", { resource: Con
     checkHealth: (cause) =>
       !cause.reasons.some((reason) => reason._tag === "Fail" && reason.error === "connection lost"),
     workers: { min: 2, max: 5, initial: 3 },
+    // The scene resizes it by hand.
+    scaling: "fixed",
     queue: { ageing: "10 seconds" }
   })
 }

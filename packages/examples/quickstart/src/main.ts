@@ -3,7 +3,7 @@
  * is the same in every run. Run it with `node src/main.ts`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Console, Context, Effect, Fiber, Schedule, Schema, Stream } from "effect"
+import { Console, Context, Effect, Fiber, References, Schedule, Schema, Stream } from "effect"
 import { Herd, Lemmings, LemmingsLive } from "lemmings"
 
 // tasker: workers own a resource, and a result comes back in three styles.
@@ -119,5 +119,7 @@ const retryAll = Effect.gen(function* () {
 }).pipe(Effect.provide(RetryingHerd.live))
 
 Effect.all([calculate, streamUnits, squareAll, offerFifty, retryAll], { discard: true }).pipe(
+  // A herd that owns resources logs each change of its number of workers.
+  Effect.provideService(References.MinimumLogLevel, "Warn"),
   NodeRuntime.runMain
 )
