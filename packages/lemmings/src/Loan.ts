@@ -37,7 +37,7 @@ export const borrow = <A, R>(
       let end: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined
       let lent: ((loan: Loan) => void) | undefined
       let taken = false
-      let left = false
+      let returned = false
       const { resource: key } = rt
       const held = Effect.contextWith((context: Context.Context<never>) =>
         Effect.callback<unknown, unknown>((resume) => {
@@ -47,9 +47,11 @@ export const borrow = <A, R>(
           // Ended by the herd, not by the borrower, who may still use it: it must not be lent to another. A closing herd
           // lends none.
           return Effect.sync(() => {
+            // Its borrower was interrupted and gives it back, or never had it.
+            if (returned) return
             taken = true
             const lends = rt.state === "running" || rt.state === "draining"
-            if (lends && !left && resource !== undefined) rt.pool.evict(resource)
+            if (lends && resource !== undefined) rt.pool.evict(resource)
           })
         })
       )
@@ -60,6 +62,7 @@ export const borrow = <A, R>(
       })
       const giveBack = (exit: Exit.Exit<unknown, unknown>) =>
         Effect.suspend(() => {
+          returned = true
           end?.(exit)
           return run.exit === undefined ? Effect.asVoid(run.await) : Effect.void
         })
@@ -71,7 +74,7 @@ export const borrow = <A, R>(
       })
       const borrowed = Effect.onExit(restore(waiting), (exit) => {
         if (Exit.isSuccess(exit) || run.exit !== undefined) return Effect.void
-        left = true
+        returned = true
         return end === undefined ? run.interrupt : giveBack(Exit.void)
       })
       // Here, and not by the caller: an interruption may keep a result from leaving an uninterruptible region.

@@ -96,7 +96,7 @@ describe("HikariCP HouseKeeperCleanup and clock jumps", () => {
             const pool = yield* poolOf(new Server(), { size: 3, validated: true, keepAlive: "1 minute" })
             yield* Effect.sleep("3 minutes")
             yield* pool.close()
-            yield* Effect.never
+            return yield* Effect.never
           })
         )
       )
