@@ -117,7 +117,7 @@ describe("promise 9: scaling settles", () => {
               ({ by, from, reason, to }) => `${from} -> ${to} workers, ${by}: ${reason}`
             )
             assert.deepStrictEqual(
-              lines.slice(1).map((line) => line.replace("herd test/Links: ", "")),
+              lines.map((line) => line.replace("herd test/Links: ", "")),
               told
             )
           }

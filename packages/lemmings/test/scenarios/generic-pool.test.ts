@@ -185,6 +185,26 @@ describe("generic-pool: borrowing", () => {
     )
   )
 
+  it.effect.each(["use", "acquire"] as const)(
+    "who is interrupted in %s gives back a resource as good as before",
+    (how) =>
+      timed(
+        Effect.gen(function* () {
+          const server = new Server()
+          const pool = yield* poolOf(server, { size: 1 })
+          for (let n = 1; n <= 3; n++) {
+            const scoped = Effect.scoped(Effect.andThen(pool.acquire(), Effect.never))
+            const borrower = yield* how === "use" ? hold(pool) : fork(scoped)
+            yield* settled
+            assert.include(yield* pool.stats, { active: 1, idle: 0 })
+            yield* Fiber.interrupt(borrower)
+            assert.include(yield* pool.stats, { active: 0, idle: 1, borrowed: n, destroyed: 0 })
+          }
+          assert.strictEqual(server.attempts, 1)
+        })
+      )
+  )
+
   it.effect.each([
     ["0", 0],
     ["2", 2]
