@@ -75,7 +75,7 @@ const life = Effect.gen(function* () {
       const left = exit._tag === "Success" && exit.value._tag === "None"
       assert.isFalse(left && patience === patient, "every borrower settles")
       const fared = left ? "left" : outcome(exit)
-      assert.include(known, fared)
+      assert.isTrue(known.includes(fared), fared)
       if (fared === "served" || fared === "left") seen[fared]++
       if (fared === "PoolClosed") seen.forsaken++
       settled++

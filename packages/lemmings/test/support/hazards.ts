@@ -156,7 +156,8 @@ export class Ledger {
       } catch (broken) {
         this.mistakes.push(String(broken))
       }
-      assert.strictEqual([...this.mistakes, ...this.server.mistakes].join("; "), "")
+      const wrong = [...this.mistakes, ...this.server.mistakes].join("; ")
+      assert.isTrue(wrong === "", wrong)
     })
   }
 
