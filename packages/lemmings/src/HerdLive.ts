@@ -19,7 +19,7 @@ import * as Sizing from "./Sizing.ts"
 import type { Hooks, Middleware, TaskOptions } from "./Task.ts"
 import { TaskQueue } from "./TaskQueue.ts"
 import { placed, rememberPlaces } from "./TaskExtra.ts"
-import { queued, type Runtime, type Waiting } from "./TaskRuntime.ts"
+import { type Runtime, type Waiting, waiting } from "./TaskRuntime.ts"
 import * as Timers from "./Timers.ts"
 
 /**
@@ -145,7 +145,7 @@ export const make = Effect.fnUntraced(function* (
 
   let sized: Sizing.Sizing | undefined
   const pool = yield* (yield* FiberPool).make(line, timers, {
-    queued: () => queued(rt) + line.admitting(),
+    queued: () => waiting(rt),
     elastic: () => sized?.elastic() === true,
     shrunk: (from, reason) => sized?.shrunk(from, reason),
     clockJumped: (millis) => {

@@ -288,7 +288,7 @@ export const ScalingSample = Schema.Struct({
   workers: WorkerCounts,
   /** Tasks waiting for a worker or for room in the queue, delayed ones not included. */
   queued: Count,
-  /** How long the task in the queue that waits longest has waited. With more than 4,096, the next one. */
+  /** How long the one of them that waits longest has waited. With more than 4,096, the next one. */
   oldestWaitMillis: Schema.Finite,
   /** How long the attempt that has run longest has run. 0 when none runs. */
   longestRunMillis: Schema.Finite,

@@ -10,7 +10,7 @@ import type { ScalingDecision } from "./HerdStats.ts"
 import type { Resources } from "./Resources.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { closed } from "./TaskLimits.ts"
-import { queued, type Runtime } from "./TaskRuntime.ts"
+import { type Runtime, waiting } from "./TaskRuntime.ts"
 
 // Decisions kept for `history`, and tasks that the search for the longest wait looks at.
 const kept = 100
@@ -19,8 +19,9 @@ const searched = 4_096
 const oldestWait = (rt: Runtime, now: number): number => {
   const next = rt.line.peek()
   let since = next?.waitingSince ?? now
-  if (rt.line.size() <= searched) {
+  if (waiting(rt) <= searched) {
     for (const task of rt.line.waiting()) since = Math.min(since, task.waitingSince)
+    for (const task of rt.line.suspended()) since = Math.min(since, task.waitingSince)
   }
   return Math.max(0, now - since)
 }
@@ -83,7 +84,7 @@ export const make = Effect.fnUntraced(function* (
       counters: () => ({
         workers: pool.counts(),
         // Whoever waits for room in the queue waits for a worker, too.
-        queued: queued(rt) + rt.line.admitting(),
+        queued: waiting(rt),
         oldestWaitMillis: oldestWait(rt, timers.now()),
         longestRunMillis: Math.max(0, timers.now() - (pool.oldestStart() ?? timers.now())),
         arrivals: tally.submitted + tally.retried + tally.requeued,

@@ -61,6 +61,8 @@ export interface Line<T extends QueuedTask = QueuedTask> {
   readonly peek: () => T | undefined
   /** Every waiting task, in no order. */
   readonly waiting: () => Iterable<T>
+  /** Every task that waits for room, in no order. */
+  readonly suspended: () => Iterable<T>
   /** Takes out all waiting tasks, next first. Those waiting for room then move up. */
   readonly clear: () => Array<T>
   /** Takes out all tasks that wait for room, next first. */
@@ -192,6 +194,7 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
     },
     peek: () => ready.peek(),
     waiting: () => ready.values(),
+    suspended: () => line.values(),
     clear() {
       const all = ready.drain()
       for (const task of all) {

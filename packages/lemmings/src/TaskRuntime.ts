@@ -63,6 +63,14 @@ export const queued = ({ batches, line }: Pick<Runtime, "batches" | "line">): nu
 }
 
 /**
+ * Tasks that a worker could take: those in the queue and those that wait for room in it.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const waiting = (rt: Pick<Runtime, "batches" | "line">): number => queued(rt) + rt.line.admitting()
+
+/**
  * What the tasks of one herd share.
  *
  * @category models

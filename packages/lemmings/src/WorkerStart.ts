@@ -38,8 +38,10 @@ export type Background = (
 export const begin = (worker: Worker, run: () => Fiber.Fiber<unknown, unknown>): void => {
   worker.starter = undefined
   const fiber = run()
-  if (worker.state === "starting" && worker.starter === undefined && fiber.pollUnsafe() === undefined)
-    worker.starter = fiber
+  if (fiber.pollUnsafe() !== undefined) return
+  if (worker.state === "starting") worker.starter ??= fiber
+  // Sent away by whoever its first steps woke, who did not know of it.
+  else if (worker.state === "stopping") fiber.interruptUnsafe()
 }
 
 interface Owner {

@@ -237,6 +237,9 @@ export const make = (
   }
 
   const started = (worker: Worker, resource: Owned | undefined, replaced: boolean) => {
+    // Gone before anybody knew of the starter: nobody waits for it.
+    if (resource !== undefined && !workers.has(worker.workerId))
+      return void background("the stop of a worker", resources.destroy(resource))
     worker.resource = resource
     // Sent away meanwhile: whoever did that waits for the starter, and then destroys the resource.
     if (worker.state !== "starting") return

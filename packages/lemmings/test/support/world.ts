@@ -29,6 +29,8 @@ export interface World {
 export interface Options extends HerdConfig.HerdOptions<"suspend"> {
   /** Fails every so many calls of `onCreate`. */
   readonly failsEvery?: number | undefined
+  /** Defaults to `"fixed"`. */
+  readonly scaling?: "fixed" | "auto" | undefined
 }
 
 export class Unhealthy {
@@ -96,7 +98,10 @@ export const open = ({ failsEvery = Infinity, ...options }: Options = {}, made =
     return world
   })
 
-/** Nothing is lost: the herd is at rest, and every worker still runs a task, all at the same time. */
+/**
+ * Nothing is lost: the herd is at rest, and every worker still runs a task, all at the same time. Where a policy has
+ * sent workers away, it brings them again.
+ */
 export const whole = ({ herd, made }: World, workers = 2) =>
   Effect.gen(function* () {
     yield* herd.awaitIdle
@@ -110,12 +115,11 @@ export const whole = ({ herd, made }: World, workers = 2) =>
     assert.strictEqual(stats.resources.alive, made.created - made.destroyed, "alive")
     assert.strictEqual(stats.resources.temporary, 0, "no temporary resource is left")
     if (stats.state === "running") {
-      assert.strictEqual(stats.workers.idle, workers, "every worker is idle")
-      assert.strictEqual(
-        stats.resources.alive,
-        workers + stats.resources.spares,
-        "every resource has its owner"
-      )
+      const constant = stats.scaling.policy === "fixed" || stats.scaling.pinned
+      const { idle, size, stopping, target } = stats.workers
+      assert.strictEqual(idle, constant ? workers : size, "every worker is idle")
+      assert.deepStrictEqual([size, stopping], [target, 0], "there are as many as are wanted")
+      assert.strictEqual(stats.resources.alive, idle + stats.resources.spares, "every resource has its owner")
       let together = 0
       const all = yield* Deferred.make<void>()
       const meet = Effect.suspend(() =>
