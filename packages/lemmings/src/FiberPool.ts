@@ -196,11 +196,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     try {
       for (;;) {
         // A freed worker first, then the news of what freed it: never all of one before any of the other.
-        const worker = isPaused || workers.idle() === 0 || waiting() === 0 ? undefined : workers.take()
-        const next = worker === undefined ? undefined : line.pop()
-        if (worker !== undefined && next !== undefined) next.start(worker, now)
-        // A line that says that somebody waits, and then has nobody.
-        else if (worker !== undefined) release(worker, true, now)
+        const next = isPaused || workers.idle() === 0 || waiting() === 0 ? undefined : lend(now)
         now = undefined
         const done = ended.shift()
         if (done !== undefined) done.deliver()
@@ -232,6 +228,17 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   }
 
   const waiting = () => line.size() + line.admitting()
+
+  /** Starts the next task, if there is a worker for it that needs nothing else first. */
+  const lend = (now: number = timers.now()): T | undefined => {
+    const worker = workers.take(now)
+    if (worker === undefined) return undefined
+    const next = line.pop()
+    if (next !== undefined) next.start(worker, now)
+    // A line that says that somebody waits, and then has nobody.
+    else release(worker, true, now)
+    return next
+  }
 
   const workers = Workers.make(options, resources, events, timers, background, {
     ...listener,
@@ -294,7 +301,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     },
     submit: (task) => {
       const worker =
-        isPaused || workers.idle() === 0 || nested >= mostNested || waiting() > 0 ? undefined : workers.take()
+        isPaused || workers.idle() === 0 || nested >= mostNested || waiting() > 0
+          ? undefined
+          : workers.take(task.enqueuedAt)
       if (worker === undefined) {
         const offer = line.offer(task)
         if (workers.idle() > 0) pump()
@@ -311,7 +320,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       return "accepted"
     },
     evict: (only) => (only === undefined ? workers.evict("evicted") : workers.evict("unhealthy", only)),
-    borrow: () => (isPaused ? undefined : workers.take()),
+    borrow: () => (isPaused ? undefined : workers.take(timers.now())),
     guest: (resource, returned) => {
       const guest: Guest = {
         workerId: 0,

@@ -3,10 +3,12 @@
  *
  * @since 0.2.0
  */
-import { Duration } from "effect"
+import type { Duration } from "effect"
 import type { ScalingSample } from "./HerdStats.ts"
+import { weightOf } from "./internal/Ewma.ts"
 import { littlesLaw } from "./ScalingLaws.ts"
-import { make, type ScalingPolicy, type ScalingTarget, within } from "./ScalingModel.ts"
+import { make, positiveMillis, type ScalingPolicy, type ScalingTarget, within } from "./ScalingModel.ts"
+import { memoryFraction } from "./SystemMetrics.ts"
 
 /**
  * @category models
@@ -104,12 +106,7 @@ export const memory = (options: MemoryOptions = {}): ScalingPolicy => {
     (n) => Number.isInteger(n) && n >= 1,
     "a whole number from 1"
   )
-  const cooldown = within(
-    "memory: cooldown",
-    Duration.toMillis(Duration.fromInputUnsafe(options.cooldown ?? "30 seconds")),
-    (n) => n > 0,
-    "longer than 0"
-  )
+  const cooldown = positiveMillis("memory: cooldown", options.cooldown ?? "30 seconds")
   const initial: Remembering = {
     paused: false,
     growths: 0,
@@ -131,10 +128,7 @@ export const memory = (options: MemoryOptions = {}): ScalingPolicy => {
           { ...before, paused: false }
         ]
 
-      const used = Math.max(
-        ratio(system.memoryUsed, system.memoryLimit),
-        ratio(system.heapUsed, system.heapLimit)
-      )
+      const used = memoryFraction(system)
       const reason = `${Math.round(used * 100)} % of memory used`
       const fewer = Math.max(workers.min, Math.floor(n * down))
       const paused = used >= critical || (before.paused && used >= high)
@@ -170,9 +164,6 @@ export const memory = (options: MemoryOptions = {}): ScalingPolicy => {
     }
   })
 }
-
-// A limit that is not known limits nothing.
-const ratio = (used: number, limit: number) => (limit > 0 ? used / limit : 0)
 
 /**
  * @category models
@@ -215,12 +206,7 @@ interface Utilization {
  */
 export const eventLoop = (options: EventLoopOptions = {}): ScalingPolicy => {
   const limit = within("eventLoop: limit", options.limit ?? 0.9, (n) => n > 0 && n < 1, "above 0 and below 1")
-  const window = within(
-    "eventLoop: window",
-    Duration.toMillis(Duration.fromInputUnsafe(options.window ?? "2 seconds")),
-    (n) => n > 0,
-    "longer than 0"
-  )
+  const window = positiveMillis("eventLoop: window", options.window ?? "2 seconds")
   return make<Utilization>({
     name: "eventLoop",
     parameters: { limit, window },
@@ -229,7 +215,7 @@ export const eventLoop = (options: EventLoopOptions = {}): ScalingPolicy => {
     decide: ({ now, system, workers }, before) => {
       if (system === undefined) return [{ target: workers.max, reason: "event loop not read" }, before]
       const reading = system.eventLoopUtilization
-      const share = -Math.expm1(-Math.max(0, now - before.at) / window)
+      const share = weightOf(Math.max(0, now - before.at), window)
       const value = before.value === null ? reading : before.value + (reading - before.value) * share
       const reason = `event loop ${Math.round(value * 100)} % busy`
       return [
@@ -313,12 +299,7 @@ export const gradient = (
   options: GradientOptions = {}
 ): ScalingPolicy => {
   const gain = within("gradient: gain", options.gain ?? 0.1, (n) => n > 0 && n <= 1, "above 0 and at most 1")
-  const hold = within(
-    "gradient: hold",
-    Duration.toMillis(Duration.fromInputUnsafe(options.hold ?? "30 seconds")),
-    (n) => n > 0,
-    "longer than 0"
-  )
+  const hold = positiveMillis("gradient: hold", options.hold ?? "30 seconds")
   const initial: Measuring = {
     inner: policy.initial,
     start: { workers: 0, at: 0, completions: 0 },

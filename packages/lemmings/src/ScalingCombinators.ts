@@ -4,7 +4,7 @@
  * @since 0.2.0
  */
 import { Duration } from "effect"
-import { make, type ScalingPolicy, type ScalingTarget, within } from "./ScalingModel.ts"
+import { make, positiveMillis, type ScalingPolicy, type ScalingTarget, within } from "./ScalingModel.ts"
 
 /**
  * @category models
@@ -20,6 +20,8 @@ export interface StabilizeOptions {
   readonly patience?: number | undefined
   /** Part of the workers that demand must differ by before anything changes, from 0 to below 1. Defaults to 0.1. */
   readonly tolerance?: number | undefined
+  /** Whether it grows by at most `max(2n, n + 4)` in one step, or at once to what is wanted. Defaults to `true`. */
+  readonly stepwise?: boolean | undefined
   /** Part of the workers that leave at most in one step, above 0 and at most 1. Defaults to 0.2. */
   readonly shrink?: number | undefined
   /** Average demand over 6 seconds ÷ workers from which nothing shrinks for one window. Above 1. Defaults to 2. */
@@ -85,19 +87,14 @@ const area = (seen: ReadonlyArray<Demand>, now: number): number =>
  *   decide: ({ queued }) => [{ target: Math.ceil(queued / 10), reason: `${queued} waiting` }, undefined]
  * })
  *
- * ScalingPolicy.stabilize(tens, { window: "1 minute" }).parameters // => { window: 60000, patience: 4, tolerance: 0.1, shrink: 0.2, panic: 2 }
+ * ScalingPolicy.stabilize(tens, { window: "1 minute" }).parameters // => { window: 60000, patience: 4, tolerance: 0.1, stepwise: true, shrink: 0.2, panic: 2 }
  * ```
  *
  * @category combinators
  * @since 0.2.0
  */
 export const stabilize = (policy: ScalingPolicy, options: StabilizeOptions = {}): ScalingPolicy => {
-  const window = within(
-    "stabilize: window",
-    Duration.toMillis(Duration.fromInputUnsafe(options.window ?? "30 seconds")),
-    (n) => n > 0,
-    "longer than 0"
-  )
+  const window = positiveMillis("stabilize: window", options.window ?? "30 seconds")
   const tolerance = within(
     "stabilize: tolerance",
     options.tolerance ?? 0.1,
@@ -112,6 +109,7 @@ export const stabilize = (policy: ScalingPolicy, options: StabilizeOptions = {})
   )
   const patience = within("stabilize: patience", options.patience ?? 4, (n) => n >= 1, "at least 1")
   const panic = within("stabilize: panic", options.panic ?? 2, (n) => n > 1, "above 1")
+  const stepwise = options.stepwise ?? true
   const initial: Stabilizing = {
     inner: policy.initial,
     highs: [],
@@ -121,7 +119,7 @@ export const stabilize = (policy: ScalingPolicy, options: StabilizeOptions = {})
   }
   return make<Stabilizing>({
     name: policy.name,
-    parameters: { ...policy.parameters, window, patience, tolerance, shrink, panic },
+    parameters: { ...policy.parameters, window, patience, tolerance, stepwise, shrink, panic },
     targetWait: policy.targetWait,
     readsSystem: policy.readsSystem,
     initial,
@@ -151,7 +149,7 @@ export const stabilize = (policy: ScalingPolicy, options: StabilizeOptions = {})
 
       if (answer.target > n) {
         if (demand <= n * (1 + tolerance)) return stay(`${answer.reason}, within tolerance`)
-        const limit = Math.max(2 * n, n + 4)
+        const limit = stepwise ? Math.max(2 * n, n + 4) : Infinity
         const target = Math.min(answer.target, limit)
         const limited =
           target < answer.target ? `${answer.reason}, at most ${limit} in one step` : answer.reason

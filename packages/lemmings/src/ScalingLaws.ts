@@ -3,9 +3,9 @@
  *
  * @since 0.2.0
  */
-import { Duration } from "effect"
+import type { Duration } from "effect"
 import { stabilize, type StabilizeOptions } from "./ScalingCombinators.ts"
-import { make, type ScalingPolicy, within } from "./ScalingModel.ts"
+import { make, positiveMillis, type ScalingPolicy, within } from "./ScalingModel.ts"
 
 /**
  * Keeps the number of workers that the herd was given, until somebody calls `resize`.
@@ -28,7 +28,6 @@ export const fixed: ScalingPolicy = make({
  * @since 0.2.0
  */
 export const instant = (options: StabilizeOptions = {}): ScalingPolicy => {
-  // Growth is not limited: a worker without a resource is there as soon as it is wanted.
   const law = make({
     name: "instant",
     targetWait: 0,
@@ -38,17 +37,8 @@ export const instant = (options: StabilizeOptions = {}): ScalingPolicy => {
       return [{ target, reason: `${workers.busy} busy, ${queued} waiting` }, undefined]
     }
   })
-  const calm = stabilize(law, { tolerance: 0, ...options })
-  return make({
-    ...calm,
-    decide: (sample, state) => {
-      const [answer, next] = calm.decide(sample, state)
-      const wanted = sample.workers.busy + sample.queued
-      return wanted > sample.workers.target
-        ? [{ target: wanted, reason: `${sample.workers.busy} busy, ${sample.queued} waiting` }, next]
-        : [answer, next]
-    }
-  })
+  // A worker without a resource is there as soon as it is wanted: nothing speaks for growing step by step.
+  return stabilize(law, { tolerance: 0, stepwise: false, ...options })
 }
 
 /**
@@ -88,8 +78,9 @@ const untried = 4
  * It grows only for tasks that wait: not while `Q ≤ idle + starting`, and not while the queue will have gone in less
  * than half the time that creating a resource takes. `stabilize` limits growth and shrinking.
  *
- * Sources: Little's law, J. D. C. Little 1961; square-root staffing, Halfin and Whitt 1981; capacity `n / S` and not observed throughput as the denominator, because
- * throughput equals arrivals in a steady state; elision of creations as in HikariCP.
+ * Sources: Little's law, J. D. C. Little 1961; square-root staffing, Halfin and Whitt 1981; capacity `n / S` and not
+ * observed throughput as the denominator, because throughput equals arrivals in a steady state; elision of creations
+ * as in HikariCP.
  *
  * @category policies
  * @since 0.2.0
@@ -101,12 +92,7 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
     (n) => n > 0 && n <= 1,
     "above 0 and at most 1"
   )
-  const drainWithin = within(
-    "littlesLaw: drainWithin",
-    Duration.toMillis(Duration.fromInputUnsafe(options.drainWithin ?? "1 second")),
-    (n) => n > 0,
-    "longer than 0"
-  )
+  const drainWithin = positiveMillis("littlesLaw: drainWithin", options.drainWithin ?? "1 second")
   const headroom = within("littlesLaw: headroom", options.headroom ?? 1, (n) => n > 0, "above 0")
   const law = make({
     name: "littlesLaw",
@@ -203,12 +189,7 @@ interface Seen {
  * @since 0.2.0
  */
 export const throughput = (options: ThroughputOptions = {}): ScalingPolicy => {
-  const window = within(
-    "throughput: window",
-    Duration.toMillis(Duration.fromInputUnsafe(options.window ?? "10 seconds")),
-    (n) => n > 0,
-    "longer than 0"
-  )
+  const window = positiveMillis("throughput: window", options.window ?? "10 seconds")
   return make<ReadonlyArray<Seen>>({
     name: "throughput",
     parameters: { window },
@@ -274,7 +255,8 @@ interface Stepping {
  *
  * With `W` the wait of the oldest waiting task, and at most one step per `interval`:
  *
- * - `W > target`: `n + increase`, or by one for every task that waits if there are fewer. Also where tasks wait and there are no workers at all.
+ * - `W > target`: `n + increase`, or one for every task that waits if there are fewer. Also where tasks wait and there
+ *   are no workers at all.
  * - `W < target / 2`, and fewer busy workers and waiting tasks than workers: `⌊n·decrease⌋`, which is one fewer at least.
  *
  * It knows nothing of how many tasks wait, so it answers a burst slowly, and it probes: under a steady load it gives up
@@ -297,15 +279,8 @@ interface Stepping {
  * @since 0.2.0
  */
 export const latency = (options: LatencyOptions = {}): ScalingPolicy => {
-  const positive = (name: string, input: Duration.Input) =>
-    within(
-      `latency: ${name}`,
-      Duration.toMillis(Duration.fromInputUnsafe(input)),
-      (n) => n > 0,
-      "longer than 0"
-    )
-  const target = positive("target", options.target ?? "500 millis")
-  const interval = positive("interval", options.interval ?? "1 second")
+  const target = positiveMillis("latency: target", options.target ?? "500 millis")
+  const interval = positiveMillis("latency: interval", options.interval ?? "1 second")
   const increase = within(
     "latency: increase",
     options.increase ?? 4,

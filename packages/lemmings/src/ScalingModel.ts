@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+import { Duration } from "effect"
 import type { ScalingSample } from "./HerdStats.ts"
 
 /**
@@ -95,6 +96,15 @@ export const make = <S>(options: ScalingPolicyOptions<S>): ScalingPolicy => ({
     return [target === answer.target ? answer : { demand: answer.target, ...answer, target }, next]
   }
 })
+
+/**
+ * The milliseconds of a time among a policy's parameters. Throws a `RangeError` when it is not longer than 0.
+ *
+ * @category parameters
+ * @since 0.2.0
+ */
+export const positiveMillis = (name: string, input: Duration.Input): number =>
+  within(name, Duration.toMillis(Duration.fromInputUnsafe(input)), (n) => n > 0, "longer than 0")
 
 /**
  * A number of a policy's parameters. Throws a `RangeError` when it is out of its range.

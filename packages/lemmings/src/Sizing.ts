@@ -77,7 +77,6 @@ export const make = Effect.fnUntraced(function* (
 
   const supervision = yield* (yield* Supervisor).supervise(
     {
-      herd: rt.herd,
       timers,
       full: pool.full,
       empty: () => pool.size() === 0,

@@ -25,7 +25,6 @@ import type { Timers } from "./Timers.ts"
  * @since 0.1.0
  */
 export interface Supervised {
-  readonly herd: string
   readonly timers: Timers
   /** Whether there are as many workers as there may be. */
   readonly full: () => boolean
@@ -91,12 +90,7 @@ export class Supervisor extends Context.Service<
     Layer.effect(
       Supervisor,
       Effect.gen(function* () {
-        if (!options.policy.readsSystem)
-          return Supervisor.of({ supervise: (herd, initial) => supervise(herd, initial, options, undefined) })
-        const given = yield* Effect.serviceOption(SystemMetrics)
-        const system = Option.isSome(given)
-          ? given.value
-          : Context.get(yield* Layer.build(SystemMetrics.layer), SystemMetrics)
+        const system = options.policy.readsSystem ? yield* systemMetrics : undefined
         return Supervisor.of({ supervise: (herd, initial) => supervise(herd, initial, options, system) })
       })
     )
@@ -105,6 +99,13 @@ export class Supervisor extends Context.Service<
   static readonly layerFixed = (workers: number): Layer.Layer<Supervisor> =>
     Supervisor.layer({ policy: ScalingPolicy.fixed, interval: Infinity, initial: workers })
 }
+
+const systemMetrics = Effect.gen(function* () {
+  const given = yield* Effect.serviceOption(SystemMetrics)
+  return Option.isSome(given)
+    ? given.value
+    : Context.get(yield* Layer.build(SystemMetrics.layer), SystemMetrics)
+})
 
 // A policy is not asked out of turn more often than this, however short its target wait.
 const shortest = 10

@@ -39,7 +39,10 @@ export type SystemReading = typeof SystemReading.Type
  * @since 0.2.0
  */
 export const memoryFraction = (reading: SystemReading): number =>
-  Math.max(reading.memoryUsed / reading.memoryLimit, reading.heapUsed / reading.heapLimit)
+  Math.max(part(reading.memoryUsed, reading.memoryLimit), part(reading.heapUsed, reading.heapLimit))
+
+// A limit that is not known limits nothing.
+const part = (used: number, limit: number) => (limit > 0 ? used / limit : 0)
 
 /**
  * What a reading is made of, as far as the runtime has it.

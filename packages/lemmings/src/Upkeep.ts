@@ -18,20 +18,10 @@ interface Idler {
   readonly resource: Owned | undefined
 }
 
-/**
- * What is due for an idle resource.
- *
- * @category models
- * @since 0.2.0
- */
+/** What is due for an idle resource. */
 type Due = "check" | RecycleReason
 
-/**
- * What is due for an idle worker, and otherwise the time at which something may be. `spare`: whether it may go.
- *
- * @category decisions
- * @since 0.2.0
- */
+/** What is due for an idle worker, and otherwise the time at which something may be. `spare`: whether it may go. */
 const due = ({ resource }: Idler, now: number, idleTimeToLive: number, spare: boolean): Due | number => {
   if (resource === undefined) return Infinity
   const { checkAt, condemned, expiresAt, usedAt } = resource

@@ -95,7 +95,7 @@ export interface Workers {
    * Makes an idle worker busy. One whose resource is too old is replaced, and one whose resource is doubtful is
    * validated, before it is there again: then there may be none although some are idle.
    */
-  readonly take: () => Worker | undefined
+  readonly take: (now: number) => Worker | undefined
   /** Ends a busy worker's task: it becomes idle, is replaced when unhealthy, or leaves. `now` spares a look at the clock. */
   readonly released: (worker: Worker, now: number | undefined) => void
   readonly resize: (target: number) => void
@@ -138,13 +138,12 @@ export const make = (
   const lifo = options.reuse === "lifo"
   const next = () => (lifo ? idle.pop() : idle.shift())
 
-  const take = (): Worker | undefined => {
+  const take = (now: number): Worker | undefined => {
     for (;;) {
       let worker = next()
       if (worker === undefined) return undefined
       const { resource } = worker
       if (resource !== undefined) {
-        const now = timers.now()
         const stale = resources.stale(resource, now)
         if (stale !== undefined) {
           recycle(worker, stale)

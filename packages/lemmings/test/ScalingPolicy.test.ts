@@ -427,7 +427,7 @@ describe("gradient", () => {
 
 describe("parameters", () => {
   it("have the documented defaults", () => {
-    const stable = { window: 30_000, patience: 4, tolerance: 0.1, shrink: 0.2, panic: 2 }
+    const stable = { window: 30_000, patience: 4, tolerance: 0.1, stepwise: true, shrink: 0.2, panic: 2 }
 
     assert.deepStrictEqual(ScalingPolicy.littlesLaw().parameters, {
       utilization: 0.75,

@@ -1,22 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Random, Scope } from "effect"
-import type { ResourcePool } from "../../src/index.ts"
 import { forEverySeed } from "../../src/testing/index.ts"
-import {
-  type Connection,
-  conserved,
-  fork,
-  hold,
-  poolOf,
-  Server,
-  settled,
-  timed
-} from "../support/connections.ts"
-
-type Pool = ResourcePool.ResourcePool<Connection>
-
-const idOf = (pool: Pool, options?: ResourcePool.BorrowOptions) =>
-  pool.use(({ id }) => Effect.succeed(id), options)
+import { conserved, fork, hold, idOf, poolOf, Server, settled, timed } from "../support/connections.ts"
 
 const took = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {

@@ -1,22 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Logger, Stream } from "effect"
-import { type HerdEvent, type ResourcePool } from "../../src/index.ts"
-import { type Connection, fork, hold, poolOf, Server, settled, timed } from "../support/connections.ts"
-
-type Pool = ResourcePool.ResourcePool<Connection>
-
-const idOf = (pool: Pool, options?: ResourcePool.BorrowOptions) =>
-  pool.use(({ id }) => Effect.succeed(id), options)
-
-const recycled = (pool: Pool) =>
-  Effect.gen(function* () {
-    const seen: Array<HerdEvent> = []
-    yield* pool.events.pipe(
-      Stream.runForEach((event) => Effect.sync(() => seen.push(event))),
-      Effect.forkScoped({ startImmediately: true })
-    )
-    return () => seen.flatMap((event) => (event._tag === "ResourceRecycled" ? [event.reason] : []))
-  })
+import type { HerdEvent } from "../../src/index.ts"
+import { fork, hold, idOf, poolOf, recycled, Server, settled, timed } from "../support/connections.ts"
 
 describe("HikariCP BasicPoolTest: idle timeout", () => {
   it.effect("what is idle too long goes, but never below min", () =>

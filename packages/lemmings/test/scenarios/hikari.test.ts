@@ -1,34 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, Random, Scope, Stream } from "effect"
-import { type HerdEvent, type ResourcePool } from "../../src/index.ts"
+import { Clock, Effect, Fiber, Random, Scope } from "effect"
 import {
-  type Connection,
   conserved,
   fork,
   hold,
+  idOf,
+  type Pool,
   poolOf,
+  recycled,
   Server,
   settled,
   timed
 } from "../support/connections.ts"
 
-type Pool = ResourcePool.ResourcePool<Connection>
-
-const idOf = (pool: Pool, options?: ResourcePool.BorrowOptions) =>
-  pool.use(({ id }) => Effect.succeed(id), options)
-
 /** Lends whatever there is to one borrower, who says when it goes back. */
 const borrowAll = (pool: Pool, count: number) => Effect.replicateEffect(pool.acquire(), count)
-
-const recycled = (pool: Pool) =>
-  Effect.gen(function* () {
-    const seen: Array<HerdEvent> = []
-    yield* pool.events.pipe(
-      Stream.runForEach((event) => Effect.sync(() => seen.push(event))),
-      Effect.forkScoped({ startImmediately: true })
-    )
-    return () => seen.flatMap((event) => (event._tag === "ResourceRecycled" ? [event.reason] : []))
-  })
 
 describe("HikariCP TestConnections: lifetime", () => {
   it.effect(

@@ -1,19 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Logger, Random, References, Scope, Stream } from "effect"
-import { type HerdEvent, PoolClosed, type ResourcePool } from "../../src/index.ts"
+import { type HerdEvent, PoolClosed } from "../../src/index.ts"
 import { forEverySeed } from "../../src/testing/index.ts"
 import {
-  type Connection,
   conserved,
   fork,
   hold,
+  listen,
+  type Pool,
   poolOf,
   Server,
   settled,
   timed
 } from "../support/connections.ts"
-
-type Pool = ResourcePool.ResourcePool<Connection>
 
 /** Borrows now, until somebody gives it back. */
 const lend = (pool: Pool) =>
@@ -21,17 +20,6 @@ const lend = (pool: Pool) =>
     const scope = yield* Scope.make()
     const connection = yield* Effect.provideService(pool.acquire(), Scope.Scope, scope)
     return { connection, release: Scope.close(scope, Exit.void) }
-  })
-
-/** Everything that the pool says from now on. */
-const listen = (pool: Pool) =>
-  Effect.gen(function* () {
-    const seen: Array<HerdEvent> = []
-    yield* Effect.forkScoped(
-      Stream.runForEach(pool.events, (event) => Effect.sync(() => seen.push(event))),
-      { startImmediately: true }
-    )
-    return seen
   })
 
 const count = (events: ReadonlyArray<HerdEvent>, tag: HerdEvent["_tag"]) =>

@@ -1,7 +1,7 @@
 /** A server of connections that remembers what was done with them, for the tests of the resource pool. */
 import { assert } from "@effect/vitest"
-import { type Duration, Effect, type Scope } from "effect"
-import { type PoolStats, ResourcePool } from "../../src/index.ts"
+import { type Duration, Effect, type Scope, Stream } from "effect"
+import { type HerdEvent, type PoolStats, ResourcePool } from "../../src/index.ts"
 import { virtual } from "../../src/testing/index.ts"
 
 export interface Connection {
@@ -132,7 +132,7 @@ export const timed = <A, E>(
 export const settled = Effect.sleep(1)
 
 /** Borrows until somebody gives it back, in a fiber of its own. */
-export const hold = (pool: ResourcePool.ResourcePool<Connection>, options?: ResourcePool.BorrowOptions) =>
+export const hold = (pool: Pool, options?: ResourcePool.BorrowOptions) =>
   Effect.forkChild(
     pool.use(() => Effect.never, options),
     { startImmediately: true }
@@ -140,6 +140,30 @@ export const hold = (pool: ResourcePool.ResourcePool<Connection>, options?: Reso
 
 export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.forkChild(effect, { startImmediately: true })
+
+export type Pool = ResourcePool.ResourcePool<Connection>
+
+/** The number of the connection that a borrower gets. */
+export const idOf = (pool: Pool, options?: ResourcePool.BorrowOptions) =>
+  pool.use(({ id }) => Effect.succeed(id), options)
+
+/** Everything that the pool says from now on. */
+export const listen = (pool: Pool) =>
+  Effect.gen(function* () {
+    const seen: Array<HerdEvent> = []
+    yield* Effect.forkScoped(
+      Stream.runForEach(pool.events, (event) => Effect.sync(() => seen.push(event))),
+      { startImmediately: true }
+    )
+    return seen
+  })
+
+/** Why resources had to go from now on. */
+export const recycled = (pool: Pool) =>
+  Effect.map(
+    listen(pool),
+    (seen) => () => seen.flatMap((event) => (event._tag === "ResourceRecycled" ? [event.reason] : []))
+  )
 
 /** What holds of a pool at every step. */
 export const conserved = (stats: PoolStats): void => {
