@@ -7,10 +7,11 @@
  */
 export const bands = [
   { modules: ["index"] },
+  { modules: ["HerdMain"] },
   { modules: ["Lemmings"] },
   { modules: ["Herd", "ResourcePool"] },
   { modules: ["HerdLive", "Parts"] },
-  { modules: ["Submit", "Shutdown", "Report", "Sizing", "Loan", "PoolMetrics"] },
+  { modules: ["Submit", "Shutdown", "Report", "Inspect", "Sizing", "Loan", "PoolMetrics"] },
   { modules: ["Batch"] },
   { modules: ["TaskRun"] },
   { modules: ["TaskTimers"] },
@@ -24,9 +25,9 @@ export const bands = [
   { modules: ["ScalingCombinators"] },
   { modules: ["WorkerStart"] },
   { modules: ["Upkeep", "PulledMetrics", "Worker"] },
-  { modules: ["TaskQueue", "Resources", "Timers", "ScalingModel"] },
+  { modules: ["TaskQueue", "Resources", "Timers", "ScalingModel", "HerdRegistry"] },
   {
-    modules: ["HerdConfig", "HerdError", "HerdEvent", "HerdStats", "HerdMetrics", "SystemMetrics", "Task"],
+    modules: ["HerdConfig", "HerdError", "HerdEvent", "HerdStats", "HerdTasks", "SystemMetrics", "Task"],
     siblings: true
   }
 ]

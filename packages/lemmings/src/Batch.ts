@@ -46,8 +46,12 @@ export class Batch implements Waiting {
   readonly begun = 0
   readonly requeues = 0
   private next: number
+  /** The index after the last task. */
+  private end: number
   /** The sequence number of the task with index 0. */
   private readonly base: number
+  /** What was cut off behind it. */
+  private rest: Batch | undefined
   private readonly rt: Runtime
   private readonly list: ReadonlyArray<Effect.Effect<unknown, unknown>>
   private readonly context: Context.Context<never>
@@ -61,18 +65,20 @@ export class Batch implements Waiting {
     first: number,
     context: Context.Context<never>,
     options: TaskOptions,
-    receiver: Receiver
+    receiver: Receiver,
+    cutFrom?: Batch
   ) {
     this.rt = rt
     this.list = list
     this.next = first
+    this.end = cutFrom?.end ?? list.length
     this.context = context
     this.options = options
     this.receiver = receiver
     this.level = priorityLevel(options.priority)
-    this.enqueuedAt = rt.timers.now()
-    this.base = rt.sequence - first
-    rt.sequence += list.length - first
+    this.enqueuedAt = cutFrom?.enqueuedAt ?? rt.timers.now()
+    this.base = cutFrom?.base ?? rt.sequence - first
+    if (cutFrom === undefined) rt.sequence += list.length - first
   }
 
   /** Whether tasks with these options may stand in the queue as one: those that need no timer of their own while they wait. */
@@ -91,7 +97,7 @@ export class Batch implements Waiting {
   }
   /** Tasks that have not started. */
   get tasks(): number {
-    return this.list.length - this.next
+    return this.end - this.next
   }
   /** Of the task that is next. */
   get sequence(): number {
@@ -126,9 +132,47 @@ export class Batch implements Waiting {
     run.start(lease, now)
   }
 
+  /** The next tasks, at most `count`. */
+  first(count: number) {
+    const { enqueuedAt } = this
+    return Array.from({ length: Math.min(count, this.tasks) }, (_, offset) => ({
+      ...this.told,
+      id: String(this.sequence + offset),
+      enqueuedAt
+    }))
+  }
+
+  /** Whether the task with this sequence number is among those that have not started. */
+  holds(sequence: number): boolean {
+    return sequence >= this.sequence && sequence < this.base + this.end
+  }
+
+  /** Interrupts the task with this sequence number, which has not started. Call `pump` afterwards. */
+  interruptOne(sequence: number): void {
+    const { receiver, rt } = this
+    const index = sequence - this.base
+    rt.line.remove(this)
+    const rest = new Batch(rt, this.list, index + 1, this.context, this.options, receiver, this)
+    rest.rest = this.rest
+    this.rest = rest
+    this.end = index
+    for (const part of [this, rest]) {
+      if (part.tasks === 0) rt.batches.delete(part)
+      else {
+        rt.batches.add(part)
+        rt.line.push(part)
+      }
+    }
+    rt.tally.interrupted++
+    const exit = endOf(rt, { id: String(sequence), options: this.options }, "caller", "waiting")
+    rt.pool.settle({ deliver: () => receiver.skipped(index, exit) })
+  }
+
   /** Ends the tasks that have not started. Call `pump` afterwards. */
   stop(why: Stop): void {
     const { rt } = this
+    // A closing herd finds every part in the line, and counts it.
+    if (why === "caller") this.rest?.stop(why)
     if (this.tasks === 0) return
     rt.line.remove(this)
     if (why === "closed") {
@@ -151,16 +195,16 @@ export class Batch implements Waiting {
     return { level: this.level, begun: 0, requeues: 0, options: this.options }
   }
   private each(f: (id: string) => void): void {
-    for (let index = this.next; index < this.list.length; index++) f(String(this.base + index))
+    for (let index = this.next; index < this.end; index++) f(String(this.base + index))
   }
   private skip(exitOf: (id: string) => Exit.Exit<never, unknown>): void {
     const { receiver, rt } = this
     const first = this.next
-    this.next = this.list.length
+    this.next = this.end
     rt.batches.delete(this)
     rt.pool.settle({
       deliver: () => {
-        for (let index = first; index < this.list.length; index++) {
+        for (let index = first; index < this.end; index++) {
           receiver.skipped(index, exitOf(String(this.base + index)))
         }
       }

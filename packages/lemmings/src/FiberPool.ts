@@ -77,8 +77,8 @@ export interface Pool<T extends Leasable> {
   readonly idle: () => number
   /** When the task started that has held a worker longest, on the herd's monotonic clock. */
   readonly oldestStart: () => number | undefined
-  /** The tasks that hold a worker. */
-  readonly running: () => Iterable<Holder>
+  /** The leases that are held, in no order. */
+  readonly leases: () => Array<Lease>
   readonly paused: () => boolean
   readonly setPaused: (paused: boolean) => void
   /** Sets the number of workers wanted. Returns at once; idle workers leave first, busy ones after their task. */
@@ -284,8 +284,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       }
       return oldest
     },
-    running: () =>
-      [...workers.all(), ...guests].flatMap(({ holder }) => (holder === undefined ? [] : [holder])),
+    leases: () => [...workers.all(), ...guests].filter(({ holder }) => holder !== undefined),
     paused: () => isPaused,
     setPaused: (paused) => {
       isPaused = paused

@@ -28,9 +28,8 @@ import type { Exit, Scope } from "effect"
 import { Context, Effect, Layer, Stream } from "effect"
 import * as HerdConfig from "./HerdConfig.ts"
 import type { HerdClosed, InvalidConfig, QueueFull, ResourceUnavailable, TaskShed } from "./HerdError.ts"
-import type { HerdEvent } from "./HerdEvent.ts"
 import * as HerdLive from "./HerdLive.ts"
-import type { HerdMetrics, HerdStats, ScalingDecision, ShutdownReport } from "./HerdStats.ts"
+import type { ManagedHerd } from "./HerdRegistry.ts"
 import * as PartsOf from "./Parts.ts"
 import type { AnyOptions, CommonOptions, Parts, ResourceOptions } from "./Parts.ts"
 import type { TaskOutput } from "./Submit.ts"
@@ -210,52 +209,7 @@ export interface StreamOptions<in E> extends TaskOptions<E> {
  * @category models
  * @since 0.1.0
  */
-export interface Herd<D> extends Submitting<D, never> {
-  readonly id: string
-  /**
-   * Sets the number of workers, from 0 to `workers.max`, and keeps the scaling policy from changing it until
-   * `resize("auto")` or `setBounds`. 0 stops dispatch. Returns at once; a busy worker leaves after its task. Fails with
-   * `HerdClosed` once the herd is interrupting.
-   */
-  readonly resize: (workers: number | "auto") => Effect.Effect<void, InvalidConfig | HerdClosed>
-  /**
-   * Sets floor and ceiling, brings the number of workers between them, and lets the policy choose there. Both at once,
-   * or nothing changes.
-   */
-  readonly setBounds: (bounds: {
-    readonly min: number
-    readonly max: number
-  }) => Effect.Effect<void, InvalidConfig | HerdClosed>
-  /** Workers wanted now. */
-  readonly size: Effect.Effect<number>
-  /** Stops dispatch. Running tasks go on, new ones are accepted and wait. */
-  readonly pause: Effect.Effect<void>
-  readonly resume: Effect.Effect<void>
-  /** Waits until nothing is queued, delayed, or running. Returns at once when that is so. */
-  readonly awaitIdle: Effect.Effect<void>
-  /** Waits until nothing is queued. Returns at once when that is so. */
-  readonly awaitEmpty: Effect.Effect<void>
-  /** Sheds every queued task, and returns how many. Delayed, running and not yet accepted tasks stay. */
-  readonly clear: Effect.Effect<number>
-  /**
-   * Refuses new tasks, lets accepted ones go on until `drain` is over, interrupts the rest, destroys the resources.
-   * Asking again joins the shutdown that has begun. Closing the layer's scope is `stop` with the layer's limits.
-   */
-  readonly stop: (options?: HerdLive.StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
-  /** Interrupts at once, also in the middle of a `stop`. */
-  readonly kill: Effect.Effect<ShutdownReport>
-  /**
-   * Replaces the resource of every worker, such as after a change of credentials. `"soft"`: idle ones now, those in use
-   * when their task has ended. Returns how many.
-   */
-  readonly evictAll: (mode?: "soft") => Effect.Effect<number>
-  /** The last 100 changes of the number of workers, oldest first, each with its reason and what the policy was shown. */
-  readonly history: Effect.Effect<ReadonlyArray<ScalingDecision>>
-  readonly stats: Effect.Effect<HerdStats>
-  readonly metrics: Effect.Effect<HerdMetrics>
-  /** Everything that happens from now on. A slow reader loses the oldest events. Ends when the herd's scope closes. */
-  readonly events: Stream.Stream<HerdEvent>
-}
+export interface Herd<D> extends Submitting<D, never>, ManagedHerd {}
 
 /**
  * Makes a layer from the options of a herd: `L` is what it provides, `P` what it

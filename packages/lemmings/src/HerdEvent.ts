@@ -6,8 +6,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Effect, Layer, Queue, Schema, Stream } from "effect"
-import type { Cause } from "effect"
+import { Cause, Clock, Context, Effect, Layer, Queue, Schema, Stream } from "effect"
 import { HerdState, ShedReason } from "./HerdError.ts"
 import { RecycleReason, ScalingDecision } from "./HerdStats.ts"
 
@@ -98,6 +97,11 @@ export class HerdEvents extends Context.Service<
     readonly emit: (event: WithoutBase<HerdEvent>) => void
     /** Emits `Failed`, and logs it as a warning whether or not anybody listens. */
     readonly report: (where: string, cause: Cause.Cause<unknown>) => void
+    /**
+     * Calls the listener for every event from now on, in the step that it happens in: it must be quick, and none is lost.
+     * One that throws is not called again. Returns how to stop.
+     */
+    readonly listen: (listener: (event: HerdEvent) => void) => () => void
     /** Every event from now on. A reader more than 1,024 events behind loses the oldest. Ends with the herd. */
     readonly stream: Stream.Stream<HerdEvent>
   }
@@ -108,6 +112,7 @@ export class HerdEvents extends Context.Service<
       HerdEvents,
       Effect.gen(function* () {
         const readers = new Set<Queue.Queue<HerdEvent, Cause.Done>>()
+        const listeners = new Set<(event: HerdEvent) => void>()
         const context = yield* Effect.context()
         const clock = yield* Clock.Clock
         const log = Effect.runForkWith(context)
@@ -118,17 +123,31 @@ export class HerdEvents extends Context.Service<
             for (const reader of readers) Queue.endUnsafe(reader)
           })
         )
+        const active = () => readers.size > 0 || listeners.size > 0
         const emit = (event: WithoutBase<HerdEvent>) => {
-          if (readers.size === 0) return
+          if (!active()) return
           const full = { ...event, herd, at: clock.currentTimeMillisUnsafe() } as HerdEvent
           for (const reader of readers) Queue.offerUnsafe(reader, full)
+          for (const listener of listeners) {
+            try {
+              listener(full)
+            } catch (defect) {
+              listeners.delete(listener)
+              report("a listener of events", Cause.die(defect))
+            }
+          }
+        }
+        const report = (where: string, cause: Cause.Cause<unknown>) => {
+          emit({ _tag: "Failed", where, error: cause })
+          log(Effect.logWarning(`herd ${herd}: ${where} failed`, cause))
         }
         return HerdEvents.of({
-          active: () => readers.size > 0,
+          active,
           emit,
-          report: (where, cause) => {
-            emit({ _tag: "Failed", where, error: cause })
-            log(Effect.logWarning(`herd ${herd}: ${where} failed`, cause))
+          report,
+          listen: (listener) => {
+            listeners.add(listener)
+            return () => listeners.delete(listener)
           },
           stream: Stream.unwrap(
             Effect.gen(function* () {

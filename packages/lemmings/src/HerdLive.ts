@@ -8,7 +8,10 @@ import { FiberPool } from "./FiberPool.ts"
 import * as HerdConfig from "./HerdConfig.ts"
 import { InvalidConfig, ResourceUnavailable } from "./HerdError.ts"
 import { HerdEvents } from "./HerdEvent.ts"
+import { HerdRegistry, type ManagedHerd, type StopOptions } from "./HerdRegistry.ts"
+import * as Inspect from "./Inspect.ts"
 import { Histogram } from "./internal/Histogram.ts"
+import { Ring } from "./internal/Ring.ts"
 import { SlidingWindow } from "./internal/SlidingWindow.ts"
 import { borrow, type Loan } from "./Loan.ts"
 import * as Report from "./Report.ts"
@@ -51,18 +54,6 @@ export interface Behaviour {
   readonly retry?: Runtime["retry"]
   readonly middleware?: ReadonlyArray<Middleware> | undefined
   readonly hooks?: Hooks | undefined
-}
-
-/**
- * Time limits of `stop`. Each defaults to the layer's.
- *
- * @category models
- * @since 0.1.0
- */
-export interface StopOptions {
-  readonly drain?: Duration.Input | undefined
-  readonly interrupt?: Duration.Input | undefined
-  readonly destroy?: Duration.Input | undefined
 }
 
 type Task = Effect.Effect<unknown, unknown>
@@ -196,6 +187,7 @@ export const make = Effect.fnUntraced(function* (
     },
     delayed: new Set(),
     batches: new Set(),
+    failures: new Ring(),
     hooks,
     listening: () => hooked || events.active(),
     middleware: options.middleware ?? [],
@@ -212,6 +204,11 @@ export const make = Effect.fnUntraced(function* (
     sequence: 1,
     lastCreateError: () => resources.tally.lastCreateError
   }
+
+  const registry = yield* HerdRegistry
+  let unregister = () => {}
+  // Before the finalizer that stops the herd, so that a herd that drains can be seen.
+  yield* Effect.addFinalizer(() => Effect.sync(() => unregister()))
 
   // Before the finalizer that stops the herd: a herd that drains still needs to know how many workers it needs.
   // In one step with it: an interruption in between would leave workers that nobody stops.
@@ -250,33 +247,19 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  return {
+  const managed: ManagedHerd = {
     id,
-    run: (task: Task, given?: Options) => Submit.run(rt, task, placed(given)),
-    submit: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given)),
-    offer: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given), false),
-    runNow: (task: Task, given?: Options) => Submit.runNow(rt, resources, task, placed(given)),
-    runAll: (tasks: Iterable<Task>, given?: Options) => Submit.runAll(rt, tasks, placed(given)),
-    stream: <I>(source: Stream.Stream<I>, task: (input: I) => Task, given?: Options) =>
-      Submit.stream(rt, source, task, placed(given)),
     resize: sizing.resize,
     setBounds: sizing.setBounds,
     size: sizing.size,
     pause: sizing.pause,
     resume: sizing.resume,
     history: sizing.history,
-    evictAll: (_mode: "soft" = "soft") =>
+    evictAll: () =>
       Effect.suspend(() => {
         const workers = pool.evict()
         return Effect.map(resources.evictSpares, (spares) => workers + spares)
       }),
-    /** For pools: lends a worker's resource to whoever asks, and replaces one that a borrower calls bad. */
-    borrow: <A, R>(given: Options, keep: (loan: Loan) => Effect.Effect<A, never, R>) =>
-      borrow(rt, given, keep),
-    invalidate: (resource: unknown) => Effect.sync(() => resource !== undefined && pool.evict(resource) > 0),
-    statsUnsafe: stats,
-    waits: rt.waits,
-    uses: rt.runs,
     awaitIdle: waits.until(
       () => line.size() === 0 && line.admitting() === 0 && rt.delayed.size === 0 && rt.tally.running === 0
     ),
@@ -290,10 +273,40 @@ export const make = Effect.fnUntraced(function* (
       pool.pump()
       return shed
     }),
-    stop: (given?: StopOptions) => Effect.flatMap(limits(given), shutdown.stop),
+    stop: (given) => Effect.flatMap(limits(given), shutdown.stop),
     kill: shutdown.kill(config.shutdown),
     stats: Effect.sync(stats),
     metrics: Effect.sync(() => Report.metrics(rt)),
+    levels: Effect.sync(() => Inspect.levels(rt)),
+    tasks: (given) => Inspect.tasks(rt, given),
+    failures: Effect.sync(() => [...rt.failures]),
+    interruptTask: (task) => Effect.sync(() => Inspect.interrupt(rt, task)),
+    listen: (listener) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => events.listen(listener)),
+          (stop) => Effect.sync(stop)
+        )
+      ),
     events: events.stream
+  }
+  unregister = registry.add(managed)
+
+  return {
+    ...managed,
+    run: (task: Task, given?: Options) => Submit.run(rt, task, placed(given)),
+    submit: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given)),
+    offer: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given), false),
+    runNow: (task: Task, given?: Options) => Submit.runNow(rt, resources, task, placed(given)),
+    runAll: (tasks: Iterable<Task>, given?: Options) => Submit.runAll(rt, tasks, placed(given)),
+    stream: <I>(source: Stream.Stream<I>, task: (input: I) => Task, given?: Options) =>
+      Submit.stream(rt, source, task, placed(given)),
+    /** For pools: lends a worker's resource to whoever asks, and replaces one that a borrower calls bad. */
+    borrow: <A, R>(given: Options, keep: (loan: Loan) => Effect.Effect<A, never, R>) =>
+      borrow(rt, given, keep),
+    invalidate: (resource: unknown) => Effect.sync(() => resource !== undefined && pool.evict(resource) > 0),
+    statsUnsafe: stats,
+    waits: rt.waits,
+    uses: rt.runs
   }
 })

@@ -41,6 +41,7 @@ import {
 } from "./HerdError.ts"
 import type { HerdEvent } from "./HerdEvent.ts"
 import * as HerdLive from "./HerdLive.ts"
+import type { StopOptions } from "./HerdRegistry.ts"
 import type { HerdStats, PoolStats, ScalingDecision, ShutdownReport } from "./HerdStats.ts"
 import type { Loan } from "./Loan.ts"
 import * as Parts from "./Parts.ts"
@@ -120,7 +121,7 @@ export interface ResourcePool<S> extends Borrowing<S, never> {
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
   /** Lends nothing more, waits for what is lent, and destroys all resources, each step within its limit. */
-  readonly close: (options?: HerdLive.StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
+  readonly close: (options?: StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
   readonly stats: Effect.Effect<PoolStats>
   /** As `Herd.history`. */
   readonly history: Effect.Effect<ReadonlyArray<ScalingDecision>>

@@ -113,7 +113,7 @@ export const make = (rt: Runtime, resources: Resources["Service"], waits: Waits)
         abandoned += entry.tasks
         entry.close()
       }
-      const running = [...pool.running()]
+      const running = pool.leases().flatMap(({ holder }) => holder ?? [])
       for (const task of running) task.close()
       pool.pump()
       yield* within(limits.interrupt, idle)

@@ -3,8 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Cause, type Exit } from "effect"
+import { Cause, type Clock, type Exit } from "effect"
+import { AcquireTimeout, DeadlineExceeded, TaskTimeout } from "./HerdError.ts"
 import type { HerdEvents } from "./HerdEvent.ts"
+import type { FailureKind, TaskFailure } from "./HerdTasks.ts"
+import type { Ring } from "./internal/Ring.ts"
 import type { Hooks, TaskInfo, TaskOptions } from "./Task.ts"
 import type { Lease } from "./Worker.ts"
 
@@ -106,6 +109,51 @@ export const finished = (
   } else if (hooks.onTaskError !== undefined) {
     pool.background("onTaskError", hooks.onTaskError(info(task, lease), exit.cause, runMillis))
   }
+}
+
+// Failures kept.
+const kept = 50
+
+const kindOf = (cause: Cause.Cause<unknown>, herd: string, id: string): FailureKind => {
+  if (Cause.hasDies(cause)) return "defect"
+  const error = Cause.squash(cause)
+  if (error instanceof AcquireTimeout && error.herd === herd) return "acquireTimeout"
+  // The same errors of another herd are the task's own.
+  const own = (limit: { readonly herd: string; readonly taskId: string }) =>
+    limit.herd === herd && limit.taskId === id
+  if (error instanceof TaskTimeout && own(error)) return "timeout"
+  if (error instanceof DeadlineExceeded && own(error)) return "deadline"
+  return "failure"
+}
+
+/**
+ * Remembers a failure for whoever asks later.
+ *
+ * @category news
+ * @since 0.3.0
+ */
+export const failed = (
+  {
+    clock,
+    failures,
+    herd
+  }: { readonly clock: Clock.Clock; readonly failures: Ring<TaskFailure>; readonly herd: string },
+  task: Told,
+  cause: Cause.Cause<unknown>,
+  again: boolean
+): void => {
+  if (failures.size === kept) failures.shift()
+  const { taskId: id, ...names } = named(task)
+  const kind = kindOf(cause, herd, id)
+  failures.push({
+    at: clock.currentTimeMillisUnsafe(),
+    id,
+    ...names,
+    attempt: task.begun,
+    kind,
+    again,
+    cause
+  })
 }
 
 /**

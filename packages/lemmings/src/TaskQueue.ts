@@ -59,6 +59,10 @@ export interface Line<T extends QueuedTask = QueuedTask> {
   readonly setLevel: (task: T, level: number) => void
   /** The task that `pop` would take from the queue. */
   readonly peek: () => T | undefined
+  /** The tasks that `pop` would take from the queue next, at most `count`, in that order. */
+  readonly first: (count: number) => Array<T>
+  /** Every so many-th waiting task, in no order: at most `most`. */
+  readonly sample: (most: number) => Array<T>
   /** Every waiting task, in no order. */
   readonly waiting: () => Iterable<T>
   /** Every task that waits for room, in no order. */
@@ -193,6 +197,8 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
         victims.update(task.victim, victimKey(task), victimTie(task))
     },
     peek: () => ready.peek(),
+    first: (count) => ready.first(count),
+    sample: (most) => ready.sample(most),
     waiting: () => ready.values(),
     suspended: () => line.values(),
     clear() {

@@ -65,6 +65,14 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     this.sequence = sequence
   }
 
+  /** The worker that runs it, while one does. */
+  get workerId(): number | undefined {
+    return this.lease?.workerId
+  }
+  /** When the attempt began that runs, on the herd's monotonic clock. */
+  get startedAt(): number | undefined {
+    return this.lease?.startedAt
+  }
   get id(): string {
     return this.options.id ?? String(this.sequence)
   }
@@ -263,7 +271,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     TaskNews.finished(rt, this, lease, result, runMillis)
     const next = this.next(cause, healthy)
     if (this.extra !== undefined) this.extra.stopping = undefined
-    if (next === "requeue") this.requeue(lease)
+    if (next === "requeue") this.requeue(lease, cause)
     else if (next === "retry") this.wait(result)
     else this.settle(result)
     rt.pool.release(lease, healthy, now)
@@ -303,8 +311,9 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     return Retry.decide({ ...decision, retryable })
   }
 
-  private requeue(lease: Lease): void {
+  private requeue(lease: Lease, cause: Cause.Cause<unknown>): void {
     const { rt } = this
+    TaskNews.failed(rt, this, cause, true)
     this.more.requeues++
     rt.tally.requeued++
     TaskNews.requeued(rt, this, lease)
@@ -346,7 +355,10 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       if (exit._tag === "Failure" || exit.value === undefined) {
         this.settle(result)
         rt.pool.pump()
-      } else this.waitFor(exit.value)
+      } else {
+        TaskNews.failed(rt, this, result.cause, true)
+        this.waitFor(exit.value)
+      }
     })
     if (this.phase === "delayed" && fiber.pollUnsafe() === undefined) this.fiber = fiber
   }
@@ -420,7 +432,11 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       rt.tally.shed++
       TaskNews.shed(rt, this, extra.shedReason)
     } else if (exit._tag === "Success") rt.tally.succeeded++
-    else rt.tally[TaskNews.outcome(exit)]++
+    else {
+      const outcome = TaskNews.outcome(exit)
+      rt.tally[outcome]++
+      if (outcome === "failed") TaskNews.failed(rt, this, exit.cause, false)
+    }
     this.finish(exit)
   }
 

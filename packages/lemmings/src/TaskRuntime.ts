@@ -7,7 +7,9 @@ import type { Cause, Clock, Context, Schedule } from "effect"
 import type { Leasable, Pool } from "./FiberPool.ts"
 import type { HerdState, ShedReason } from "./HerdError.ts"
 import type { HerdEvents } from "./HerdEvent.ts"
+import type { TaskFailure } from "./HerdTasks.ts"
 import type { Histogram } from "./internal/Histogram.ts"
+import type { Ring } from "./internal/Ring.ts"
 import type { SlidingWindow } from "./internal/SlidingWindow.ts"
 import type { Supervision } from "./Supervisor.ts"
 import type { Hooks, Middleware } from "./Task.ts"
@@ -91,6 +93,8 @@ export interface Runtime {
   readonly delayed: Set<Waiting>
   /** Entries of the line that stand for several tasks. */
   readonly batches: Set<Waiting>
+  /** The last ones, oldest first. */
+  readonly failures: Ring<TaskFailure>
   readonly hooks: Hooks
   /** Whether anybody wants to hear of tasks: hooks, or readers of events. */
   readonly listening: () => boolean

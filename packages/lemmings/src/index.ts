@@ -3,6 +3,8 @@ export * as Herd from "./Herd.ts"
 export * as HerdConfig from "./HerdConfig.ts"
 export * from "./HerdError.ts"
 export { HerdEvent, HerdEvents } from "./HerdEvent.ts"
+export * as HerdMain from "./HerdMain.ts"
+export * as HerdRegistry from "./HerdRegistry.ts"
 export {
   HerdMetrics,
   HerdStats,
@@ -12,6 +14,7 @@ export {
   ShutdownReport,
   Timing
 } from "./HerdStats.ts"
+export * from "./HerdTasks.ts"
 export { Lemmings, LemmingsLive } from "./Lemmings.ts"
 export * as ResourcePool from "./ResourcePool.ts"
 export { Resources } from "./Resources.ts"

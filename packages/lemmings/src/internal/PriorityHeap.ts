@@ -135,6 +135,40 @@ export class PriorityHeap<A> {
     }
   }
 
+  /**
+   * The first `count` entries in order, which stay. O(c log c) for the `c` of them, whatever else is in the heap: only
+   * the children of an entry that was taken can be next.
+   */
+  first(count: number): Array<A> {
+    const found: Array<A> = []
+    const front = new PriorityHeap<number>()
+    const see = (position: number) => {
+      if (position < this.end) front.push(position, this.pairs[2 * position]!, this.pairs[2 * position + 1]!)
+    }
+    see(root)
+    while (found.length < count) {
+      const position = front.pop()
+      if (position === undefined) break
+      found.push(this.held[this.slots[position]!] as A)
+      const child = 4 * position - 5
+      for (let next = child; next < child + 4; next++) see(next)
+    }
+    return found
+  }
+
+  /** At most `most` entries, spread over the heap: one of each part of it, but no regular pattern. */
+  sample(most: number): Array<A> {
+    const found: Array<A> = []
+    const parts = Math.min(most, this.size)
+    for (let part = 0; part < parts; part++) {
+      // The golden ratio's multiples: entries that were added in a pattern must not all fall through it.
+      const inside = (part * 0.618_033_988_749_895) % 1
+      const position = root + Math.floor(((part + inside) * this.size) / parts)
+      found.push(this.held[this.slots[position]!] as A)
+    }
+    return found
+  }
+
   private positionOf(slot: number): number {
     const position = this.positions[slot]
     if (position === undefined || position < root) {

@@ -54,6 +54,14 @@ class Pair {
   check(): void {
     assert.strictEqual(this.heap.size, this.entries.length)
     assert.sameMembers([...this.heap.values()], this.entries)
+    const sorted = this.entries.toSorted(inOrder)
+    assert.deepStrictEqual(this.heap.first(7), sorted.slice(0, 7))
+    assert.deepStrictEqual(this.heap.first(sorted.length + 1), sorted)
+    const sample = this.heap.sample(5)
+    assert.strictEqual(new Set(sample).size, sample.length)
+    assert.includeMembers(this.entries, sample)
+    assert.isAtMost(sample.length, 5)
+    assert.strictEqual(sample.length > 0, this.entries.length > 0)
   }
 
   drain(): void {
