@@ -57,6 +57,14 @@ export default defineConfig({
       },
       project("examples", "packages/examples/*/test/**/*.test.ts"),
       project("bench", "packages/bench/test/**/*.test.ts"),
+      {
+        extends: true,
+        test: {
+          ...project("control", "{test,dashboard/test}/**/*.test.ts").test,
+          root: "packages/control",
+          globalSetup: ["test/support/assets.ts"]
+        }
+      },
       project("simulate", "packages/simulate/test/**/*.test.ts"),
       project("scripts", "scripts/test/**/*.test.ts")
     ],

@@ -1,5 +1,6 @@
 import { backlog } from "./backlog.ts"
 import { cancel } from "./cancel.ts"
+import { control } from "./control.ts"
 import { dispatch } from "./dispatch.ts"
 import { latency } from "./latency.ts"
 import { pool } from "./pool.ts"
@@ -8,4 +9,13 @@ import { soak } from "./soak.ts"
 import { timeouts } from "./timeouts.ts"
 
 /** In the order in which they run. */
-export const benches: ReadonlyArray<Bench> = [dispatch, backlog, latency, pool, cancel, timeouts, soak]
+export const benches: ReadonlyArray<Bench> = [
+  dispatch,
+  backlog,
+  latency,
+  pool,
+  cancel,
+  timeouts,
+  soak,
+  control
+]

@@ -1,0 +1,37 @@
+/**
+ * The end of the routes: streams that are open must not hold up the end of the server.
+ *
+ * @since 0.3.0
+ */
+import { Context, Deferred, Effect, Layer, Stream } from "effect"
+import { HttpServerResponse } from "effect/http"
+
+/**
+ * Done when the routes are about to go.
+ *
+ * @category services
+ * @since 0.3.0
+ */
+export class Closing extends Context.Service<Closing, Deferred.Deferred<void>>()("lemmings/control/Closing") {
+  /** Done when the layer's scope closes. */
+  static readonly layer: Layer.Layer<Closing> = Layer.effect(
+    Closing,
+    Effect.acquireRelease(Deferred.make<void>(), (closing) => Deferred.succeed(closing, undefined))
+  )
+}
+
+/**
+ * Server-sent events that end with the routes.
+ *
+ * @category responses
+ * @since 0.3.0
+ */
+export const eventStream = (
+  text: Stream.Stream<string>,
+  closing: Deferred.Deferred<void>
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.stream(Stream.encodeText(Stream.interruptWhen(text, Deferred.await(closing))), {
+    contentType: "text/event-stream",
+    // Proxies such as nginx would collect it.
+    headers: { "x-accel-buffering": "no" }
+  })

@@ -1,0 +1,137 @@
+/**
+ * How the control API says no: every error is JSON with a tag, a message that says what to do, and where it applies the
+ * field and its rule.
+ *
+ * @since 0.3.0
+ */
+import { Schema } from "effect"
+import { HerdState } from "lemmings/HerdError"
+
+/**
+ * The request is not understood. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class BadRequest extends Schema.TaggedError<BadRequest>("lemmings/control/BadRequest")(
+  "BadRequest",
+  {
+    /** Where the mistake is: `size`, `bounds.min`, `limit`; `body` for the whole of it. */
+    field: Schema.String,
+    value: Schema.optionalKey(Schema.Unknown),
+    /** What the value must be. */
+    rule: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 400 }
+) {}
+
+/**
+ * A token is asked for, and it was not given or is another.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class Unauthorized extends Schema.TaggedError<Unauthorized>("lemmings/control/Unauthorized")(
+  "Unauthorized",
+  { message: Schema.String },
+  { httpApiStatus: 401 }
+) {}
+
+/**
+ * The request may not be made: the API is read-only, or the request came by way of a stranger.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class Forbidden extends Schema.TaggedError<Forbidden>("lemmings/control/Forbidden")(
+  "Forbidden",
+  { reason: Schema.Literals(["readOnly", "host", "origin", "address"]), message: Schema.String },
+  { httpApiStatus: 403 }
+) {}
+
+/**
+ * No herd has this id.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class UnknownHerd extends Schema.TaggedError<UnknownHerd>("lemmings/control/UnknownHerd")(
+  "UnknownHerd",
+  { herd: Schema.String, known: Schema.Array(Schema.String), message: Schema.String },
+  { httpApiStatus: 404 }
+) {}
+
+/**
+ * The herd has no task with this id that has not ended.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class UnknownTask extends Schema.TaggedError<UnknownTask>("lemmings/control/UnknownTask")(
+  "UnknownTask",
+  { herd: Schema.String, task: Schema.String, message: Schema.String },
+  { httpApiStatus: 404 }
+) {}
+
+/**
+ * The herd is interrupting or closed, and takes no more orders.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class Closed extends Schema.TaggedError<Closed>("lemmings/control/Closed")(
+  "Closed",
+  { herd: Schema.String, state: HerdState, message: Schema.String },
+  { httpApiStatus: 409 }
+) {}
+
+/**
+ * Nothing is at this path.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class NotFound extends Schema.TaggedError<NotFound>("lemmings/control/NotFound")(
+  "NotFound",
+  { path: Schema.String, message: Schema.String },
+  { httpApiStatus: 404 }
+) {}
+
+/**
+ * The path is there, for other methods.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>(
+  "lemmings/control/MethodNotAllowed"
+)(
+  "MethodNotAllowed",
+  { method: Schema.String, allow: Schema.Array(Schema.String), message: Schema.String },
+  { httpApiStatus: 405 }
+) {}
+
+/**
+ * The body is longer than the limit. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class BodyTooLarge extends Schema.TaggedError<BodyTooLarge>("lemmings/control/BodyTooLarge")(
+  "BodyTooLarge",
+  { limitBytes: Schema.Int, message: Schema.String },
+  { httpApiStatus: 413 }
+) {}
+
+/**
+ * The body is not JSON by its content type. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export class NotJson extends Schema.TaggedError<NotJson>("lemmings/control/NotJson")(
+  "NotJson",
+  { contentType: Schema.String, message: Schema.String },
+  { httpApiStatus: 415 }
+) {}

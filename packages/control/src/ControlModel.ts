@@ -1,0 +1,194 @@
+/**
+ * What the control API says about herds, as schemas.
+ *
+ * @since 0.3.0
+ */
+import { Schema } from "effect"
+import { HerdEvent } from "lemmings/HerdEvent"
+import { HerdMetrics, HerdStats, ResourceCounts, ScalingDecision } from "lemmings/HerdStats"
+import { FailureKind, QueueLevels, TaskSummary } from "lemmings/HerdTasks"
+
+const { lastCreateError: _, ...resourceCounts } = ResourceCounts.fields
+
+/**
+ * A herd at one instant. Errors are text, and there only where they are exposed.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export const HerdSnapshot = Schema.Struct({
+  ...HerdStats.fields,
+  resources: Schema.Struct({ ...resourceCounts, lastCreateError: Schema.optionalKey(Schema.String) })
+})
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export type HerdSnapshot = typeof HerdSnapshot.Type
+
+/**
+ * One failure of a task. `error` is there only where errors are exposed.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export const Failure = Schema.Struct({
+  at: Schema.Number,
+  id: Schema.String,
+  label: Schema.optionalKey(Schema.String),
+  key: Schema.optionalKey(Schema.String),
+  priority: Schema.Int,
+  attempt: Schema.Int,
+  kind: FailureKind,
+  again: Schema.Boolean,
+  error: Schema.optionalKey(Schema.String)
+})
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export type Failure = typeof Failure.Type
+
+/**
+ * A herd in one second of its past. Rates are per second, times milliseconds over the herd's window.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export const Point = Schema.Struct({
+  at: Schema.Number,
+  arrivalRate: Schema.Finite,
+  completionRate: Schema.Finite,
+  failureRate: Schema.Finite,
+  waitP50: Schema.Finite,
+  waitP95: Schema.Finite,
+  waitP99: Schema.Finite,
+  runP50: Schema.Finite,
+  runP95: Schema.Finite,
+  runP99: Schema.Finite,
+  /** Workers, and those of them that run a task. */
+  size: Schema.Int,
+  busy: Schema.Int,
+  queued: Schema.Int
+})
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export type Point = typeof Point.Type
+
+const { sample: __, ...decision } = ScalingDecision.fields
+
+/**
+ * One change of the number of workers, without what the policy was shown.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export const Decision = Schema.Struct(decision)
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export type Decision = typeof Decision.Type
+
+/**
+ * One herd in a frame of the dashboard.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export const HerdFrame = Schema.Struct({
+  stats: HerdSnapshot,
+  metrics: HerdMetrics,
+  queue: QueueLevels,
+  /** The 20 tasks that have run longest, longest first. */
+  running: Schema.Array(TaskSummary),
+  /** The last 20, newest first. */
+  failures: Schema.Array(Failure),
+  /** Since the frame before, oldest first; in the first frame, the last ten minutes. */
+  points: Schema.Array(Point),
+  /** Since the frame before, oldest first; in the first frame, the last 100. */
+  decisions: Schema.Array(Decision)
+})
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export type HerdFrame = typeof HerdFrame.Type
+
+/**
+ * The process that the herds are in.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export const ProcessFrame = Schema.Struct({
+  pid: Schema.Int,
+  uptimeSeconds: Schema.Finite,
+  /** Part of one core, since the frame before: 1.5 is one and a half. */
+  cpu: Schema.Finite,
+  /** Bytes. */
+  memoryUsed: Schema.Finite,
+  memoryLimit: Schema.Finite,
+  heapUsed: Schema.Finite,
+  heapLimit: Schema.Finite,
+  /** 0 to 1. */
+  eventLoopUtilization: Schema.Finite,
+  eventLoopDelayMillis: Schema.Finite
+})
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export type ProcessFrame = typeof ProcessFrame.Type
+
+/**
+ * Everything that a dashboard shows, at one instant.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export const Frame = Schema.Struct({
+  at: Schema.Number,
+  /** Whether the herds may only be looked at. */
+  readOnly: Schema.Boolean,
+  process: ProcessFrame,
+  herds: Schema.Array(HerdFrame)
+})
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export type Frame = typeof Frame.Type
+
+/**
+ * What a reader of events gets: the events of the herd, and what it missed. Errors and stacks are there only where errors
+ * are exposed; otherwise they are the text "hidden".
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export const LoggedEvent = Schema.Union([
+  ...HerdEvent.members,
+  /** The reader was too slow, or away for too long. */
+  Schema.TaggedStruct("Missed", {
+    herd: Schema.String,
+    at: Schema.Number,
+    /** How many events. `null`: not known, because the process is another. */
+    events: Schema.NullOr(Schema.Int)
+  })
+])
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export type LoggedEvent = typeof LoggedEvent.Type

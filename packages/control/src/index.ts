@@ -1,0 +1,8 @@
+export * as Control from "./Control.ts"
+export { ControlApi, HerdChange } from "./ControlApi.ts"
+export * as ControlClient from "./ControlClient.ts"
+export * from "./ControlError.ts"
+export * from "./ControlModel.ts"
+export * as ControlRoutes from "./ControlRoutes.ts"
+export * as ProcessMetrics from "./ProcessMetrics.ts"
+export * as Prometheus from "./Prometheus.ts"
