@@ -117,6 +117,14 @@ export const publish = (
     gauge("lemmings_workers", workers, () => rt.pool.counts().starting, { state: "starting" }),
     gauge("lemmings_workers", workers, () => rt.pool.counts().stopping, { state: "stopping" }),
     gauge("lemmings_workers_target", "Workers wanted.", () => rt.pool.counts().target),
+    gauge("lemmings_workers_min", "Floor of the workers wanted.", () => rt.pool.counts().min),
+    gauge("lemmings_workers_max", "Ceiling of the workers wanted.", () => rt.pool.counts().max),
+    gauge("lemmings_herd_running", "1 while the herd accepts tasks, 0 once it drains.", () =>
+      rt.state === "running" ? 1 : 0
+    ),
+    gauge("lemmings_herd_paused", "1 while dispatch is stopped, otherwise 0.", () =>
+      rt.pool.paused() ? 1 : 0
+    ),
     gauge("lemmings_workers_burst", "Workers beyond workers.min.", () => rt.pool.counts().burst),
     counter("lemmings_workers_changes_total", "Changes of the workers wanted.", () => changes.up, {
       direction: "up"
@@ -131,6 +139,11 @@ export const publish = (
       "lemmings_queue_fill_ratio",
       "Waiting tasks divided by the queue's capacity.",
       () => stats().queue.fill
+    ),
+    gauge(
+      "lemmings_queue_next_wait_seconds",
+      "How long the next task in line has waited.",
+      () => stats().queue.nextMillis / 1000
     ),
     gauge(
       "lemmings_resources_alive",
@@ -161,6 +174,11 @@ export const publish = (
       "lemmings_resource_destroy_failures_total",
       "Calls of onDestroy that failed.",
       () => owned.destroyFailures
+    ),
+    counter(
+      "lemmings_resources_leaked_total",
+      "Resources whose destruction did not end in time.",
+      () => owned.leaked
     ),
     histogram("lemmings_task_wait_seconds", "From acceptance to the first start.", rt.waits),
     histogram("lemmings_task_run_seconds", "From start to end of an attempt.", rt.runs)

@@ -1,7 +1,7 @@
 /**
  * What the tests of the API share: a real server on a free port, and a plain client.
  */
-import { Control, type ControlRoutes } from "../../src/index.ts"
+import { Control } from "../../src/index.ts"
 import { Context, Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
 import { Herd, HerdRegistry } from "lemmings"
@@ -36,7 +36,7 @@ const parse = (text: string): Record<string, unknown> => {
 }
 
 /** Starts a server over the registry of the context. */
-export const serve = (options: ControlRoutes.RoutesOptions & { readonly host?: string } = {}) =>
+export const serve = (options: Control.ControlOptions = {}) =>
   Effect.map(Layer.build(Control.layer({ port: 0, ...options })), (context): Server => {
     const address = Context.get(context, HttpServer.HttpServer).address
     const url = HttpServer.formatAddress(address).replace("0.0.0.0", "127.0.0.1")

@@ -1,0 +1,30 @@
+// Traces of a herd's tasks, sent by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT (a collector, Jaeger, Tempo, …).
+import { Config, Effect, Layer } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { Otlp } from "effect/observability"
+import { Herd, HerdMain } from "lemmings"
+
+class Mailer extends Herd.Service<Mailer>()("app/Mailer") {
+  // One worker, so that the second mail waits for the first.
+  static readonly live = this.layer({ workers: { max: 1 } })
+}
+
+const send = (to: string) =>
+  Mailer.run(Effect.withSpan(Effect.sleep("30 millis"), "smtp", { attributes: { to } }), {
+    label: "send mail"
+  })
+
+const checkout = Effect.all([send("ada@example.com"), send("bob@example.com")], { concurrency: 2 }).pipe(
+  Effect.andThen(Effect.log("two mails sent")),
+  Effect.withSpan("checkout")
+)
+
+const tracing = Layer.unwrap(
+  Effect.map(
+    Config.String("OTEL_EXPORTER_OTLP_ENDPOINT").pipe(Config.withDefault("http://127.0.0.1:4318")),
+    (baseUrl) => Otlp.layerJson({ baseUrl, resource: { serviceName: "lemmings-tracing" } })
+  )
+).pipe(Layer.provide(FetchHttpClient.layer))
+
+// The herd below the exporter: what its last tasks say is still sent.
+HerdMain.runMain(checkout.pipe(Effect.provide(Mailer.live), Effect.provide(tracing)))
