@@ -56,7 +56,7 @@ const mails = Mail.submit(Effect.sleep("900 millis"), { label: "mail", priority:
 )
 
 /** Goes on until the herds close, and lets each finish what it has. */
-export const load = Effect.forEach([queries(0), reports, mails], Effect.ignore, {
+export const load = Effect.all([Effect.ignore(queries(0)), Effect.ignore(reports), Effect.ignore(mails)], {
   concurrency: "unbounded",
   discard: true
 })
