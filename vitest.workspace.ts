@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import type { Reporter, TestModule } from "vitest/node"
 
@@ -62,7 +63,7 @@ export default defineConfig({
         test: {
           ...project("control", "{test,dashboard/test}/**/*.test.ts").test,
           root: "packages/control",
-          globalSetup: ["test/support/assets.ts"]
+          globalSetup: [fileURLToPath(new URL("packages/control/test/support/assets.ts", import.meta.url))]
         }
       },
       project("simulate", "packages/simulate/test/**/*.test.ts"),

@@ -8,7 +8,9 @@ import { join, resolve } from "node:path"
 
 import { catalogVersion, publicPackages } from "./packages.ts"
 
-const consumer = `import { Effect } from "effect"
+const consumer = `import { Effect, Layer, References } from "effect"
+import { Control } from "@lemmings/control"
+import { HttpServer } from "effect/http"
 import { Lemmings, LemmingsLive } from "lemmings"
 import * as Testing from "lemmings/testing"
 
@@ -16,9 +18,16 @@ if (Object.keys(Testing).length === 0) throw new Error("lemmings/testing exports
 
 const program = Effect.gen(function*() {
   const herd = yield* Lemmings
+  const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
+  for (const path of ["/dashboard", "/dashboard/app.js", "/dashboard/style.css", "/herds", "/metrics", "/docs"]) {
+    const { status } = yield* Effect.promise(() => fetch(url + path))
+    if (status !== 200) throw new Error(path + " answered " + status)
+  }
   return yield* herd.run(Effect.succeed(42), { priority: "high" })
 })
-Effect.runPromise(program.pipe(Effect.provide(LemmingsLive))).then((n) => console.log(\`consumer got \${n}\`))
+const live = Layer.merge(LemmingsLive, Control.layer({ port: 0 }))
+const quiet = Effect.provideService(References.MinimumLogLevel, "Warn")
+Effect.runPromise(program.pipe(Effect.provide(live), quiet)).then((n) => console.log(\`consumer got \${n}\`))
 `
 
 const compilerOptions = {
@@ -53,7 +62,7 @@ try {
   write("package.json", JSON.stringify({ private: true, type: "module" }))
   write("tsconfig.json", JSON.stringify({ compilerOptions, files: ["consumer.ts"] }))
   write("consumer.ts", consumer)
-  const dependencies = ["effect", "typescript", "@types/node"].map(
+  const dependencies = ["effect", "@effect/platform-node", "redis", "typescript", "@types/node"].map(
     (name) => `${name}@${catalogVersion(name)}`
   )
   run(

@@ -57,7 +57,8 @@ export const fencesOf = (path: string, text: string): ReadonlyArray<Fence> => {
 /** The whole program of a fence that starts one, and undefined for the body of a test. */
 export const programOf = (fence: Fence): string | undefined => {
   const code = fence.code.join("\n")
-  const starts = /NodeRuntime\.runMain|^Effect\.run(Promise|Fork)\b/m.test(code)
+  const starts =
+    /NodeRuntime\.runMain|^HerdMain\.runMain|\bHerdMain\.runMain\)|^Effect\.run(Promise|Fork)\b/m.test(code)
   return starts || fence.prints !== undefined ? `${code}\n` : undefined
 }
 

@@ -13,13 +13,12 @@
  *   yield* Lemmings.run(Effect.void)
  *   const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
  *   const answer = yield* Effect.promise(() => fetch(`${url}/herd`))
- *   return yield* Effect.promise(() => answer.json())
+ *   return yield* Effect.promise(() => answer.text())
  * })
  *
  * // Any free port; leave it away for 2112.
  * const live = Layer.merge(LemmingsLive, Control.layer({ port: 0 }))
- * const shown = await Effect.runPromise(program.pipe(Effect.provide(live)))
- * shown.msg // => "success"
+ * await Effect.runPromise(program.pipe(Effect.provide(live))) // => '{"num":1,"msg":"success"}'
  * ```
  *
  * @since 0.3.0

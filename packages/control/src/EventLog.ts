@@ -128,10 +128,10 @@ export const read = (
       // The head of the answer goes out at once, so that the reader knows that it is connected.
       return Stream.concat(
         Stream.make(": connected\n\n"),
-        Stream.takeWhile(paced, (text) => text !== undefined)
+        Stream.takeWhile(paced, (text): text is string => text !== undefined)
       )
     })
-  ) as Stream.Stream<string>
+  )
 }
 
 /**

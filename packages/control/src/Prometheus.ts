@@ -3,7 +3,7 @@
  *
  * @since 0.3.0
  */
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 
 /**

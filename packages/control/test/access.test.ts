@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { connect } from "node:net"
 import { type Head, refusal } from "../src/Access.ts"
-import { Control, ControlRoutes } from "../src/index.ts"
+import { Control, type ControlRoutes } from "../src/index.ts"
 import { decode } from "../src/Settings.ts"
 import { alone, Db, herd, serve } from "./support/control.ts"
 

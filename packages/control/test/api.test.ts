@@ -203,12 +203,12 @@ describe("/herds", () => {
     Effect.gen(function* () {
       const one = yield* herd(Db)
       yield* Effect.exit(
-        one.run(Effect.fail(new Error("secret")), { label: "card 4000 1234", key: "tenant-7" })
+        one.run(Effect.die(new Error("secret")), { label: "card 4000 1234", key: "tenant-7" })
       )
       const shut = yield* serve()
       const hidden = yield* shut.ask("GET", `${db}/failures`)
       assert.notInclude(hidden.text, "secret")
-      assert.include(hidden.text, `"kind":"failure"`)
+      assert.include(hidden.text, `"kind":"defect"`)
       const open = yield* serve({
         exposeErrors: true,
         redact: ({ label, ...names }) => ({ ...names, label: (label ?? "").replace(/\d/g, "*") })

@@ -60,7 +60,7 @@ describe("GET /herds/:id/events", () => {
       const first = yield* listen(`${url}/herds/app%2FDb/events`)
       const second = yield* listen(`${url}/herds/app%2FDb/events`)
       yield* one.run(Effect.void, { label: "first" })
-      yield* Effect.exit(one.run(Effect.fail(new Error("secret")), { label: "second" }))
+      yield* Effect.exit(one.run(Effect.die(new Error("secret")), { label: "second" }))
       for (const { sent } of [first, second]) {
         yield* until(() => Effect.sync(() => count(sent, "TaskFinished") === 2))
         assert.deepStrictEqual(

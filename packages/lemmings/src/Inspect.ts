@@ -60,11 +60,12 @@ const summary = (task: Shown, status: TaskSummary["status"], now: number): TaskS
   }
 }
 
-const runningTasks = (rt: Runtime): Array<TaskRun> =>
+/** The leases that tasks hold, longest first. */
+const runningTasks = (rt: Runtime) =>
   rt.pool
     .leases()
     .toSorted((a, b) => a.startedAt - b.startedAt)
-    .flatMap(({ holder }) => (holder instanceof TaskRun ? [holder] : []))
+    .flatMap((lease) => (lease.holder instanceof TaskRun ? [{ lease, task: lease.holder }] : []))
 
 /** The next tasks in line, at most `count`, those of a batch one by one. */
 function* nextInLine(rt: Runtime, count: number): Generator<Shown> {
@@ -106,8 +107,8 @@ export const tasks = (rt: Runtime, options: TaskPageOptions = {}): Effect.Effect
     const end = offset + limit
 
     const found: Array<TaskSummary> = []
-    for (const task of running.slice(offset, end)) {
-      const { startedAt = now, workerId = 0 } = task
+    for (const { lease, task } of running.slice(offset, end)) {
+      const { startedAt, workerId } = lease
       found.push({ ...summary(task, "running", now), runMillis: Math.max(0, now - startedAt), workerId })
     }
     const passed = Math.max(0, offset - running.length)
@@ -129,7 +130,8 @@ const find = (rt: Runtime, id: string): TaskRun | Batch | undefined => {
     for (const task of all) if (task instanceof TaskRun && task.id === id) return task
     return undefined
   }
-  const here = among(runningTasks(rt)) ?? among(rt.delayed) ?? among(rt.line.waiting())
+  const here =
+    among(runningTasks(rt).map(({ task }) => task)) ?? among(rt.delayed) ?? among(rt.line.waiting())
   if (here !== undefined) return here
   const sequence = Number(id)
   if (String(sequence) !== id || !Number.isInteger(sequence)) return undefined

@@ -36,7 +36,7 @@ export interface Extra {
   waitingSince: number | undefined
   step: Step | undefined
   /** The end of the last attempt, while the task waits for the next. */
-  last: Exit.Exit<unknown, unknown> | undefined
+  last: Exit.Failure<unknown, unknown> | undefined
   whenAccepted: (() => void) | undefined
 }
 

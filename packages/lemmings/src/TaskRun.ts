@@ -65,14 +65,6 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     this.sequence = sequence
   }
 
-  /** The worker that runs it, while one does. */
-  get workerId(): number | undefined {
-    return this.lease?.workerId
-  }
-  /** When the attempt began that runs, on the herd's monotonic clock. */
-  get startedAt(): number | undefined {
-    return this.lease?.startedAt
-  }
   get id(): string {
     return this.options.id ?? String(this.sequence)
   }
@@ -355,10 +347,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       if (exit._tag === "Failure" || exit.value === undefined) {
         this.settle(result)
         rt.pool.pump()
-      } else {
-        TaskNews.failed(rt, this, result.cause, true)
-        this.waitFor(exit.value)
-      }
+      } else this.waitFor(exit.value)
     })
     if (this.phase === "delayed" && fiber.pollUnsafe() === undefined) this.fiber = fiber
   }
@@ -367,6 +356,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     const { rt } = this
     this.fiber = undefined
     rt.tally.retried++
+    if (this.more.last !== undefined) TaskNews.failed(rt, this, this.more.last.cause, true)
     TaskNews.retried(rt, this, delayMillis)
     const again = () => {
       // Ended while the timer was being set: a task that is done would take a lease and never give it back.

@@ -1,7 +1,7 @@
 // What the buttons ask of the API.
 
 /** Why the API said no, in words for the person who asked. */
-export class Refused extends Error {}
+class Refused extends Error {}
 
 const ask = async (method: string, path: string, body?: unknown): Promise<void> => {
   const response = await fetch(new URL(path, document.baseURI), {

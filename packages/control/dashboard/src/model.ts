@@ -2,7 +2,7 @@
 import type { Decision, Frame, HerdFrame, Point } from "../../src/ControlModel.ts"
 
 export const mostPoints = 600
-export const mostDecisions = 100
+const mostDecisions = 100
 
 export interface HerdView {
   readonly id: string

@@ -9,7 +9,7 @@ import { Herd, HerdRegistry } from "lemmings"
 export class Db extends Herd.Service<Db>()("app/Db", { sheds: true }) {}
 export class Mail extends Herd.Service<Mail>()("app/Mail", { sheds: true }) {}
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers: Headers
   readonly text: string

@@ -1,8 +1,12 @@
 // Herds of different characters and work for them, so that a dashboard has something to show.
-import { Context, Effect, Layer, Random, Schedule } from "effect"
+import { Context, Data, Effect, Layer, Random, Schedule } from "effect"
 import { Herd } from "lemmings"
 
 class Connection extends Context.Service<Connection, { readonly name: string }>()("demo/Connection") {}
+
+class ConnectionReset extends Data.TaggedError("ConnectionReset") {
+  override readonly message = "connection reset by peer"
+}
 
 /** Workers own a connection that takes time to open; queries fail now and then. */
 class Database extends Herd.Service<Database>()("demo/Database", { resource: Connection }) {
@@ -28,7 +32,7 @@ export const herds = Layer.mergeAll(Database.live, Reports.live, Mail.live)
 const query = Effect.gen(function* () {
   yield* Connection
   yield* Effect.sleep(50 + 300 * (yield* Random.next))
-  if ((yield* Random.next) < 0.03) return yield* Effect.fail(new Error("connection reset by peer"))
+  if ((yield* Random.next) < 0.03) return yield* new ConnectionReset()
 })
 
 const levels = ["low", "normal", "normal", "high", "critical"] as const

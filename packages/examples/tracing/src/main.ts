@@ -26,5 +26,5 @@ const tracing = Layer.unwrap(
   )
 ).pipe(Layer.provide(FetchHttpClient.layer))
 
-// The herd below the exporter: what its last tasks say is still sent.
-HerdMain.runMain(checkout.pipe(Effect.provide(Mailer.live), Effect.provide(tracing)))
+// The herd above the exporter: it ends first, and what its last tasks say is still sent.
+HerdMain.runMain(checkout.pipe(Effect.provide(Layer.provideMerge(Mailer.live, tracing))))
