@@ -1,33 +1,42 @@
 // House rules for packages/lemmings/src that oxlint has no built-in rule for.
 import { posix } from "node:path"
 
-import { bands, folders, packages } from "./module-map.mjs"
+import { control, core } from "./module-map.mjs"
 
-/** The path of a file below packages/lemmings/src, without `.ts`; undefined for any other file. */
-const placeOf = (filename) => /packages\/lemmings\/src\/(.+)\.ts$/.exec(filename.replaceAll("\\", "/"))?.[1]
+/** The packages whose modules are on a map, by folder. */
+const maps = { lemmings: core, control }
+
+/** The map of a file below packages/<package>/src and its place there, without `.ts`; undefined for any other file. */
+const placed = (filename) => {
+  const [, name, place] =
+    /packages\/(lemmings|control)\/src\/(.+)\.ts$/.exec(filename.replaceAll("\\", "/")) ?? []
+  return name === undefined ? undefined : { place, map: maps[name], root: `packages/${name}/src` }
+}
+
+const placeOf = (filename) => placed(filename)?.place
 
 /** Where a place stands: in a folder, in a band, or nowhere. */
-const standing = (place) => {
+const standing = ({ bands, folders }, place) => {
   const [folder, ...rest] = place.split("/")
   if (rest.length > 0) return Object.hasOwn(folders, folder) ? { folder } : undefined
   const band = bands.findIndex(({ modules }) => modules.includes(place))
   return band === -1 ? undefined : { band }
 }
 
-const core = "packages/lemmings/src"
-
 /** Why `from` may not import `specifier`, or undefined when it may. */
-const refusal = (from, specifier) => {
+const refusal = ({ map, place: from, root }, specifier) => {
+  const { bands, edges, folders, packages } = map
   if (!specifier.startsWith(".")) {
     if (packages.allowed.test(specifier) && !packages.refused.test(specifier)) return undefined
-    return `${core} imports only effect (no node:*, effect/http*, @effect/*, @lemmings/*), not "${specifier}".`
+    if (edges[from]?.test(specifier)) return undefined
+    return `${root} imports only ${packages.says}, not "${specifier}".`
   }
   const to = posix.join(posix.dirname(from), specifier).replace(/\.[jt]s$/, "")
   if (to.startsWith(".."))
-    return `${core} imports nothing of the workspace outside itself, not "${specifier}".`
+    return `${root} imports nothing of the workspace outside itself, not "${specifier}".`
 
-  const here = standing(from)
-  const there = standing(to)
+  const here = standing(map, from)
+  const there = standing(map, to)
   if (here === undefined) return undefined // Reported once for the file.
   if (there === undefined) return `${to} is not on the map (scripts/module-map.mjs).`
 
@@ -48,7 +57,7 @@ const refusal = (from, specifier) => {
 const map = {
   meta: { type: "problem", schema: [] },
   create(context) {
-    const from = placeOf(context.filename)
+    const from = placed(context.filename)
     if (from === undefined) return {}
 
     const check = (source) => {
@@ -58,8 +67,8 @@ const map = {
     }
     return {
       Program(node) {
-        if (standing(from) === undefined) {
-          context.report({ node, message: `${from} is not on the map (scripts/module-map.mjs).` })
+        if (standing(from.map, from.place) === undefined) {
+          context.report({ node, message: `${from.place} is not on the map (scripts/module-map.mjs).` })
         }
       },
       ImportDeclaration: (node) => check(node.source),

@@ -5,7 +5,7 @@
  * The bands, highest first. A module may import the modules of any band below its own, and `internal`.
  * Siblings do not import each other, except in a band with `siblings: true`.
  */
-export const bands = [
+const bands = [
   { modules: ["index"] },
   { modules: ["HerdMain"] },
   { modules: ["Lemmings"] },
@@ -36,7 +36,33 @@ export const bands = [
  * `internal` imports nothing of ours but itself. `testing` imports the whole core, and nothing in the core
  * imports `testing`.
  */
-export const folders = { internal: [], testing: ["core", "internal"] }
+const folders = { internal: [], testing: ["core", "internal"] }
 
 /** What the core may import from packages: Effect, without the parts that open sockets. */
-export const packages = { allowed: /^effect(\/|$)/, refused: /^effect\/http(-|\/|$)/ }
+const packages = {
+  allowed: /^effect(\/|$)/,
+  refused: /^effect\/http(-|\/|$)/,
+  says: "effect (no node:*, effect/http*, @effect/*, @lemmings/*)"
+}
+
+/** The map of packages/lemmings/src. */
+export const core = { bands, folders, packages, edges: {} }
+
+/**
+ * The same for packages/control/src. Its HTTP is Effect's; only `Control` knows the platform.
+ */
+export const control = {
+  bands: [
+    { modules: ["index"] },
+    { modules: ["Control", "ControlClient"] },
+    { modules: ["ControlRoutes"] },
+    { modules: ["Handlers", "Guard", "DashboardPage", "Prometheus"] },
+    { modules: ["Frames", "EventLog", "Access", "ControlApi", "Closing"] },
+    { modules: ["Wire", "ProcessMetrics"] },
+    { modules: ["ControlModel", "ControlError", "Settings"] }
+  ],
+  folders: {},
+  packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
+  /** What one module may import beside that. */
+  edges: { Control: /^(@effect\/platform-node|node:http)$/ }
+}

@@ -8,8 +8,8 @@ import { afterAll, assert, describe, it } from "vitest"
 const root = resolve(import.meta.dirname, "../..")
 const scratches: Array<string> = []
 
-/** Lints a checkout that holds our lint configuration and `files` in the core's source folder. */
-const lint = (files: Record<string, string>) => {
+/** Lints a checkout that holds our lint configuration and `files` in a source folder. */
+const lint = (files: Record<string, string>, folder: string) => {
   const scratch = mkdtempSync(join(tmpdir(), "lemmings-lint-"))
   scratches.push(scratch)
   const put = (path: string, write: (to: string) => void) => {
@@ -20,7 +20,7 @@ const lint = (files: Record<string, string>) => {
     put(path, (to) => copyFileSync(join(root, path), to))
   }
   for (const [path, text] of Object.entries(files)) {
-    put(join("packages/lemmings/src", path), (to) => writeFileSync(to, text))
+    put(join(folder, path), (to) => writeFileSync(to, text))
   }
   const run = spawnSync(join(root, "node_modules/.bin/oxlint"), ["--deny-warnings", "packages"], {
     cwd: scratch,
@@ -33,15 +33,18 @@ const lint = (files: Record<string, string>) => {
 const source = (...imports: ReadonlyArray<string>) =>
   `${imports.join("\n")}\n/**\n * A value.\n *\n * @category constants\n * @since 0.1.0\n */\nexport const value = 1\n`
 
-const refuses = (files: Record<string, string>, message: string) => {
-  const { output, status } = lint(files)
+const core = "packages/lemmings/src"
+const control = "packages/control/src"
+
+const refuses = (files: Record<string, string>, message: string, folder = core) => {
+  const { output, status } = lint(files, folder)
 
   assert.strictEqual(status, 1, output)
   assert.include(output.replaceAll(/\s+/g, " "), message)
 }
 
-const allows = (files: Record<string, string>) => {
-  const { output, status } = lint(files)
+const allows = (files: Record<string, string>, folder = core) => {
+  const { output, status } = lint(files, folder)
 
   assert.strictEqual(status, 0, output)
 }
@@ -49,6 +52,22 @@ const allows = (files: Record<string, string>) => {
 afterAll(() => scratches.forEach((scratch) => rmSync(scratch, { recursive: true })))
 
 describe("house/map", () => {
+  it("knows the map of control, whose edge alone knows the platform", () => {
+    const platform = source(`import { createServer as value } from "node:http"`, "export const used = value")
+      .replace("export const used", "const used")
+      .replace("value = 1", "made = used")
+    allows({ "Control.ts": platform }, control)
+    refuses({ "Guard.ts": platform }, "packages/control/src imports only effect and lemmings", control)
+    refuses(
+      {
+        "Wire.ts": source(`import type { value as Up } from "./Handlers.ts"`, "export type S = typeof Up"),
+        "Handlers.ts": source()
+      },
+      "Wire may not import Handlers: imports point downward, and Handlers is above it on the map.",
+      control
+    )
+  })
+
   it("refuses a module of internal that imports a named module", () =>
     refuses(
       {
