@@ -36,7 +36,7 @@ describe("Report.publish", () => {
       for (const [name = "", type] of types) {
         assert.match(name, /^lemmings_[a-z_]+$/)
         assert.strictEqual(type === "counter", name.endsWith("_total"), name)
-        assert.strictEqual(type === "histogram", name.endsWith("_seconds"), name)
+        assert.strictEqual(type === "histogram", /^lemmings_task_.*_seconds$/.test(name), name)
         assert.include(text, `# HELP ${name} `)
       }
       for (const name of ["lemmings_workers", "lemmings_tasks_waiting", "lemmings_task_wait_seconds"])

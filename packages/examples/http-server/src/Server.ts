@@ -6,15 +6,22 @@ import { Herd } from "lemmings"
 
 /** Renders pages, eight at a time, with room for as many waiting as eight workers render in about half a second. */
 export class Renderer extends Herd.Service<Renderer>()("app/Renderer", { overflow: "reject" }) {
-  static readonly live = this.layer({ workers: { min: 2, max: 8 }, queue: { capacity: 128 } })
+  static readonly live = this.layer({
+    workers: { min: 2, max: 8 },
+    queue: { capacity: 64 },
+    // Retry-After is about now, not about the last minute.
+    window: "5 seconds"
+  })
 }
 
 /** Stands for what takes time: a template, a query, a call of another service. */
 const page = (name: string) =>
   Effect.gen(function* () {
-    yield* Effect.sleep(20 + 20 * (yield* Random.next))
-    return `<h1>${name}</h1>`
+    yield* Effect.sleep(40 + 40 * (yield* Random.next))
+    return `<h1>${escaped(name)}</h1>`
   })
+
+const escaped = (text: string): string => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`)
 
 type Rendering = Renderer["Service"]
 
@@ -29,6 +36,7 @@ const retryAfter = (herd: Rendering) =>
 const problem = (status: number, error: string, headers: Record<string, string> = {}) =>
   HttpServerResponse.jsonUnsafe({ error }, { status, headers })
 
+/** A caller that hangs up takes its task out of the queue, or interrupts it. */
 const render = (herd: Rendering) =>
   Effect.gen(function* () {
     const { name = "" } = yield* HttpRouter.params
@@ -48,6 +56,7 @@ const application = HttpRouter.use((router) =>
 )
 
 /** The application, with its control API and dashboard under `/lemmings`. */
-export const routes = Layer.mergeAll(application, ControlRoutes.layer({ prefix: "/lemmings" })).pipe(
-  Layer.provide(Renderer.live)
-)
+export const routes = (control: ControlRoutes.RoutesOptions = {}) =>
+  Layer.mergeAll(application, ControlRoutes.layer({ prefix: "/lemmings", ...control })).pipe(
+    Layer.provide(Renderer.live)
+  )

@@ -1,27 +1,32 @@
-// The dashboard with something to look at: `pnpm demo:dashboard`.
-import { Control } from "@lemmings/control"
-import { Config, Console, Effect, Layer } from "effect"
-import { HttpServer } from "effect/http"
+// The server and some more herds, all with work to do, so that the dashboard has something to show: `pnpm demo:dashboard`.
+import { Console, Effect, Layer, References } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
 import { HerdMain } from "lemmings"
 import { herds, load } from "./DemoHerds.ts"
+import { listen } from "./Listen.ts"
+import { routes } from "./Server.ts"
+import { visitors } from "./Visitors.ts"
 
-const control = Layer.unwrap(
-  Effect.map(Config.Int("PORT").pipe(Config.withDefault(2112)), (port) =>
-    Control.layer({ port, exposeErrors: true })
-  )
-)
+const server = HttpRouter.serve(routes({ exposeErrors: true }), {
+  disableLogger: true,
+  disableListenLog: true
+}).pipe(Layer.provideMerge(listen))
+
+// Herds log each change of their size, which the dashboard shows.
+const quiet = Layer.succeed(References.MinimumLogLevel, "Warn" as const)
 
 const program = Effect.gen(function* () {
   const { address } = yield* HttpServer.HttpServer
+  const url = HttpServer.formatAddress(address)
   yield* Console.log(`
-The dashboard is at ${HttpServer.formatAddress(address)}
+The dashboard is at ${url}/lemmings
 
 Resize a herd, set its bounds, pause it, interrupt a task, and watch what it does.
 Ctrl+C drains the herds and ends; twice ends at once. PORT chooses another port.
 `)
-  yield* load
+  yield* Effect.all([load, visitors(url)], { concurrency: "unbounded", discard: true })
 })
 
-HerdMain.runMain(program.pipe(Effect.provide(Layer.merge(herds, control))), {
+HerdMain.runMain(program.pipe(Effect.provide(Layer.mergeAll(herds, server).pipe(Layer.provide(quiet)))), {
   limits: { drain: "10 seconds" }
 })

@@ -1,8 +1,30 @@
-// Twice as much as the server can do, for a few seconds: `node src/load.ts [url]`.
-import { loadServer } from "./LoadTest.ts"
+// Twice as much as the server can do, for ten seconds: `node src/load.ts [url]`.
+import { loadServer, rate } from "./LoadTest.ts"
 
 const url = process.argv[2] ?? "http://127.0.0.1:3000"
-const seen = await loadServer(url, 5)
-console.log(`${seen.answers} answers in 5 s, ${seen.errors} errors of the connection`)
-for (const [status, answers] of Object.entries(seen.statuses)) console.log(`  ${status}: ${answers}`)
-console.log(`latency of all answers: p50 ${seen.p50} ms, p99 ${seen.p99} ms`)
+const seconds = 10
+const reachable = await fetch(`${url}/render/home`).then(
+  (answer) => answer.status === 200,
+  () => false
+)
+if (reachable) {
+  console.log(`${rate} requests a second for ${seconds} s`)
+  const { errors, statuses } = await loadServer(url, seconds)
+  console.table(
+    Object.fromEntries(
+      [...statuses].map(([status, { count, longest, p50, p99 }]) => [
+        status,
+        {
+          answers: count,
+          "p50 ms": Math.round(p50),
+          "p99 ms": Math.round(p99),
+          "longest ms": Math.round(longest)
+        }
+      ])
+    )
+  )
+  console.log(`${errors} errors of the connection`)
+} else {
+  console.error(`No page at ${url}. Start the server first, or give its address: node src/load.ts <url>`)
+  process.exitCode = 1
+}
