@@ -5,6 +5,9 @@ import { join } from "node:path"
 
 import { publicPackages } from "./packages.ts"
 
+/** Modules whose types are unions of every endpoint, which the compiler writes in an order of its own each time. */
+const inferred = new Set(["ControlApi.d.ts", "ControlClient.d.ts"])
+
 const check = process.argv.includes("--check")
 
 for (const { folder, name } of publicPackages()) {
@@ -40,11 +43,14 @@ function reportOf(name: string, dist: string): string {
     .toSorted()
   if (modules.length === 0) throw new Error(`${dist} holds no declarations: build first`)
   const sections = modules.map((path) => {
+    const heading = `## ${path.replace(/\.d\.ts$/, "")}\n`
+    if (inferred.has(path))
+      return `${heading}\nInferred from the API's declaration: \`/openapi.json\` says what it is.\n`
     const declarations = readFileSync(join(dist, path), "utf8")
       .replaceAll(/^[ \t]*\/\*\*[\s\S]*?\*\/[ \t]*\n/gm, "")
       .replaceAll(/^\/\/# sourceMappingURL=.*\n?/gm, "")
       .trim()
-    return `## ${path.replace(/\.d\.ts$/, "")}\n\n\`\`\`ts\n${declarations}\n\`\`\`\n`
+    return `${heading}\n\`\`\`ts\n${declarations}\n\`\`\`\n`
   })
   return `# Public declarations of ${name}\n\nWritten by \`npx -y pnpm@12 api\`.\n\n${sections.join("\n")}`
 }

@@ -120,14 +120,17 @@ describe("http-server", () => {
 
       assert.strictEqual(errors, 0)
       assert.includeMembers([200, 429, 504], [...statuses.keys()])
-      const [done, refused] = [statuses.get(200), statuses.get(429)]
-      if (done === undefined || refused === undefined) return assert.fail("nothing done, or nothing refused")
+      const count = (status: number) => statuses.get(status)?.count ?? 0
+      const seconds = Duration.toMillis(took) / 1000
+      // On a machine too busy to ask for more than eight workers can do, there is nothing to refuse.
+      if (count(200) + count(429) + count(504) > 170 * seconds) assert.isAbove(count(429), 0)
+      const done = statuses.get(200)
+      if (done === undefined) return assert.fail("nothing done")
       assert.isAbove(done.count, 25)
       // The whole queue at the rate that was seen, and then a page.
-      const inTime = (64 / done.count) * Duration.toMillis(took) + 80
+      const inTime = (64 / done.count) * seconds * 1000 + 80
       assert.isBelow(done.p50, 2 * inTime + 1000)
       // Callers and server share one thread of a machine that may be busy with other things.
-      console.log("DBG", done, inTime, stalls.max / 1e6, stalls.percentile(99) / 1e6, Duration.toMillis(took))
       assert.isBelow(done.p99, 2 * inTime + 1000 + (10 * stalls.max) / 1e6)
 
       yield* herd.awaitIdle
@@ -136,8 +139,8 @@ describe("http-server", () => {
       assert.strictEqual(workers.peak, 8)
       assert.strictEqual(tasks.submitted, tasks.succeeded + tasks.failed + tasks.interrupted + tasks.shed)
       assert.isAtLeast(tasks.succeeded, done.count)
-      assert.isAtLeast(tasks.rejected, refused.count)
-      assert.isAtLeast(tasks.failed, statuses.get(504)?.count ?? 0)
+      assert.isAtLeast(tasks.rejected, count(429))
+      assert.isAtLeast(tasks.failed, count(504))
     })
   )
 })
