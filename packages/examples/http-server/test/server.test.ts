@@ -123,7 +123,7 @@ describe("http-server", () => {
       const count = (status: number) => statuses.get(status)?.count ?? 0
       const seconds = Duration.toMillis(took) / 1000
       // On a machine too busy to ask for more than eight workers can do, there is nothing to refuse.
-      if (count(200) + count(429) + count(504) > 170 * seconds) assert.isAbove(count(429), 0)
+      if (stalls.percentile(99) / 1e6 < 100) assert.isAbove(count(429), 0)
       const done = statuses.get(200)
       if (done === undefined) return assert.fail("nothing done")
       assert.isAbove(done.count, 25)
