@@ -38,8 +38,14 @@ const utf8 = new TextEncoder()
 
 const same = (a: string, b: string): boolean => Mac.timingSafeEqual(utf8.encode(a), utf8.encode(b))
 
-const isLocal = (address: string): boolean =>
-  address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.")
+/**
+ * Whether an IP address is this machine's own.
+ *
+ * @category decisions
+ * @since 0.3.0
+ */
+export const isLocal = (address: string): boolean =>
+  address === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(address)
 
 /** `localhost:2112` without its port. */
 const nameOf = (host: string): string => host.toLowerCase().replace(/:\d*$/, "")

@@ -26,8 +26,10 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { Deferred, Effect, Layer } from "effect"
 import { HttpMiddleware, HttpRouter, type HttpServer, type HttpServerError } from "effect/http"
+import { checkInteger } from "lemmings/HerdConfig"
 import { InvalidConfig } from "lemmings/HerdError"
 import { createServer } from "node:http"
+import { isLocal } from "./Access.ts"
 import { Closing } from "./Closing.ts"
 import { layerSettings, type RoutesOptions } from "./ControlRoutes.ts"
 import { ControlSettings, decode } from "./Settings.ts"
@@ -43,19 +45,12 @@ export interface ControlOptions extends RoutesOptions {
   readonly host?: string | undefined
 }
 
-const isLocal = (host: string): boolean =>
-  host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
-
-const check = ({ host = "127.0.0.1", port = 2112, token }: ControlOptions) => {
-  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
-    return Effect.fail(
-      new InvalidConfig({ field: "port", value: port, rule: "an integer from 0 (any free one) to 65535" })
-    )
-  }
-  if (isLocal(host) || token !== undefined) return Effect.succeed({ host, port })
+const check = Effect.fnUntraced(function* ({ host = "127.0.0.1", port = 2112, token }: ControlOptions) {
+  yield* checkInteger("port", port, 0, 65_535)
+  if (host === "localhost" || isLocal(host) || token !== undefined) return { host, port }
   const rule = "an address of this machine alone, such as 127.0.0.1, unless the token option is set"
-  return Effect.fail(new InvalidConfig({ field: "host", value: host, rule }))
-}
+  return yield* Effect.fail(new InvalidConfig({ field: "host", value: host, rule }))
+})
 
 /**
  * Serves the control API, metrics, documents and dashboard of every herd in the process until the scope closes.

@@ -52,6 +52,9 @@ export class Understood extends HttpApiMiddleware.Service<Understood>()("lemming
 /** A path parameter: percent-encoded where it has a slash. */
 const herd = { id: Schema.String.annotate({ description: "The herd's id, percent-encoded" }) }
 
+/** A call that answers with the herd. */
+const shown = { params: herd, success: HerdSnapshot, error: UnknownHerd }
+
 const HerdSize = Schema.Struct({
   num: Schema.Int.annotate({ description: "Workers wanted" }),
   msg: Schema.String
@@ -144,7 +147,7 @@ class GofherdGroup extends HttpApiGroup.make("gofherd")
 class HerdsGroup extends HttpApiGroup.make("herds")
   .add(
     HttpApiEndpoint.get("list", "/herds", { success: Schema.Struct({ herds: Schema.Array(HerdSnapshot) }) }),
-    HttpApiEndpoint.get("get", "/herds/:id", { params: herd, success: HerdSnapshot, error: UnknownHerd }),
+    HttpApiEndpoint.get("get", "/herds/:id", shown),
     HttpApiEndpoint.patch("change", "/herds/:id", {
       params: herd,
       payload: HerdChange,
@@ -157,26 +160,14 @@ class HerdsGroup extends HttpApiGroup.make("herds")
       success: Accepted,
       error: UnknownHerd
     }),
-    HttpApiEndpoint.post("pause", "/herds/:id/pause", {
-      params: herd,
-      success: HerdSnapshot,
-      error: UnknownHerd
-    }),
-    HttpApiEndpoint.post("resume", "/herds/:id/resume", {
-      params: herd,
-      success: HerdSnapshot,
-      error: UnknownHerd
-    }),
+    HttpApiEndpoint.post("pause", "/herds/:id/pause", { ...shown, error: [UnknownHerd, Closed] }),
+    HttpApiEndpoint.post("resume", "/herds/:id/resume", shown),
     HttpApiEndpoint.post("clear", "/herds/:id/clear", {
       params: herd,
       success: Schema.Struct({ herd: Schema.String, shed: Schema.Int }),
       error: UnknownHerd
     }),
-    HttpApiEndpoint.get("stats", "/herds/:id/stats", {
-      params: herd,
-      success: HerdSnapshot,
-      error: UnknownHerd
-    }),
+    HttpApiEndpoint.get("stats", "/herds/:id/stats", shown),
     HttpApiEndpoint.get("metrics", "/herds/:id/metrics.json", {
       params: herd,
       success: HerdMetrics,

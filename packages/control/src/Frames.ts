@@ -54,7 +54,12 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
       if (past.length === kept) past.shift()
       past.push(wirePoint(at, yield* herd.stats, yield* herd.metrics))
     }
-  }).pipe(Effect.repeat(Schedule.fixed("1 second")), Effect.forkScoped)
+  }).pipe(
+    // One herd that cannot be looked at does not end the looking.
+    Effect.catchCause((cause) => Effect.logWarning("control: a sample of the herds failed", cause)),
+    Effect.repeat(Schedule.fixed("1 second")),
+    Effect.forkScoped
+  )
 
   const herdFrame = (name: string, herd: ManagedHerd, seen: Seen) =>
     Effect.gen(function* () {
@@ -83,6 +88,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
     read: (rate: number): Stream.Stream<Frame> =>
       Stream.suspend(() => {
         const seen = new WeakMap<ManagedHerd, Seen>()
+        const read = process.reader()
         const frame = Effect.gen(function* () {
           const herds: Array<HerdFrame> = []
           for (const [name, herd] of registry.herds()) {
@@ -91,7 +97,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
             herds.push(yield* herdFrame(name, herd, before))
           }
           const at = yield* Clock.currentTimeMillis
-          return { at, readOnly: settings.readOnly, process: process.read(), herds } satisfies Frame
+          return { at, readOnly: settings.readOnly, process: read(), herds } satisfies Frame
         })
         const later = Effect.delay(frame, Duration.millis(1000 / rate))
         const all = Stream.concat(Stream.fromEffect(frame), Stream.forever(Stream.fromEffect(later)))

@@ -17,21 +17,21 @@ import { ControlSettings, type Settings } from "./Settings.ts"
 
 type Answer = Refusal | ControlError.NotFound | ControlError.MethodNotAllowed
 
-const statuses = {
-  Unauthorized: 401,
-  Forbidden: 403,
-  NotFound: 404,
-  MethodNotAllowed: 405,
-  BodyTooLarge: 413,
-  NotJson: 415
-}
-
 /** For every answer: none is kept, guessed at, or framed. */
 const safe = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
   "referrer-policy": "no-referrer"
+}
+
+const statuses: { readonly [Tag in Answer["_tag"]]: number } = {
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  BodyTooLarge: 413,
+  NotJson: 415
 }
 
 const encode = Schema.encodeSync(

@@ -3,11 +3,11 @@
  *
  * @since 0.3.0
  */
-import { Duration, Effect, Layer, SchemaIssue, Stream } from "effect"
+import { Effect, Layer, SchemaIssue, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
-import type { HerdClosed, InvalidConfig } from "lemmings/HerdError"
-import { HerdRegistry, type ManagedHerd } from "lemmings/HerdRegistry"
+import { HerdClosed, InvalidConfig } from "lemmings/HerdError"
+import { HerdRegistry, type ManagedHerd, type StopOptions } from "lemmings/HerdRegistry"
 import { Closing, eventStream } from "./Closing.ts"
 import { ControlApi, type DrainLimits, Guarded, type HerdChange, Understood } from "./ControlApi.ts"
 import { BadRequest, Closed, UnknownHerd, UnknownTask } from "./ControlError.ts"
@@ -33,9 +33,6 @@ const misunderstood = (error: HttpApiError.HttpApiSchemaError): BadRequest => {
 const closed = ({ herd, state }: HerdClosed): Closed =>
   new Closed({ herd, state, message: `Herd "${herd}" is ${state}: it takes no more orders.` })
 
-const bad = (field: string, value: unknown, rule: string): BadRequest =>
-  new BadRequest({ field, value, rule, message: `${field} must be ${rule}. Nothing was changed.` })
-
 /** The registered herds, by name. */
 const find = (id: string): Effect.Effect<ManagedHerd, UnknownHerd> =>
   Effect.flatMap(HerdRegistry, ({ herds }) => {
@@ -45,6 +42,12 @@ const find = (id: string): Effect.Effect<ManagedHerd, UnknownHerd> =>
     const message = `No herd has the id "${id}". GET /herds lists them; a slash in an id is written %2F.`
     return Effect.fail(new UnknownHerd({ herd: id, known, message }))
   })
+
+/** A call that needs no more than its herd. */
+const withHerd =
+  <A, E>(f: (herd: ManagedHerd, id: string) => Effect.Effect<A, E>) =>
+  ({ params: { id } }: { readonly params: { readonly id: string } }) =>
+    Effect.flatMap(find(id), (herd) => f(herd, id))
 
 /** The herd that `/herd` means: the one that was chosen, or the only one. */
 const chosen = Effect.fnUntraced(function* (herd: string | undefined) {
@@ -83,42 +86,42 @@ const gofherd = HttpApiBuilder.group(ControlApi, "gofherd", (handlers) =>
   })
 )
 
+const refused = (error: InvalidConfig | HerdClosed): BadRequest | Closed =>
+  error._tag === "InvalidConfig" ? invalid(error) : closed(error)
+
+/** A herd on its way out dispatches everything that it has. */
+const pausable = (herd: ManagedHerd): Effect.Effect<void, HerdClosed> =>
+  Effect.flatMap(herd.stats, ({ state }) =>
+    state === "running" ? Effect.void : Effect.fail(new HerdClosed({ herd: herd.id, state }))
+  )
+
 /** Everything is checked before anything is changed. */
-const change = (herd: ManagedHerd, { bounds, paused, size }: HerdChange) =>
+const change = (herd: ManagedHerd, given: HerdChange) =>
   Effect.gen(function* () {
+    const { bounds, paused, size } = given
     if (bounds === undefined && paused === undefined && size === undefined) {
-      return yield* Effect.fail(bad("body", {}, "an object with at least one of size, bounds and paused"))
+      const rule = "an object with at least one of size, bounds and paused"
+      return yield* Effect.fail(new InvalidConfig({ field: "body", value: given, rule }))
     }
     const max = bounds?.max ?? (yield* herd.stats).workers.max
     if (typeof size === "number" && size > max) {
       const rule = `an integer from 0 to workers.max (${max}), or "auto"; raise workers.max with bounds`
-      return yield* Effect.fail(bad("size", size, rule))
+      return yield* Effect.fail(new InvalidConfig({ field: "size", value: size, rule }))
     }
+    if (paused === true) yield* pausable(herd)
     if (bounds !== undefined) yield* herd.setBounds(bounds)
     if (size !== undefined) yield* herd.resize(size)
     if (paused !== undefined) yield* paused ? herd.pause : herd.resume
-  }).pipe(
-    Effect.catchTags({
-      InvalidConfig: (error) => Effect.fail(invalid(error)),
-      HerdClosed: (error) => Effect.fail(closed(error))
-    })
-  )
+  })
 
+/** Begins to drain. The answer does not wait for the end, and the shutdown does not end with the answer. */
 const drain = (herd: ManagedHerd, limits: DrainLimits | null) =>
   Effect.gen(function* () {
-    const given: { drain?: Duration.Duration; interrupt?: Duration.Duration; destroy?: Duration.Duration } =
-      {}
-    for (const field of ["drain", "interrupt", "destroy"] as const) {
-      const value = limits?.[field]
-      if (value === undefined) continue
-      const duration = Duration.fromInput(value as Duration.Input)
-      if (duration._tag === "None") {
-        return yield* Effect.fail(bad(field, value, `a duration such as "30 seconds", at least 0`))
-      }
-      given[field] = duration.value
-    }
-    // The answer does not wait for the end, and the shutdown does not end with the answer.
-    yield* Effect.forkDetach(herd.stop(given), { startImmediately: true })
+    // The herd itself says what is no duration, before it begins.
+    const given = (limits ?? {}) as StopOptions
+    const fiber = yield* Effect.forkDetach(herd.stop(given), { startImmediately: true })
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) yield* exit
   })
 
 const herds = HttpApiBuilder.group(ControlApi, "herds", (handlers) =>
@@ -126,51 +129,47 @@ const herds = HttpApiBuilder.group(ControlApi, "herds", (handlers) =>
     const settings = yield* ControlSettings
     const logs = yield* EventLog.makeAll(settings)
     const closing = yield* Closing
-    const snapshot = (name: string, herd: ManagedHerd) =>
-      Effect.map(herd.stats, (stats) => wireStats(name, stats, settings))
+    const snapshot = (herd: ManagedHerd, id: string) =>
+      Effect.map(herd.stats, (stats) => wireStats(id, stats, settings))
 
     return handlers
       .handleAll({
         list: () =>
           Effect.gen(function* () {
             const registry = yield* HerdRegistry
-            const all = yield* Effect.forEach(registry.herds(), ([name, herd]) => snapshot(name, herd))
+            const all = yield* Effect.forEach(registry.herds(), ([id, herd]) => snapshot(herd, id))
             return { herds: all }
           }),
-        get: ({ params: { id } }) => Effect.flatMap(find(id), (herd) => snapshot(id, herd)),
+        get: withHerd(snapshot),
+        stats: withHerd(snapshot),
         change: ({ params: { id }, payload }) =>
           Effect.gen(function* () {
             const herd = yield* find(id)
-            yield* change(herd, payload)
-            return yield* snapshot(id, herd)
+            yield* Effect.mapError(change(herd, payload), refused)
+            return yield* snapshot(herd, id)
           }),
         drain: ({ params: { id }, payload }) =>
           Effect.gen(function* () {
-            yield* drain(yield* find(id), payload)
+            const herd = yield* find(id)
+            yield* Effect.mapError(drain(herd, payload), invalid)
             return { herd: id, accepted: "drain" }
           }),
-        pause: ({ params: { id } }) =>
-          Effect.flatMap(find(id), (herd) => Effect.andThen(herd.pause, snapshot(id, herd))),
-        resume: ({ params: { id } }) =>
-          Effect.flatMap(find(id), (herd) => Effect.andThen(herd.resume, snapshot(id, herd))),
-        clear: ({ params: { id } }) =>
-          Effect.flatMap(find(id), (herd) => Effect.map(herd.clear, (shed) => ({ herd: id, shed }))),
-        stats: ({ params: { id } }) => Effect.flatMap(find(id), (herd) => snapshot(id, herd)),
-        metrics: ({ params: { id } }) =>
-          Effect.flatMap(find(id), (herd) =>
-            Effect.map(herd.metrics, (metrics) => ({ ...metrics, herd: id }))
-          ),
-        history: ({ params: { id } }) =>
-          Effect.flatMap(find(id), (herd) =>
-            Effect.map(herd.history, (decisions) => ({ herd: id, decisions }))
-          ),
-        failures: ({ params: { id } }) =>
-          Effect.flatMap(find(id), (herd) =>
-            Effect.map(herd.failures, (failures) => ({
-              herd: id,
-              failures: failures.map((failure) => wireFailure(failure, settings))
-            }))
-          ),
+        pause: withHerd((herd, id) =>
+          Effect.mapError(pausable(herd), closed).pipe(
+            Effect.andThen(herd.pause),
+            Effect.andThen(snapshot(herd, id))
+          )
+        ),
+        resume: withHerd((herd, id) => Effect.andThen(herd.resume, snapshot(herd, id))),
+        clear: withHerd((herd, id) => Effect.map(herd.clear, (shed) => ({ herd: id, shed }))),
+        metrics: withHerd((herd, id) => Effect.map(herd.metrics, (metrics) => ({ ...metrics, herd: id }))),
+        history: withHerd((herd, id) => Effect.map(herd.history, (decisions) => ({ herd: id, decisions }))),
+        failures: withHerd((herd, id) =>
+          Effect.map(herd.failures, (failures) => ({
+            herd: id,
+            failures: failures.map((failure) => wireFailure(failure, settings))
+          }))
+        ),
         tasks: ({ params: { id }, query }) =>
           Effect.gen(function* () {
             const herd = yield* find(id)

@@ -3,7 +3,8 @@
  *
  * @since 0.3.0
  */
-import { Clock, type Context, Effect, Layer, Metric, Option, type Scope } from "effect"
+import { Clock, Effect, Layer, type Scope } from "effect"
+import * as PulledMetrics from "lemmings/PulledMetrics"
 import { SystemMetrics } from "lemmings/SystemMetrics"
 import type { ProcessFrame } from "./ControlModel.ts"
 
@@ -24,25 +25,17 @@ const cpuSeconds = (): number => {
 
 const uptimeSeconds = (): number => host.process?.uptime?.() ?? 0
 
-const system: Effect.Effect<SystemMetrics["Service"], never, Scope.Scope> = Effect.gen(function* () {
-  const given = yield* Effect.serviceOption(SystemMetrics)
-  if (Option.isSome(given)) return given.value
-  const context = yield* Layer.build(SystemMetrics.layer)
-  return yield* Effect.provideContext(SystemMetrics, context)
-})
-
 /**
- * Readings for frames. The processor's share is that since the reading before, or since the start.
+ * Readings for frames. Each reader's share of the processor is that since its own reading before, or since the start.
  *
  * @category constructors
  * @since 0.3.0
  */
-export const readings: Effect.Effect<{ readonly read: () => ProcessFrame }, never, Scope.Scope> = Effect.map(
-  system,
-  ({ read }) => {
-    let before = { cpu: 0, at: 0 }
-    return {
-      read: () => {
+export const readings: Effect.Effect<{ readonly reader: () => () => ProcessFrame }, never, Scope.Scope> =
+  Effect.map(SystemMetrics.orOwn, ({ read }) => ({
+    reader: () => {
+      let before = { cpu: 0, at: 0 }
+      return () => {
         const now = { cpu: cpuSeconds(), at: uptimeSeconds() }
         const span = now.at - before.at
         const cpu = span > 0 ? (now.cpu - before.cpu) / span : 0
@@ -50,36 +43,21 @@ export const readings: Effect.Effect<{ readonly read: () => ProcessFrame }, neve
         return { pid: host.process?.pid ?? 0, uptimeSeconds: now.at, cpu, ...read() }
       }
     }
-  }
-)
-
-const none = () => {}
+  }))
 
 /**
- * Publishes the figures of the process beside those of the herds, read when they are scraped.
+ * Publishes the figures of the process beside those of the herds, read when they are scraped. Its readings of the event loop
+ * are not those of the frames, which look more often: a delay between two scrapes is in one of them.
  *
  * @category layers
  * @since 0.3.0
  */
 export const layer: Layer.Layer<never> = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { read } = yield* system
+    const { read } = yield* SystemMetrics.orOwn
     const started = (yield* Clock.currentTimeMillis) / 1000 - uptimeSeconds()
-    const gauge =
-      (name: string, description: string, value: () => number) => (context: Context.Context<never>) =>
-        Metric.registerUnsafe(Metric.gauge(name, { description }), context, {
-          get: () => ({ value: value() }),
-          update: none,
-          modify: none
-        })
-    const counter =
-      (name: string, description: string, value: () => number) => (context: Context.Context<never>) =>
-        Metric.registerUnsafe(Metric.counter(name, { description, incremental: true }), context, {
-          get: () => ({ count: value(), incremental: true }),
-          update: none,
-          modify: none
-        })
-    const all = [
+    const { counter, gauge } = PulledMetrics.make({})
+    yield* PulledMetrics.register([
       counter("process_cpu_seconds_total", "Processor time since the start.", cpuSeconds),
       gauge("process_resident_memory_bytes", "Memory that the process holds.", () => read().memoryUsed),
       gauge("process_memory_limit_bytes", "Memory that the process may use.", () => read().memoryLimit),
@@ -100,12 +78,6 @@ export const layer: Layer.Layer<never> = Layer.effectDiscard(
         "How late timers were at most, since the last reading but one.",
         () => read().eventLoopDelayMillis / 1000
       )
-    ]
-    yield* Effect.acquireRelease(
-      Effect.contextWith((context: Context.Context<never>) =>
-        Effect.sync(() => all.map((publish) => publish(context)))
-      ),
-      (registrations) => Effect.sync(() => registrations.forEach(({ remove }) => remove()))
-    )
+    ])
   })
 )

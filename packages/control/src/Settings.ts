@@ -4,6 +4,7 @@
  * @since 0.3.0
  */
 import { Context, Effect, Redacted } from "effect"
+import { checkInteger } from "lemmings/HerdConfig"
 import { InvalidConfig } from "lemmings/HerdError"
 
 /**
@@ -64,7 +65,7 @@ export interface Settings {
   readonly alone: boolean
   readonly token: string | undefined
   readonly open: ReadonlySet<"metrics" | "docs">
-  /** In lower case, without port. `undefined`: any. */
+  /** In lower case, without port. `undefined`: every name. */
   readonly allowedHosts: ReadonlySet<string> | undefined
   readonly readOnly: boolean
   readonly herd: string | undefined
@@ -85,11 +86,6 @@ export class ControlSettings extends Context.Service<ControlSettings, Settings>(
 ) {}
 
 const loopback = ["localhost", "127.0.0.1", "[::1]"]
-
-const within = (field: string, value: number, least: number, most: number) =>
-  Number.isInteger(value) && value >= least && value <= most
-    ? Effect.succeed(value)
-    : Effect.fail(new InvalidConfig({ field, value, rule: `an integer from ${least} to ${most}` }))
 
 /** Characters that a header can carry, and none at all is no secret. */
 const tokenOf = (given: string | Redacted.Redacted | undefined) => {
@@ -128,7 +124,7 @@ export const decode = Effect.fnUntraced(function* (
     herd: options.herd,
     exposeErrors: options.exposeErrors ?? false,
     redact: options.redact ?? ((names) => names),
-    maxBodyBytes: yield* within("maxBodyBytes", options.maxBodyBytes ?? 16_384, 1, 1_048_576),
-    eventBuffer: yield* within("eventBuffer", options.eventBuffer ?? 1024, 16, 65_536)
+    maxBodyBytes: yield* checkInteger("maxBodyBytes", options.maxBodyBytes ?? 16_384, 1, 1_048_576),
+    eventBuffer: yield* checkInteger("eventBuffer", options.eventBuffer ?? 1024, 16, 65_536)
   }
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber } from "effect"
+import { Cause, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
+import { HerdRegistry } from "lemmings"
 import { ControlClient } from "../src/index.ts"
 import { alone, Db, herd, Mail, serve, until } from "./support/control.ts"
 
@@ -155,6 +156,45 @@ describe("/herds", () => {
       const late = yield* ask("PATCH", db, { size: 1 })
       assert.strictEqual(late.status, 409)
       assert.deepInclude(late.json, { _tag: "Closed", state: "closed" })
+    }).pipe(alone)
+  )
+
+  it.live(
+    "a herd that is on its way out cannot be paused, and a drain with an impossible limit does not begin",
+    () =>
+      Effect.gen(function* () {
+        const one = yield* herd(Db)
+        const gate = yield* one.submit(Effect.never)
+        const { ask } = yield* serve()
+        const negative = yield* ask("POST", `${db}/drain`, { drain: "-5 seconds" })
+        assert.strictEqual(negative.status, 400)
+        assert.deepInclude(negative.json, { _tag: "BadRequest", field: "drain" })
+        assert.strictEqual((yield* one.stats).state, "running")
+        assert.strictEqual((yield* ask("POST", `${db}/drain`, { drain: "1 hour" })).status, 202)
+        for (const [method, path, body] of [
+          ["POST", `${db}/pause`, undefined],
+          ["PATCH", db, { paused: true }]
+        ] as const) {
+          const refused = yield* ask(method, path, body)
+          assert.deepInclude(refused.json, { _tag: "Closed", state: "draining" }, path)
+          assert.strictEqual(refused.status, 409, path)
+        }
+        assert.isFalse((yield* one.stats).paused)
+        yield* gate.interrupt
+      }).pipe(alone)
+  )
+
+  it.live("is not ready from the signal on, before any herd drains", () =>
+    Effect.gen(function* () {
+      yield* herd(Db)
+      const registry = yield* HerdRegistry.HerdRegistry
+      const { ask } = yield* serve()
+      assert.strictEqual((yield* ask("GET", "/health/ready")).status, 200)
+      registry.stop()
+      const ready = yield* ask("GET", "/health/ready")
+      assert.strictEqual(ready.status, 503)
+      assert.deepStrictEqual(ready.json, { ready: false, herds: { "app/Db": "running" } })
+      assert.strictEqual((yield* ask("GET", "/health/live")).status, 200)
     }).pipe(alone)
   )
 
@@ -341,6 +381,27 @@ describe("what comes from the declaration", () => {
       assert.strictEqual((yield* Effect.flip(stranger.herds.list()))._tag, "Unauthorized")
       const fiber = yield* Effect.forkChild(client.health.ready())
       assert.isTrue((yield* Fiber.join(fiber)).ready)
+    }).pipe(Effect.provide(FetchHttpClient.layer), alone)
+  )
+
+  it.live("the typed client reads events and frames", () =>
+    Effect.gen(function* () {
+      const one = yield* herd(Db)
+      const { url } = yield* serve()
+      const client = yield* ControlClient.make({ url })
+      const events = yield* client.herds.events({ params: { id: "app/Db" }, headers: {} })
+      const reader = yield* Effect.forkChild(
+        Stream.runHead(Stream.filter(events, ({ event }) => event === "TaskFinished"))
+      )
+      const failing = yield* Effect.forkChild(
+        Effect.forever(Effect.delay(Effect.exit(one.run(Effect.fail("x"))), "5 millis"))
+      )
+      const first = yield* Fiber.join(reader)
+      yield* Fiber.interrupt(failing)
+      assert.deepInclude(Option.getOrThrow(first).data, { _tag: "TaskFinished", herd: "app/Db" })
+      const frames = yield* client.dashboard.frames({ query: {} })
+      const frame = Option.getOrThrow(yield* Stream.runHead(frames))
+      assert.strictEqual(frame.data.herds[0]?.stats.herd, "app/Db")
     }).pipe(Effect.provide(FetchHttpClient.layer), alone)
   )
 

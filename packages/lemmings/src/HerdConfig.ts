@@ -450,6 +450,22 @@ export const decode = (
   })
 
 /**
+ * Checks a whole number in a range.
+ *
+ * @category decoding
+ * @since 0.3.0
+ */
+export const checkInteger = (
+  field: string,
+  value: number,
+  least: number,
+  most: number
+): Effect.Effect<number, InvalidConfig> =>
+  Number.isInteger(value) && value >= least && value <= most
+    ? Effect.succeed(value)
+    : invalid(field, value, `an integer from ${least} to ${most}`)
+
+/**
  * Checks a pair of bounds, as `setBounds` takes it.
  *
  * @category decoding

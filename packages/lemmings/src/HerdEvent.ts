@@ -111,8 +111,8 @@ export class HerdEvents extends Context.Service<
     Layer.effect(
       HerdEvents,
       Effect.gen(function* () {
-        const readers = new Set<Queue.Queue<HerdEvent, Cause.Done>>()
         const listeners = new Set<(event: HerdEvent) => void>()
+        const readers = new Set<Queue.Queue<HerdEvent, Cause.Done>>()
         const context = yield* Effect.context()
         const clock = yield* Clock.Clock
         const log = Effect.runForkWith(context)
@@ -123,11 +123,9 @@ export class HerdEvents extends Context.Service<
             for (const reader of readers) Queue.endUnsafe(reader)
           })
         )
-        const active = () => readers.size > 0 || listeners.size > 0
         const emit = (event: WithoutBase<HerdEvent>) => {
-          if (!active()) return
+          if (listeners.size === 0) return
           const full = { ...event, herd, at: clock.currentTimeMillisUnsafe() } as HerdEvent
-          for (const reader of readers) Queue.offerUnsafe(reader, full)
           for (const listener of listeners) {
             try {
               listener(full)
@@ -141,24 +139,30 @@ export class HerdEvents extends Context.Service<
           emit({ _tag: "Failed", where, error: cause })
           log(Effect.logWarning(`herd ${herd}: ${where} failed`, cause))
         }
+        const listen = (listener: (event: HerdEvent) => void) => {
+          listeners.add(listener)
+          return () => listeners.delete(listener)
+        }
+        /** A queue that hears everything until it is given up, or the herd ends. */
+        const reading = Effect.gen(function* () {
+          const reader = yield* Queue.sliding<HerdEvent, Cause.Done>(1024)
+          if (closed) Queue.endUnsafe(reader)
+          readers.add(reader)
+          const stop = listen((event) => Queue.offerUnsafe(reader, event))
+          return { reader, stop }
+        })
+        const unread = ({ reader, stop }: Effect.Success<typeof reading>) =>
+          Effect.sync(() => {
+            readers.delete(reader)
+            stop()
+          })
         return HerdEvents.of({
-          active,
+          active: () => listeners.size > 0,
           emit,
           report,
-          listen: (listener) => {
-            listeners.add(listener)
-            return () => listeners.delete(listener)
-          },
+          listen,
           stream: Stream.unwrap(
-            Effect.gen(function* () {
-              const reader = yield* Effect.acquireRelease(
-                Queue.sliding<HerdEvent, Cause.Done>(1024),
-                (queue) => Effect.sync(() => readers.delete(queue))
-              )
-              if (closed) Queue.endUnsafe(reader)
-              else readers.add(reader)
-              return Stream.fromQueue(reader)
-            })
+            Effect.map(Effect.acquireRelease(reading, unread), ({ reader }) => Stream.fromQueue(reader))
           )
         })
       })

@@ -6,7 +6,8 @@
  */
 import { Effect } from "effect"
 import { Batch } from "./Batch.ts"
-import { InvalidConfig } from "./HerdError.ts"
+import { checkInteger } from "./HerdConfig.ts"
+import type { InvalidConfig } from "./HerdError.ts"
 import type { QueueLevels, TaskPage, TaskPageOptions, TaskSummary } from "./HerdTasks.ts"
 import type { TaskOptions } from "./Task.ts"
 import { TaskRun } from "./TaskRun.ts"
@@ -78,16 +79,6 @@ function* nextInLine(rt: Runtime, count: number): Generator<Shown> {
   }
 }
 
-const check = (
-  field: string,
-  value: number,
-  least: number,
-  most: number
-): Effect.Effect<number, InvalidConfig> =>
-  Number.isInteger(value) && value >= least && value <= most
-    ? Effect.succeed(value)
-    : Effect.fail(new InvalidConfig({ field, value, rule: `an integer from ${least} to ${most}` }))
-
 /**
  * One page of the tasks that have not ended.
  *
@@ -96,8 +87,8 @@ const check = (
  */
 export const tasks = (rt: Runtime, options: TaskPageOptions = {}): Effect.Effect<TaskPage, InvalidConfig> =>
   Effect.gen(function* () {
-    const offset = yield* check("offset", options.offset ?? 0, 0, farthest)
-    const limit = yield* check("limit", options.limit ?? 100, 1, longest)
+    const offset = yield* checkInteger("offset", options.offset ?? 0, 0, farthest)
+    const limit = yield* checkInteger("limit", options.limit ?? 100, 1, longest)
     const { status } = options
     const now = rt.timers.now()
     const wants = (state: TaskSummary["status"]) => status === undefined || status === state
@@ -118,8 +109,11 @@ export const tasks = (rt: Runtime, options: TaskPageOptions = {}): Effect.Effect
     }
     const before = running.length + waits
     if (delayed > 0 && before < end) {
-      const page = [...rt.delayed].slice(Math.max(0, offset - before), end - before)
-      for (const task of page) if (task instanceof TaskRun) found.push(summary(task, "delayed", now))
+      let place = before
+      for (const task of rt.delayed) {
+        if (place >= end) break
+        if (place++ >= offset && task instanceof TaskRun) found.push(summary(task, "delayed", now))
+      }
     }
     return { total: before + delayed, offset, tasks: found }
   })

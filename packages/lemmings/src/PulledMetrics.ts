@@ -1,6 +1,25 @@
 /**
  * Effect metrics that are read when they are scraped, so that they cost nothing in between.
  *
+ * **Example** (Publishing the length of a list)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { PrometheusMetrics } from "effect/observability"
+ * import * as PulledMetrics from "lemmings/PulledMetrics"
+ *
+ * const list = ["a", "b"]
+ * const { gauge } = PulledMetrics.make({ list: "names" })
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* PulledMetrics.register([gauge("app_list_size", "Names in the list.", () => list.length)])
+ *   list.push("c")
+ *   return (yield* PrometheusMetrics.format()).includes(`app_list_size{list="names"} 3`)
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => true
+ * ```
+ *
  * @since 0.2.0
  */
 import { type Context, Effect, Metric, type Scope } from "effect"

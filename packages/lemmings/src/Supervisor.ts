@@ -11,7 +11,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Effect, Layer, Option, type Scope } from "effect"
+import { Cause, Context, Effect, Layer, type Scope } from "effect"
 import type { ScalingDecision, ScalingSample } from "./HerdStats.ts"
 import * as ScalingPolicy from "./ScalingPolicy.ts"
 import * as ScalingSampler from "./ScalingSampler.ts"
@@ -90,7 +90,7 @@ export class Supervisor extends Context.Service<
     Layer.effect(
       Supervisor,
       Effect.gen(function* () {
-        const system = options.policy.readsSystem ? yield* systemMetrics : undefined
+        const system = options.policy.readsSystem ? yield* SystemMetrics.orOwn : undefined
         return Supervisor.of({ supervise: (herd, initial) => supervise(herd, initial, options, system) })
       })
     )
@@ -99,13 +99,6 @@ export class Supervisor extends Context.Service<
   static readonly layerFixed = (workers: number): Layer.Layer<Supervisor> =>
     Supervisor.layer({ policy: ScalingPolicy.fixed, interval: Infinity, initial: workers })
 }
-
-const systemMetrics = Effect.gen(function* () {
-  const given = yield* Effect.serviceOption(SystemMetrics)
-  return Option.isSome(given)
-    ? given.value
-    : Context.get(yield* Layer.build(SystemMetrics.layer), SystemMetrics)
-})
 
 // A policy is not asked out of turn more often than this, however short its target wait.
 const shortest = 10

@@ -3,7 +3,7 @@
  *
  * @since 0.2.0
  */
-import { Clock, Context, Effect, Layer, Schema, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schema, type Scope } from "effect"
 
 /**
  * The process at one instant.
@@ -233,6 +233,15 @@ export class SystemMetrics extends Context.Service<
     Effect.gen(function* () {
       return fromProcess(yield* fromRuntime(globalThis), yield* Clock.Clock)
     })
+  )
+
+  /** The service of the context, and where there is none, readings of our own for as long as the scope is open. */
+  static readonly orOwn: Effect.Effect<SystemMetrics["Service"], never, Scope.Scope> = Effect.gen(
+    function* () {
+      const given = yield* Effect.serviceOption(SystemMetrics)
+      if (Option.isSome(given)) return given.value
+      return Context.get(yield* Layer.build(SystemMetrics.layer), SystemMetrics)
+    }
   )
 
   /**

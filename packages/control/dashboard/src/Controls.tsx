@@ -47,6 +47,31 @@ const numberOf = (form: HTMLFormElement, name: string): number => {
   return field instanceof HTMLInputElement ? field.valueAsNumber : NaN
 }
 
+interface FieldProps {
+  readonly label: string
+  readonly name: string
+  readonly test: string
+  readonly disabled: boolean
+  readonly value: string | number
+  readonly set: (value: string) => void
+}
+
+const Field = ({ disabled, label, name, set, test, value }: FieldProps) => (
+  <label>
+    {label}
+    <input
+      name={name}
+      type="number"
+      min={0}
+      step={1}
+      data-testid={test}
+      disabled={disabled}
+      value={value}
+      onInput={(event) => set(event.currentTarget.value)}
+    />
+  </label>
+)
+
 export const Controls = ({ act, busy, herd, run }: Props) => {
   const { paused, scaling, state, workers } = herd.frame.stats
   const [size, setSize] = useState<string>()
@@ -78,25 +103,17 @@ export const Controls = ({ act, busy, herd, run }: Props) => {
       })
     )
   }
-  const typed = (set: (value: string) => void) => (event: Event) =>
-    set((event.target as HTMLInputElement).value)
-
   return (
     <section class="panel controls" aria-label={`Controls of ${herd.id}`}>
       <form onSubmit={resize} noValidate>
-        <label>
-          Workers
-          <input
-            name="size"
-            type="number"
-            min={0}
-            step={1}
-            data-testid="resize-input"
-            disabled={stopped}
-            value={size ?? workers.target}
-            onInput={typed(setSize)}
-          />
-        </label>
+        <Field
+          label="Workers"
+          name="size"
+          test="resize-input"
+          disabled={stopped}
+          value={size ?? workers.target}
+          set={setSize}
+        />
         <button data-testid="resize-apply" disabled={stopped}>
           Resize
         </button>
@@ -110,32 +127,22 @@ export const Controls = ({ act, busy, herd, run }: Props) => {
         </button>
       </form>
       <form onSubmit={bound} noValidate>
-        <label>
-          Min
-          <input
-            name="min"
-            type="number"
-            min={0}
-            step={1}
-            data-testid="min-input"
-            disabled={stopped}
-            value={min ?? workers.min}
-            onInput={typed(setMin)}
-          />
-        </label>
-        <label>
-          Max
-          <input
-            name="max"
-            type="number"
-            min={1}
-            step={1}
-            data-testid="max-input"
-            disabled={stopped}
-            value={max ?? workers.max}
-            onInput={typed(setMax)}
-          />
-        </label>
+        <Field
+          label="Min"
+          name="min"
+          test="min-input"
+          disabled={stopped}
+          value={min ?? workers.min}
+          set={setMin}
+        />
+        <Field
+          label="Max"
+          name="max"
+          test="max-input"
+          disabled={stopped}
+          value={max ?? workers.max}
+          set={setMax}
+        />
         <button data-testid="bounds-apply" disabled={stopped}>
           Set bounds
         </button>
