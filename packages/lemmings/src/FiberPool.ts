@@ -21,7 +21,7 @@ import { type Owned, Resources } from "./Resources.ts"
 import type { QueuedTask } from "./Task.ts"
 import type { Line, Offer } from "./TaskQueue.ts"
 import type { Timers } from "./Timers.ts"
-import type { Holder, Lease, Worker } from "./Worker.ts"
+import type { Holder, Lease, Share, Worker } from "./Worker.ts"
 import * as Workers from "./Workers.ts"
 import type { WorkerCounts, WorkersListener, WorkersOptions } from "./Workers.ts"
 
@@ -145,6 +145,7 @@ interface Guest extends Lease {
 
 const isGuest = (lease: Lease): lease is Guest => "returned" in lease
 const isWorker = (lease: Lease): lease is Worker => "leaving" in lease
+const isShare = (lease: Lease): lease is Share => "worker" in lease
 
 // How long the loop may keep the event loop, and how many steps it takes between two looks at the clock.
 const sliceNanos = 8_000_000n
@@ -167,6 +168,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
   const ended = new Ring<Deliverable>()
   const guests = new Set<Lease>()
+  // Empty where a worker has one task at a time.
+  const shares = new Set<Lease>()
+  const sharing = resources.hasRoom !== undefined
   // Each with whether a pool that closes counts it: not when another fiber of the set waits for its end.
   const fibers = new Map<Fiber.Fiber<unknown, unknown>, boolean>()
   let nested = 0
@@ -196,7 +200,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     try {
       for (;;) {
         // A freed worker first, then the news of what freed it: never all of one before any of the other.
-        const next = isPaused || workers.idle() === 0 || waiting() === 0 ? undefined : lend(now)
+        const next = isPaused || !mayTake() || waiting() === 0 ? undefined : lend(now)
         now = undefined
         const done = ended.shift()
         if (done !== undefined) done.deliver()
@@ -229,14 +233,38 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
 
   const waiting = () => line.size() + line.admitting()
 
-  /** Starts the next task, if there is a worker for it that needs nothing else first. */
-  const lend = (now: number = timers.now()): T | undefined => {
-    const worker = workers.take(now)
+  /** Whether it is worth asking for a lease. */
+  const mayTake = () => sharing || workers.idle() > 0
+
+  /** A lease on a worker that needs nothing else first: an idle one, or one that has room beside its tasks. */
+  const take = (now: number): Lease | undefined => {
+    const idle = workers.take(now)
+    if (!sharing) return idle
+    const worker = idle ?? workers.roomy(now)
     if (worker === undefined) return undefined
+    const share: Share = {
+      workerId: worker.workerId,
+      burst: worker.burst,
+      resource: worker.resource,
+      holder: undefined,
+      startedAt: 0.5,
+      holds: 1,
+      healthy: true,
+      worker
+    }
+    worker.shares++
+    shares.add(share)
+    return share
+  }
+
+  /** Starts the next task, if there is a worker for it. */
+  const lend = (now: number = timers.now()): T | undefined => {
+    const lease = take(now)
+    if (lease === undefined) return undefined
     const next = line.pop()
-    if (next !== undefined) next.start(worker, now)
+    if (next !== undefined) next.start(lease, now)
     // A line that says that somebody waits, and then has nobody.
-    else release(worker, true, now)
+    else release(lease, true, now)
     return next
   }
 
@@ -250,7 +278,17 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     if (!healthy) lease.healthy = false
     if (--lease.holds > 0) return
     if (isWorker(lease)) return workers.released(lease, now)
+    if (isShare(lease)) return unshare(lease, now)
     if (guests.delete(lease) && isGuest(lease)) lease.returned(lease.healthy)
+  }
+
+  const unshare = (share: Share, now: number | undefined) => {
+    const { worker } = share
+    if (!shares.delete(share)) return
+    if (!share.healthy) worker.healthy = false
+    if (--worker.shares === 0) return workers.released(worker, now)
+    // The last one is counted when the worker comes back.
+    if (share.resource !== undefined) resources.used(share.resource, now ?? timers.now())
   }
 
   const close = (limitMillis: number) =>
@@ -279,12 +317,12 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     idle: workers.idle,
     oldestStart: () => {
       let oldest: number | undefined
-      for (const { holder, startedAt } of workers.all()) {
+      for (const { holder, startedAt } of sharing ? shares : workers.all()) {
         if (holder !== undefined && (oldest === undefined || startedAt < oldest)) oldest = startedAt
       }
       return oldest
     },
-    leases: () => [...workers.all(), ...guests].filter(({ holder }) => holder !== undefined),
+    leases: () => [...workers.all(), ...shares, ...guests].filter(({ holder }) => holder !== undefined),
     paused: () => isPaused,
     setPaused: (paused) => {
       isPaused = paused
@@ -299,27 +337,25 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       pump()
     },
     submit: (task) => {
-      const worker =
-        isPaused || workers.idle() === 0 || nested >= mostNested || waiting() > 0
-          ? undefined
-          : workers.take(task.enqueuedAt)
-      if (worker === undefined) {
+      const lease =
+        isPaused || !mayTake() || nested >= mostNested || waiting() > 0 ? undefined : take(task.enqueuedAt)
+      if (lease === undefined) {
         const offer = line.offer(task)
-        if (workers.idle() > 0) pump()
+        if (mayTake()) pump()
         return offer
       }
       nested++
       task.admitted()
       try {
         // Accepted and started in one step, hence at one time.
-        task.start(worker, task.enqueuedAt)
+        task.start(lease, task.enqueuedAt)
       } finally {
         nested--
       }
       return "accepted"
     },
     evict: (only) => (only === undefined ? workers.evict("evicted") : workers.evict("unhealthy", only)),
-    borrow: () => (isPaused ? undefined : workers.take(timers.now())),
+    borrow: () => (isPaused || workers.idle() === 0 ? undefined : take(timers.now())),
     guest: (resource, returned) => {
       const guest: Guest = {
         workerId: 0,

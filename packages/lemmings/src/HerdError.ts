@@ -109,6 +109,18 @@ export class TaskShed extends Schema.TaggedError<TaskShed>("lemmings/TaskShed")(
   }
 }
 
+/**
+ * The key of errors that say that an effect did not begin: it runs on the worker's resource, and the resource could not
+ * take it. Its value is that effect.
+ *
+ * When the effect is the whole task, nothing of the task ran: the herd gives the task back its place in the queue
+ * instead of failing it, and the attempt does not count. Otherwise it is the task's error, as any other.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export const notBegun: unique symbol = Symbol.for("lemmings/notBegun")
+
 /** What the herd looked like when a task ran out of time. Counts. */
 const situation = {
   herd: Schema.String,

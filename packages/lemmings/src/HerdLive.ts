@@ -38,6 +38,8 @@ export const knownOptions: ReadonlyArray<string> = [
   "onInterrupt",
   "validate",
   "recycleWhen",
+  "awaitLost",
+  "hasRoom",
   "createRetry",
   "checkHealth",
   "retry",

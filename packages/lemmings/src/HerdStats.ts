@@ -105,7 +105,7 @@ export const ResourceCounts = Schema.Struct({
  * - `expired`: older than `maxLifetime`. `used up`: `maxUses`. `unwanted`: `recycleWhen` said so.
  * - `invalid`: `validate` said so, failed, or took too long. `unhealthy`: `checkHealth` said so.
  * - `idle`: unused for longer than `idleTimeToLive`. `evicted`: `evictAll`.
- * - `clock`: the clock jumped, so nobody knows how old it is.
+ * - `clock`: the clock jumped, so nobody knows how old it is. `lost`: `awaitLost` ended.
  *
  * @category models
  * @since 0.2.0
@@ -118,7 +118,8 @@ export const RecycleReason = Schema.Literals([
   "unhealthy",
   "idle",
   "evicted",
-  "clock"
+  "clock",
+  "lost"
 ])
 
 /**

@@ -39,6 +39,13 @@ export interface ResourceOptions<S, RC = never, RD = never, RR = never, RI = nev
   readonly validate?: ((resource: S) => Effect.Effect<boolean, unknown, RV>) | undefined
   /** Whether a resource that comes back from a task should be replaced, such as for the memory it has gathered. */
   readonly recycleWhen?: ((resource: S, usage: Usage) => boolean) | undefined
+  /** Ends when the resource has broken by itself: it is replaced, once its task has ended. Interrupted when it goes. */
+  readonly awaitLost?: ((resource: S) => Effect.Effect<unknown, unknown>) | undefined
+  /**
+   * Whether a worker with a task may have one more beside it, for resources that take several at a time. Asked when
+   * no worker is idle. Defaults to never.
+   */
+  readonly hasRoom?: ((resource: S) => boolean) | undefined
   /** Delays between calls of a failing `onCreate`. Defaults to 10 ms doubling to 5 s, jittered, without end. */
   readonly createRetry?: Schedule.Schedule<unknown> | undefined
 }
@@ -153,6 +160,8 @@ const named: { readonly [_ in Exclude<HerdConfig.Scaling, "auto">]: () => Scalin
 
 /** The callbacks of the resource, with the layer's context given to each. */
 const withContext = ({
+  awaitLost,
+  hasRoom,
   onCreate,
   onDestroy,
   onInterrupt,
@@ -178,6 +187,8 @@ const withContext = ({
       ready: ready && given(ready),
       onInterrupt: onInterrupt && given(onInterrupt),
       validate: validate && given(validate),
-      recycleWhen
+      recycleWhen,
+      awaitLost,
+      hasRoom
     })
   })

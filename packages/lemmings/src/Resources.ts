@@ -34,6 +34,10 @@ export interface Lifecycle {
   readonly validate?: ((resource: unknown) => Effect.Effect<boolean, unknown>) | undefined
   /** Whether a resource that comes back should go, such as for the memory it has gathered. */
   readonly recycleWhen?: ((resource: unknown, usage: Usage) => boolean) | undefined
+  /** Ends when the resource has broken by itself. */
+  readonly awaitLost?: ((resource: unknown) => Effect.Effect<unknown, unknown>) | undefined
+  /** Whether a resource with a task takes one more. */
+  readonly hasRoom?: ((resource: unknown) => boolean) | undefined
 }
 
 /**
@@ -154,6 +158,10 @@ export class Resources extends Context.Service<
     /** Waits until the resource can take another task. `undefined`: no need to ask. */
     readonly ready: ((resource: Owned) => Effect.Effect<unknown, unknown>) | undefined
     readonly onInterrupt: ((resource: Owned) => Effect.Effect<unknown, unknown>) | undefined
+    /** Calls `lost` when the resource has broken by itself, unless it is destroyed before. */
+    readonly watch: (resource: Owned, lost: () => void) => void
+    /** Whether a resource with a task takes one more. `undefined`: none does. */
+    readonly hasRoom: ((resource: Owned) => boolean) | undefined
     /** Takes a spare that can be used, once it has been validated if it was unused for long. */
     readonly takeSpare: Effect.Effect<Owned | undefined>
     /** Replaces all spares. Returns how many. */
@@ -184,7 +192,9 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
   const events = yield* HerdEvents
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const { onCreate, onDestroy, onInterrupt, ready, recycleWhen, validate } = options.lifecycle ?? nothing
+  const { awaitLost, hasRoom, onCreate, onDestroy, onInterrupt, ready, recycleWhen, validate } =
+    options.lifecycle ?? nothing
+  const run = Effect.runForkWith(yield* Effect.context())
   const createTimeout = Duration.millis(options.createTimeout)
   const destroyTimeout = Duration.millis(options.destroyTimeout)
   const creations = new Histogram()
@@ -366,6 +376,32 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
     },
     ready: ready === undefined ? undefined : (resource) => ready(resource.value),
     onInterrupt: onInterrupt === undefined ? undefined : (resource) => onInterrupt(resource.value),
+    watch: (resource, lost) => {
+      if (awaitLost === undefined) return
+      const wait = Effect.exit(Effect.suspend(() => awaitLost(resource.value)))
+      run(
+        Effect.forkIn(
+          Effect.tap(wait, (exit) =>
+            Effect.sync(() => {
+              if (exit._tag === "Failure") events.report("awaitLost", exit.cause)
+              if (resource.condemned === undefined) lost()
+            })
+          ),
+          resource.scope
+        )
+      )
+    },
+    hasRoom:
+      hasRoom === undefined
+        ? undefined
+        : (resource) => {
+            try {
+              return hasRoom(resource.value)
+            } catch (defect) {
+              events.report("hasRoom", Cause.die(defect))
+              return false
+            }
+          },
     takeSpare: Effect.uninterruptible(
       Effect.gen(function* () {
         for (let spare = spares.pop(); spare !== undefined; spare = spares.pop()) {

@@ -25,6 +25,8 @@ export interface Extra {
   /** Why the herd ends the running attempt. */
   stopping: Stop | undefined
   shedReason: ShedReason | "closed" | undefined
+  /** Its wait is in the statistics already, although it has not begun. */
+  counted: boolean
   /** Executions begun again because a worker was unhealthy. */
   requeues: number
   timeout: number
@@ -47,6 +49,7 @@ export interface Extra {
 export const make = (): Extra => ({
   stopping: undefined,
   shedReason: undefined,
+  counted: false,
   requeues: 0,
   timeout: unset,
   deadline: unset,

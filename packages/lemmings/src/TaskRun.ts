@@ -8,7 +8,7 @@
  * @since 0.1.0
  */
 import { Cause, Context, Effect, Exit, type Fiber, type Schedule } from "effect"
-import { QueueFull, type ShedReason } from "./HerdError.ts"
+import { notBegun, QueueFull, type ShedReason } from "./HerdError.ts"
 import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
 import { type Priority, priorityLevel, type TaskHandle, type TaskOptions, type TaskStatus } from "./Task.ts"
@@ -190,7 +190,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     lease.holder = this
     rt.tally.running++
     const wait = now - this.enqueuedAt
-    if (++this.begun === 1) {
+    if (++this.begun === 1 && extra?.counted !== true) {
       rt.window.started(now, wait)
       rt.waits.record(wait)
     }
@@ -253,6 +253,10 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   ): void {
     const { rt } = this
     const { cause } = result
+    if (this.isNotBegun(cause)) {
+      this.putBack()
+      return rt.pool.release(lease, true, now)
+    }
     if (!Cause.hasInterruptsOnly(cause)) {
       rt.window.finished(now, runMillis, false)
       rt.runs.record(runMillis)
@@ -267,6 +271,23 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     else if (next === "retry") this.wait(result)
     else this.settle(result)
     rt.pool.release(lease, healthy, now)
+  }
+
+  /** Whether the attempt ended before it began, in a herd that would still run it. */
+  private isNotBegun({ reasons }: Cause.Cause<unknown>): boolean {
+    const { extra, rt, task } = this
+    if (rt.state !== "running" && rt.state !== "draining") return false
+    const [reason] = reasons
+    if (reason?._tag !== "Fail" || extra?.stopping !== undefined) return false
+    const { error } = reason
+    return typeof error === "object" && error !== null && notBegun in error && error[notBegun] === task
+  }
+
+  /** Back to its place in the queue, as if it had not been started. */
+  private putBack(): void {
+    this.begun--
+    if (this.begun === 0) this.more.counted = true
+    this.enqueue()
   }
 
   /** What the attempt's end means, given why the herd stopped it. */

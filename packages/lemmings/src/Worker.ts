@@ -51,4 +51,16 @@ export interface Worker extends Lease {
   /** Leaves as soon as its task has ended. */
   leaving: boolean
   starter: Fiber.Fiber<unknown, unknown> | undefined
+  /** Leases that are held beside each other, where resources take several tasks at a time. */
+  shares: number
+}
+
+/**
+ * One of several leases on the same worker.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface Share extends Lease {
+  readonly worker: Worker
 }

@@ -96,6 +96,8 @@ export interface Workers {
    * validated, before it is there again: then there may be none although some are idle.
    */
   readonly take: (now: number) => Worker | undefined
+  /** A busy worker that has room for one more task, the one with the fewest. */
+  readonly roomy: (now: number) => Worker | undefined
   /** Ends a busy worker's task: it becomes idle, is replaced when unhealthy, or leaves. `now` spares a look at the clock. */
   readonly released: (worker: Worker, now: number | undefined) => void
   readonly resize: (target: number) => void
@@ -174,6 +176,19 @@ export const make = (
     return resources.stale(last, now) === undefined ? idle.pop() : undefined
   }
 
+  const roomy = (now: number): Worker | undefined => {
+    const { hasRoom } = resources
+    if (hasRoom === undefined || busy === 0) return undefined
+    let best: Worker | undefined
+    for (const worker of workers.values()) {
+      const { resource } = worker
+      if (worker.state !== "busy" || worker.leaving || !worker.healthy || resource === undefined) continue
+      if (best !== undefined && worker.shares >= best.shares) continue
+      if (hasRoom(resource) && resources.stale(resource, now) === undefined) best = worker
+    }
+    return best
+  }
+
   const tell = ({ burst, workerId }: Worker, reason: RecycleReason) =>
     events.emit({ _tag: "ResourceRecycled", workerId, burst, reason })
 
@@ -246,7 +261,13 @@ export const make = (
     worker.starter = undefined
     worker.healthy = true
     toIdle(worker)
-    if (resource !== undefined) upkeep.watch(resource)
+    if (resource !== undefined) {
+      upkeep.watch(resource)
+      resources.watch(resource, () => {
+        evict("lost", resource.value)
+        listener.ready()
+      })
+    }
     events.emit({
       _tag: replaced ? "WorkerReplaced" : "WorkerStarted",
       workerId: worker.workerId,
@@ -288,7 +309,8 @@ export const make = (
       holds: 0,
       holder: undefined,
       startedAt: 0.5,
-      starter: undefined
+      starter: undefined,
+      shares: 0
     }
     workers.set(worker.workerId, worker)
     peak = Math.max(peak, size())
@@ -470,6 +492,7 @@ export const make = (
     all: () => workers.values(),
     idle: () => idle.length,
     take,
+    roomy,
     released,
     resize: (n) => {
       target = Math.min(n, max)
