@@ -1,0 +1,66 @@
+/**
+ * Whether threads crash too often: the delay before the next one, and the circuit that opens.
+ *
+ * @since 0.3.0
+ */
+
+/** In milliseconds. */
+export interface CrashOptions {
+  /** Crashes within `within` that open the circuit. `Infinity`: never. */
+  readonly max: number
+  readonly within: number
+  /** How long the circuit stays open before one thread is tried. */
+  readonly coolDown: number
+}
+
+const firstDelay = 10
+const longestDelay = 1000
+
+/** The crashes of one herd. Plain state: time is given. */
+export class Crashes {
+  total = 0
+  last: unknown
+  private readonly options: CrashOptions
+  private times: Array<number> = []
+  private streak = 0
+  private openUntil: number | undefined
+
+  constructor(options: CrashOptions) {
+    this.options = options
+  }
+
+  /** A thread ended that should not have. */
+  crashed(now: number, cause: unknown): void {
+    this.total++
+    this.streak++
+    this.last = cause
+    this.times = this.times.filter((at) => now - at < this.options.within)
+    this.times.push(now)
+    // Half open, one is enough.
+    if (this.openUntil !== undefined || this.times.length >= this.options.max)
+      this.openUntil = now + this.options.coolDown
+  }
+
+  /** A task succeeded: threads can work. */
+  succeeded(now: number): void {
+    this.streak = 0
+    if (this.openUntil === undefined || now < this.openUntil) return
+    this.openUntil = undefined
+    this.times = []
+  }
+
+  /** Whether a success would change anything. */
+  get watching(): boolean {
+    return this.streak > 0 || this.openUntil !== undefined
+  }
+
+  /** Milliseconds until the circuit lets one thread be tried. 0: it is closed, or half open. */
+  openFor(now: number): number {
+    return this.openUntil === undefined ? 0 : Math.max(0, this.openUntil - now)
+  }
+
+  /** Milliseconds to wait before the next thread: 10 ms, doubling to a second, while no task succeeds. */
+  get delay(): number {
+    return this.streak === 0 ? 0 : Math.min(firstDelay * 2 ** (this.streak - 1), longestDelay)
+  }
+}

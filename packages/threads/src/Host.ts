@@ -1,0 +1,151 @@
+/**
+ * Starts what tasks run on, a thread or a child process, and hides which of them it is.
+ *
+ * @since 0.3.0
+ */
+import { fork } from "node:child_process"
+import type { Readable } from "node:stream"
+import { fileURLToPath } from "node:url"
+import { type ResourceLimits, type Transferable, Worker } from "node:worker_threads"
+import { processVariable, slots, type Start } from "./Wire.ts"
+
+/** A running thread or process. */
+export interface Host {
+  /** Throws when the message cannot be cloned. */
+  readonly post: (message: unknown, transfer: Array<Transferable>) => void
+  /** The numbers that both sides share. A process has none. */
+  readonly states: Int32Array<SharedArrayBuffer> | undefined
+  readonly terminate: () => void
+  /** Share of the time in which its event loop was busy since the call before, 0 to 1. `undefined`: nobody knows. */
+  readonly utilization: () => number | undefined
+}
+
+/** What a host says. `ended` comes last, once. */
+export interface HostListener {
+  readonly message: (message: unknown) => void
+  readonly ended: (exitCode: number | undefined, cause: unknown) => void
+}
+
+/** How to start one. */
+export interface HostOptions {
+  readonly herd: string
+  readonly worker: URL
+  readonly isolation: "thread" | "process"
+  readonly tasks: ReadonlyArray<string>
+  readonly concurrency: number
+  readonly heap: boolean
+  readonly resourceLimits: ResourceLimits | undefined
+  readonly execArgv: ReadonlyArray<string> | undefined
+  readonly env: NodeJS.ProcessEnv | undefined
+  readonly output: "inherit" | "prefix" | "ignore"
+}
+
+const prefixed = (from: Readable | null, to: NodeJS.WritableStream, prefix: string) => {
+  if (from === null) return
+  let rest = ""
+  from.setEncoding("utf8")
+  from.on("data", (text: string) => {
+    const lines = (rest + text).split("\n")
+    rest = lines.pop() ?? ""
+    for (const line of lines) to.write(`${prefix}${line}\n`)
+  })
+  from.on("end", () => {
+    if (rest !== "") to.write(`${prefix}${rest}\n`)
+  })
+}
+
+const direct = (
+  from: { readonly stdout: Readable | null; readonly stderr: Readable | null },
+  { herd, output }: HostOptions,
+  workerId: number
+) => {
+  if (output === "prefix") {
+    prefixed(from.stdout, process.stdout, `[${herd} ${workerId}] `)
+    prefixed(from.stderr, process.stderr, `[${herd} ${workerId}] `)
+  } else if (output === "ignore") {
+    from.stdout?.resume()
+    from.stderr?.resume()
+  }
+}
+
+const startOf = (
+  { concurrency, heap, herd, tasks }: HostOptions,
+  workerId: number,
+  states: Start["states"]
+): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, states })
+
+const thread = (options: HostOptions, workerId: number, listener: HostListener): Host => {
+  const states = new Int32Array(new SharedArrayBuffer(4 * slots))
+  const captured = options.output !== "inherit"
+  const worker = new Worker(options.worker, {
+    workerData: startOf(options, workerId, states),
+    name: `${options.herd} ${workerId}`,
+    stdout: captured,
+    stderr: captured,
+    ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
+    ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
+    ...(options.env === undefined ? {} : { env: options.env })
+  })
+  if (captured) direct(worker, options, workerId)
+  let cause: unknown
+  let before = worker.performance.eventLoopUtilization()
+  worker.on("message", listener.message)
+  worker.on("error", (error) => {
+    cause = error
+  })
+  worker.on("exit", (code) => listener.ended(code, cause))
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    states,
+    terminate: () => void worker.terminate(),
+    utilization: () => {
+      const now = worker.performance.eventLoopUtilization()
+      const since = worker.performance.eventLoopUtilization(now, before)
+      before = now
+      return since.utilization
+    }
+  }
+}
+
+const childProcess = (options: HostOptions, workerId: number, listener: HostListener): Host => {
+  const stdio = options.output === "inherit" ? "inherit" : "pipe"
+  const child = fork(fileURLToPath(options.worker), {
+    serialization: "advanced",
+    stdio: ["ignore", stdio, stdio, "ipc"],
+    execArgv: [...(options.execArgv ?? process.execArgv)],
+    env: {
+      ...(options.env ?? process.env),
+      [processVariable]: JSON.stringify(startOf(options, workerId, undefined))
+    }
+  })
+  direct(child, options, workerId)
+  let cause: unknown
+  let over = false
+  const ended = (code: number | null, signal: NodeJS.Signals | null) => {
+    if (over) return
+    over = true
+    listener.ended(
+      code ?? undefined,
+      cause ?? (signal === null ? undefined : new Error(`ended by ${signal}`))
+    )
+  }
+  child.on("message", listener.message)
+  child.on("error", (error) => {
+    cause = error
+    if (child.pid === undefined) ended(null, null)
+  })
+  child.on("exit", ended)
+  return {
+    // What the channel cannot take it throws; that it is closed, its end says.
+    post: (message) => {
+      if (child.connected) child.send(message as object)
+    },
+    states: undefined,
+    terminate: () => void child.kill("SIGKILL"),
+    utilization: () => undefined
+  }
+}
+
+/** Starts a thread, or a process. Throws when there is no such way to start one. */
+export const start = (options: HostOptions, workerId: number, listener: HostListener): Host =>
+  (options.isolation === "thread" ? thread : childProcess)(options, workerId, listener)

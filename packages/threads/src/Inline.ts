@@ -1,0 +1,69 @@
+/**
+ * Runs handlers in this process, for tests: what travels is cloned as it would be on the way to a thread.
+ *
+ * @since 0.3.0
+ */
+import { Effect, Exit } from "effect"
+import { encodePayload, exitOf } from "./Reply.ts"
+import { Context, type Serving } from "./Serving.ts"
+import { InvalidPayload } from "./ThreadError.ts"
+import type { AnyTask, Caller } from "./ThreadTask.ts"
+import { packDefect, Status } from "./Wire.ts"
+
+/** A thread that is none. An interrupted task is waited for: there is nothing to terminate. */
+export const make = ({ handlers }: Serving, workerId: number): Caller => ({
+  call: (task, given, transfer) =>
+    Effect.flatMap(encodePayload(task, given), (encoded) =>
+      Effect.callback<unknown, unknown>((resume) => {
+        const invoke = handlers[task.name]
+        if (invoke === undefined) {
+          resume(Effect.die(new Error(`no handler for task ${task.name}`)))
+          return undefined
+        }
+        let payload: unknown
+        try {
+          payload = structuredClone(encoded, { transfer: [...(transfer ?? [])] as Array<ArrayBuffer> })
+        } catch (cause) {
+          resume(Effect.fail(new InvalidPayload({ task: task.name, cause })))
+          return undefined
+        }
+        let aborted = false
+        let settled = false
+        let ended: (() => void) | undefined
+        const context = new Context(workerId, () => aborted)
+        const settle = (status: number, value: unknown) => {
+          if (settled) return
+          settled = true
+          resume(answer(task, status, value, context))
+          ended?.()
+        }
+        invoke(payload, context, settle, (abort) => {
+          context.onAbort = abort
+        })
+        return Effect.callback<void>((left) => {
+          if (settled) return left(Effect.void)
+          aborted = true
+          ended = () => left(Effect.void)
+          context.abort()
+        })
+      })
+    )
+})
+
+const answer = (
+  task: AnyTask,
+  status: number,
+  value: unknown,
+  { moved }: Context
+): Exit.Exit<unknown, unknown> => {
+  if (status === Status.defect) return exitOf(task, status, packDefect(value))
+  try {
+    return exitOf(
+      task,
+      status,
+      structuredClone(value, { transfer: [...(moved ?? [])] as Array<ArrayBuffer> })
+    )
+  } catch (error) {
+    return exitOf(task, Status.defect, packDefect(error))
+  }
+}

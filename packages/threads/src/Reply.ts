@@ -1,0 +1,40 @@
+/**
+ * What a task's answer means to its caller.
+ *
+ * @since 0.3.0
+ */
+import { Effect, Exit } from "effect"
+import type { AnyTask, Codec } from "./ThreadTask.ts"
+import { type Defect, Status, unpackDefect } from "./Wire.ts"
+import { InvalidPayload } from "./ThreadError.ts"
+
+const decoded = (codec: Codec | undefined, value: unknown) =>
+  codec === undefined ? value : codec.decode(value)
+
+/** The end of a task whose thread answered. What does not fit its schema is a defect. */
+export const exitOf = ({ codecs }: AnyTask, status: number, value: unknown): Exit.Exit<unknown, unknown> => {
+  try {
+    switch (status) {
+      case Status.success:
+        return Exit.succeed(decoded(codecs.success, value))
+      case Status.failure:
+        return Exit.fail(decoded(codecs.error, value))
+      case Status.defect:
+        return Exit.die(unpackDefect(value as Defect))
+      default:
+        return Exit.interrupt()
+    }
+  } catch (error) {
+    return Exit.die(error)
+  }
+}
+
+/** The payload as it travels. */
+export const encodePayload = (task: AnyTask, payload: unknown): Effect.Effect<unknown, InvalidPayload> => {
+  const { payload: codec } = task.codecs
+  if (codec === undefined) return Effect.succeed(payload)
+  return Effect.try({
+    try: () => codec.encode(payload),
+    catch: (cause) => new InvalidPayload({ task: task.name, cause })
+  })
+}

@@ -1,0 +1,269 @@
+/**
+ * A thread's side: takes tasks as they come, runs them one after another, and answers many at a time. Imports nothing of
+ * Effect, because every thread starts with it.
+ *
+ * @since 0.3.0
+ */
+import { isMainThread, parentPort, workerData } from "node:worker_threads"
+import { closing, packDefect, processVariable, type Ready, type Start, State, Status } from "./Wire.ts"
+
+/** What a handler gets beside its payload. */
+export interface TaskContext<E> {
+  /** Whether the task was interrupted or ran out of time. Can be asked in the middle of a computation. */
+  readonly aborted: boolean
+  /** Fires when the task was interrupted or ran out of time, as soon as the thread's event loop turns. */
+  readonly signal: AbortSignal
+  /** The worker of the herd. */
+  readonly workerId: number
+  /** Ends the task with a typed failure. Anything else that is thrown is a defect. */
+  readonly fail: (error: E) => never
+  /** Has the buffers of a result moved instead of copied: `return transfer(image, [image.buffer])`. */
+  readonly transfer: <A>(value: A, buffers: ReadonlyArray<Transfer>) => A
+}
+
+/** What can be moved between threads. */
+export type Transfer = import("node:worker_threads").Transferable
+
+/** Ends a task. */
+export type Settle = (status: number, value: unknown) => void
+
+/** Runs one task and calls `settle` once. `onAbort` says what to do when the task is interrupted. */
+export type Invoke = (
+  payload: unknown,
+  context: TaskContext<unknown>,
+  settle: Settle,
+  onAbort: (abort: () => void) => void
+) => void
+
+/** What a thread does for a herd. */
+export interface Serving {
+  /** Named as the tasks are. */
+  readonly handlers: { readonly [name: string]: Invoke }
+  /** Ends what the handlers use. */
+  readonly close: () => Promise<unknown> | undefined
+}
+
+/** A typed failure on its way to `settle`. */
+export class Failure {
+  readonly error: unknown
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
+
+/** The context of one task. The signal is made when it is asked for. */
+export class Context implements TaskContext<unknown> {
+  readonly workerId: number
+  readonly isAborted: () => boolean
+  moved: Array<Transfer> | undefined
+  onAbort: (() => void) | undefined
+  private controller: AbortController | undefined
+
+  constructor(workerId: number, isAborted: () => boolean) {
+    this.workerId = workerId
+    this.isAborted = isAborted
+  }
+  get aborted(): boolean {
+    return this.isAborted()
+  }
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController()
+    if (this.isAborted()) this.controller.abort()
+    return this.controller.signal
+  }
+  readonly fail = (error: unknown): never => {
+    // A marker that only the loop sees, and no error of the user's.
+    throw new Failure(error) as unknown as Error
+  }
+  readonly transfer = <A>(value: A, buffers: ReadonlyArray<Transfer>): A => {
+    this.moved = [...(this.moved ?? []), ...buffers]
+    return value
+  }
+  abort(): void {
+    this.controller?.abort()
+    this.onAbort?.()
+  }
+}
+
+/** Runs a plain function, or one that returns a promise. */
+export const plain =
+  (handler: (payload: never, context: TaskContext<never>) => unknown): Invoke =>
+  (payload, context, settle) => {
+    const failed = (error: unknown) =>
+      error instanceof Failure ? settle(Status.failure, error.error) : settle(Status.defect, error)
+    try {
+      const result = handler(payload as never, context as TaskContext<never>)
+      if (isPromise(result)) result.then((value) => settle(Status.success, value), failed)
+      else settle(Status.success, result)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+const isPromise = (value: unknown): value is Promise<unknown> =>
+  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
+
+interface Link {
+  readonly start: Start
+  readonly post: (message: unknown, transfer?: Array<Transfer>) => void
+  readonly listen: (listener: (message: unknown) => void) => void
+  readonly end: () => void
+}
+
+const isStart = (value: unknown): value is Start =>
+  typeof value === "object" && value !== null && "lemmings" in value && "tasks" in value
+
+/** The herd that started this thread or process, if one did. */
+const link = (): Link | undefined => {
+  if (!isMainThread && parentPort !== null && isStart(workerData)) {
+    const port = parentPort
+    return {
+      start: workerData,
+      post: (message, transfer) => port.postMessage(message, transfer),
+      listen: (listener) => void port.on("message", listener),
+      end: () => port.close()
+    }
+  }
+  const variable = process.env[processVariable]
+  if (variable === undefined || process.send === undefined) return undefined
+  const start: unknown = JSON.parse(variable)
+  if (!isStart(start)) return undefined
+  return {
+    start,
+    post: (message) => void process.send?.(message),
+    listen: (listener) => {
+      process.on("message", listener)
+      // The herd has gone: nobody would stop us.
+      process.once("disconnect", () => process.exit())
+    },
+    end: () => process.disconnect()
+  }
+}
+
+/**
+ * Serves the herd that started this thread. Does nothing elsewhere, as in a test that imports the handlers.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
+export const serve = (serving: Serving): void => {
+  const herd = link()
+  if (herd === undefined) return
+  const { start } = herd
+  const states = start.states ?? new Int32Array(new SharedArrayBuffer(4 * 1024))
+  const owned = start.states === undefined
+  const handlers = start.tasks.map((name) => serving.handlers[name])
+  const running = new Map<number, Context>()
+  const aborted = new Set<number>()
+  let inbox: Array<unknown> = []
+  let next = 0
+  let answers: Array<unknown> = []
+  let moved: Array<Transfer> | undefined
+  let working = false
+
+  const flush = () => {
+    if (answers.length === 0) return
+    const batch = answers
+    const buffers = moved
+    answers = []
+    moved = undefined
+    if (start.heap) batch.push(process.memoryUsage().heapUsed)
+    try {
+      herd.post(batch, buffers)
+    } catch {
+      // One of them cannot be cloned: all but that one arrive.
+      for (let i = 0; i + 3 < batch.length; i += 4) alone(batch.slice(i, i + 4), buffers)
+    }
+  }
+  const alone = (answer: Array<unknown>, buffers: Array<Transfer> | undefined) => {
+    try {
+      herd.post(
+        answer,
+        buffers?.filter((buffer) => holds(answer[2], buffer))
+      )
+    } catch (error) {
+      herd.post([answer[0], Status.defect, packDefect(error), answer[3]])
+    }
+  }
+
+  const settled = (slot: number, context: Context, began: number, status: number, value: unknown) => {
+    if (running.get(slot) !== context) return
+    running.delete(slot)
+    aborted.delete(slot)
+    const now = performance.now()
+    answers.push(slot, status, status === Status.defect ? packDefect(value) : value, now - began)
+    if (context.moved !== undefined) moved = [...(moved ?? []), ...context.moved]
+    // At once: the next task may be the one that never ends.
+    flush()
+    if (!working) work()
+  }
+
+  const begin = (slot: number, index: number, payload: unknown) => {
+    const isAborted = owned ? () => aborted.has(slot) : () => Atomics.load(states, slot) === State.aborted
+    if (!owned && Atomics.compareExchange(states, slot, State.sent, State.begun) !== State.sent) {
+      answers.push(slot, Status.skipped, undefined, 0)
+      return
+    }
+    const context = new Context(start.workerId, isAborted)
+    running.set(slot, context)
+    const began = performance.now()
+    const invoke = handlers[index]
+    if (invoke === undefined) {
+      settled(slot, context, began, Status.defect, new Error(`no handler for task ${start.tasks[index]}`))
+      return
+    }
+    invoke(
+      payload,
+      context,
+      (status, value) => settled(slot, context, began, status, value),
+      (abort) => {
+        context.onAbort = abort
+      }
+    )
+  }
+
+  const work = () => {
+    working = true
+    while (running.size < start.concurrency && next < inbox.length) {
+      const at = next
+      next += 3
+      begin(inbox[at] as number, inbox[at + 1] as number, inbox[at + 2])
+    }
+    if (next >= inbox.length) {
+      inbox = []
+      next = 0
+    }
+    working = false
+  }
+
+  herd.listen((message) => {
+    if (Array.isArray(message)) {
+      inbox = next >= inbox.length ? message : [...inbox.slice(next), ...message]
+      next = 0
+      work()
+      flush()
+    } else if (message === closing) {
+      void Promise.resolve(serving.close()).finally(herd.end)
+    } else if (typeof message === "number") {
+      if (owned) aborted.add(message)
+      running.get(message)?.abort()
+    }
+  })
+  // What is done is done, although the next task ends the thread.
+  process.on("exit", flush)
+  const served = Object.keys(serving.handlers)
+  herd.post({
+    served,
+    missing: start.tasks.filter((name) => !served.includes(name))
+  } satisfies Ready)
+}
+
+/** Whether a buffer belongs to a value, so that it may travel with it. */
+const holds = (value: unknown, buffer: unknown): boolean => {
+  if (value === buffer) return true
+  if (ArrayBuffer.isView(value)) return value.buffer === buffer
+  if (typeof value !== "object" || value === null) return false
+  return Object.values(value).some(
+    (part) => part === buffer || (ArrayBuffer.isView(part) && part.buffer === buffer)
+  )
+}

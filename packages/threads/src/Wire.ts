@@ -1,0 +1,87 @@
+/**
+ * What a herd and its threads say to each other. Imports nothing: a thread starts with it.
+ *
+ * **Details**
+ *
+ * A herd sends arrays of three values for each task: slot, index of the task, payload. A thread answers with arrays of
+ * four: slot, status, value, milliseconds. One array carries as many as there are. Both share one number for each slot,
+ * so that a task that has not begun can be withdrawn, although the thread is busy.
+ *
+ * @since 0.3.0
+ */
+
+/** Most tasks on their way to one thread. */
+export const slots = 128
+
+/** What the shared number of a slot says. */
+export const State = { free: 0, sent: 1, begun: 2, withdrawn: 3, aborted: 4 } as const
+
+/** How a task ended. `skipped`: it had been withdrawn. */
+export const Status = { success: 0, failure: 1, defect: 2, skipped: 3, interrupted: 4 } as const
+
+/** The message that asks a thread to end. Numbers from 0 on abort the task of that slot. */
+export const closing = -1
+
+/** What a thread is told at its start. */
+export interface Start {
+  /** The herd. */
+  readonly lemmings: string
+  readonly workerId: number
+  /** The tasks, in the order of their indexes. */
+  readonly tasks: ReadonlyArray<string>
+  /** How many tasks run at once. */
+  readonly concurrency: number
+  /** Whether to say how large the heap is. */
+  readonly heap: boolean
+  /** The shared numbers. A process has none. */
+  readonly states: Int32Array<SharedArrayBuffer> | undefined
+}
+
+/** The first message of a thread. */
+export interface Ready {
+  /** Tasks of the herd for which there is no handler. */
+  readonly missing: ReadonlyArray<string>
+  readonly served: ReadonlyArray<string>
+}
+
+/** A defect that can travel. */
+export interface Defect {
+  readonly error: boolean
+  readonly name: string
+  readonly message: string
+  readonly stack: string | undefined
+  readonly value: unknown
+}
+
+/** The variable that tells a child process that it serves a herd. */
+export const processVariable = "LEMMINGS_THREADS"
+
+/** Makes a defect able to travel: errors keep name, message, stack and what can be cloned of the rest. */
+export const packDefect = (defect: unknown): Defect => {
+  if (defect instanceof Error) {
+    const { message, name, stack } = defect
+    return { error: true, name, message, stack, value: cloned({ ...defect, cause: defect.cause }) }
+  }
+  const value = cloned(defect)
+  return { error: false, name: "", message: String(defect), stack: undefined, value: value ?? String(defect) }
+}
+
+const cloned = (value: unknown): unknown => {
+  try {
+    return structuredClone(value)
+  } catch {
+    return undefined
+  }
+}
+
+/** The defect as it was. */
+export const unpackDefect = ({ error, message, name, stack, value }: Defect): unknown => {
+  if (!error) return value
+  const made = new Error(message)
+  if (typeof value === "object" && value !== null) {
+    for (const [key, own] of Object.entries(value)) if (own !== undefined) Reflect.set(made, key, own)
+  }
+  made.name = name
+  if (stack !== undefined) made.stack = stack
+  return made
+}

@@ -1,0 +1,58 @@
+import * as Effect from "effect/Effect"
+import * as ThreadTasks from "../../src/ThreadTasks.ts"
+import { all, TooWide } from "./tasks.ts"
+
+const spin = (millis: number, stop: () => boolean = () => false) => {
+  const until = performance.now() + millis
+  while (performance.now() < until && !stop());
+}
+
+export default ThreadTasks.serve(all, {
+  Echo: (value) => value,
+  Tomorrow: ({ day, width }, { fail }) =>
+    width > 100 ? fail(new TooWide({ width })) : new Date(day.getTime() + 86_400_000),
+  Act: ({ flag, millis = 60_000, value, what }, context) => {
+    switch (what) {
+      case "throw":
+        throw Object.assign(new RangeError("a defect"), { code: 7 })
+      case "exit":
+        return process.exit(3)
+      case "crash":
+        setTimeout(() => {
+          throw new Error("out of the blue")
+        })
+        return new Promise(() => {})
+      case "oom": {
+        const kept: Array<unknown> = []
+        for (;;) kept.push(Array.from({ length: 10_000 }, (_, i) => ({ i })))
+      }
+      case "spin":
+        if (flag !== undefined) Atomics.store(flag, 0, 1)
+        spin(millis)
+        return value
+      case "spinPolitely":
+        if (flag !== undefined) Atomics.store(flag, 0, 1)
+        spin(millis, () => context.aborted)
+        if (flag !== undefined) Atomics.store(flag, 0, context.aborted ? 2 : 3)
+        return value
+      case "wait":
+        return new Promise((resolve) => {
+          if (flag !== undefined) Atomics.store(flag, 0, 1)
+          context.signal.addEventListener("abort", () => {
+            if (flag !== undefined) Atomics.store(flag, 0, 2)
+            resolve("aborted")
+          })
+        })
+      case "function":
+        return () => 1
+      case "sync":
+        return value
+    }
+  },
+  Sleep: ({ flag, millis }) =>
+    Effect.suspend(() => {
+      Atomics.store(flag, 0, 1)
+      return Effect.as(Effect.sleep(millis), "slept")
+    }).pipe(Effect.onInterrupt(() => Effect.sync(() => Atomics.store(flag, 0, 2)))),
+  Move: (bytes, { transfer }) => transfer({ bytes, before: bytes.byteLength }, [bytes.buffer])
+})

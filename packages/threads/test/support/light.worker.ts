@@ -1,0 +1,4 @@
+import { serve } from "../../src/worker.ts"
+import type { Echo } from "./tasks.ts"
+
+export default serve<[typeof Echo]>({ Echo: (value) => value })
