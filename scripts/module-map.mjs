@@ -66,3 +66,27 @@ export const control = {
   /** What one module may import beside that. */
   edges: { Control: /^(@effect\/platform-node|node:http)$/ }
 }
+
+/**
+ * The same for packages/threads/src. What a thread starts with imports nothing of Effect, and what declares tasks only
+ * single modules of it, because a thread that imports all of Effect starts 200 ms later.
+ */
+export const threads = {
+  bands: [
+    { modules: ["index"] },
+    { modules: ["ThreadHerd"] },
+    { modules: ["Inline", "Thread"] },
+    { modules: ["Host", "Reply", "Crashes", "ThreadTasks", "worker"] },
+    { modules: ["ThreadTask"] },
+    { modules: ["ThreadError", "Serving"] },
+    { modules: ["Wire"] }
+  ],
+  folders: {},
+  packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
+  edges: {
+    ThreadHerd: /^node:(fs|os|worker_threads)$/,
+    Thread: /^node:worker_threads$/,
+    Host: /^node:(child_process|stream|url|worker_threads)$/,
+    Serving: /^node:worker_threads$/
+  }
+}

@@ -6,6 +6,7 @@ import { latency } from "./latency.ts"
 import { pool } from "./pool.ts"
 import type { Bench } from "./Race.ts"
 import { soak } from "./soak.ts"
+import { threads } from "./threads.ts"
 import { timeouts } from "./timeouts.ts"
 
 /** In the order in which they run. */
@@ -17,5 +18,6 @@ export const benches: ReadonlyArray<Bench> = [
   cancel,
   timeouts,
   soak,
-  control
+  control,
+  threads
 ]

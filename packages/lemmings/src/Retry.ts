@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Cause, Duration, Effect, Pull, Schedule } from "effect"
+import { notBegun } from "./HerdError.ts"
 
 /**
  * What is known when an attempt has ended badly.
@@ -69,6 +70,19 @@ export const decide = (failure: Failure): "requeue" | "retry" | "settle" => {
  */
 export const isTyped = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.length > 0 && cause.reasons.every((reason) => reason._tag === "Fail")
+
+/**
+ * Whether an attempt failed because the effect that is the whole task did not begin (`HerdError.notBegun`).
+ *
+ * @category decisions
+ * @since 0.3.0
+ */
+export const didNotBegin = ({ reasons }: Cause.Cause<unknown>, task: unknown): boolean => {
+  const [reason] = reasons
+  if (reason?._tag !== "Fail") return false
+  const { error } = reason
+  return typeof error === "object" && error !== null && notBegun in error && error[notBegun] === task
+}
 
 /**
  * Asks a predicate of the user. One that throws is reported, and its answer is `fallback`.

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Exit } from "effect"
+import { Cause, Exit } from "effect"
 import type { Pool } from "./FiberPool.ts"
 import * as HerdConfig from "./HerdConfig.ts"
 import {
@@ -114,6 +114,32 @@ export const endOf = (
     case "closed":
       return Exit.fail(closed(herd))
   }
+}
+
+/**
+ * Whether a herd still runs what it accepted.
+ *
+ * @category getters
+ * @since 0.3.0
+ */
+export const isOpen = (state: HerdState): boolean => state === "running" || state === "draining"
+
+/**
+ * What the end of a running attempt means, given why the herd stopped it.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export const verdict = (
+  herd: Situation,
+  task: { readonly id: string; readonly options: TaskOptions },
+  exit: Exit.Exit<unknown, unknown>,
+  stopping: Stop | undefined
+): Exit.Exit<unknown, unknown> => {
+  if (stopping === undefined || stopping === "caller") return exit
+  // What finished in spite of a closing herd's interruption is worth more than the news of it.
+  const late = exit._tag === "Success" || !Cause.hasInterruptsOnly(exit.cause)
+  return stopping === "closed" && late ? exit : endOf(herd, task, stopping, "running")
 }
 
 /**

@@ -8,14 +8,14 @@
  * @since 0.1.0
  */
 import { Cause, Context, Effect, Exit, type Fiber, type Schedule } from "effect"
-import { notBegun, QueueFull, type ShedReason } from "./HerdError.ts"
+import { QueueFull, type ShedReason } from "./HerdError.ts"
 import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
 import { type Priority, priorityLevel, type TaskHandle, type TaskOptions, type TaskStatus } from "./Task.ts"
 import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskNews from "./TaskNews.ts"
 import * as TaskTimers from "./TaskTimers.ts"
-import { closed, endOf, shedding, type Stop, stopOverdue } from "./TaskLimits.ts"
+import { closed, endOf, isOpen, shedding, type Stop, stopOverdue, verdict } from "./TaskLimits.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import { isTraced, traced } from "./TaskTrace.ts"
 import type { Lease } from "./Worker.ts"
@@ -233,7 +233,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     lease.holder = undefined
     rt.tally.running--
     if (extra !== undefined) TaskTimers.disarm(rt, extra)
-    const result = extra === undefined ? exit : this.verdict(exit, extra.stopping)
+    const result = extra === undefined ? exit : verdict(rt, this, exit, extra.stopping)
     if (result._tag === "Success") {
       rt.window.finished(now, runMillis, true)
       rt.runs.record(runMillis)
@@ -253,7 +253,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   ): void {
     const { rt } = this
     const { cause } = result
-    if (this.isNotBegun(cause)) {
+    if (isOpen(rt.state) && this.extra?.stopping === undefined && Retry.didNotBegin(cause, this.task)) {
       this.putBack()
       return rt.pool.release(lease, true, now)
     }
@@ -273,32 +273,10 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     rt.pool.release(lease, healthy, now)
   }
 
-  /** Whether the attempt ended before it began, in a herd that would still run it. */
-  private isNotBegun({ reasons }: Cause.Cause<unknown>): boolean {
-    const { extra, rt, task } = this
-    if (rt.state !== "running" && rt.state !== "draining") return false
-    const [reason] = reasons
-    if (reason?._tag !== "Fail" || extra?.stopping !== undefined) return false
-    const { error } = reason
-    return typeof error === "object" && error !== null && notBegun in error && error[notBegun] === task
-  }
-
   /** Back to its place in the queue, as if it had not been started. */
   private putBack(): void {
-    this.begun--
-    if (this.begun === 0) this.more.counted = true
+    if (--this.begun === 0) this.more.counted = true
     this.enqueue()
-  }
-
-  /** What the attempt's end means, given why the herd stopped it. */
-  private verdict(
-    exit: Exit.Exit<unknown, unknown>,
-    stopping: Stop | undefined
-  ): Exit.Exit<unknown, unknown> {
-    if (stopping === undefined || stopping === "caller") return exit
-    // What finished in spite of a closing herd's interruption is worth more than the news of it.
-    const late = exit._tag === "Success" || !Cause.hasInterruptsOnly(exit.cause)
-    return stopping === "closed" && late ? exit : endOf(this.rt, this, stopping, "running")
   }
 
   private wanted(error: unknown): boolean {
@@ -315,7 +293,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       healthy,
       // A task that was told to end runs no more, however it ended. Only a timeout ends one attempt alone.
       once: options.once === true || (extra?.stopping !== undefined && extra.stopping !== "timeout"),
-      open: rt.state === "running" || rt.state === "draining",
+      open: isOpen(rt.state),
       requeues: this.requeues,
       maxRequeues: rt.maxRequeues
     }

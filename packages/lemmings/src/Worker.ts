@@ -4,7 +4,7 @@
  * @since 0.2.0
  */
 import type { Fiber } from "effect"
-import type { Owned } from "./Resources.ts"
+import type { Owned, Resources } from "./Resources.ts"
 import type { WorkerInfo } from "./Task.ts"
 
 /**
@@ -63,4 +63,25 @@ export interface Worker extends Lease {
  */
 export interface Share extends Lease {
   readonly worker: Worker
+}
+
+/**
+ * The busy worker with the fewest leases of those that may have one more.
+ *
+ * @category decisions
+ * @since 0.3.0
+ */
+export const roomiest = (
+  workers: Iterable<Worker>,
+  { hasRoom, stale }: Pick<Resources["Service"], "hasRoom" | "stale">,
+  now: number
+): Worker | undefined => {
+  let best: Worker | undefined
+  for (const worker of workers) {
+    const { healthy, leaving, resource, shares, state } = worker
+    if (state !== "busy" || leaving || !healthy || resource === undefined) continue
+    if (best !== undefined && shares >= best.shares) continue
+    if (hasRoom?.(resource) === true && stale(resource, now) === undefined) best = worker
+  }
+  return best
 }

@@ -14,7 +14,7 @@ import type { Owned, Resources } from "./Resources.ts"
 import type { WorkerInfo } from "./Task.ts"
 import type { Timers } from "./Timers.ts"
 import * as Upkeep from "./Upkeep.ts"
-import type { Worker } from "./Worker.ts"
+import { roomiest, type Worker } from "./Worker.ts"
 import * as WorkerStart from "./WorkerStart.ts"
 
 /**
@@ -176,19 +176,6 @@ export const make = (
     return resources.stale(last, now) === undefined ? idle.pop() : undefined
   }
 
-  const roomy = (now: number): Worker | undefined => {
-    const { hasRoom } = resources
-    if (hasRoom === undefined || busy === 0) return undefined
-    let best: Worker | undefined
-    for (const worker of workers.values()) {
-      const { resource } = worker
-      if (worker.state !== "busy" || worker.leaving || !worker.healthy || resource === undefined) continue
-      if (best !== undefined && worker.shares >= best.shares) continue
-      if (hasRoom(resource) && resources.stale(resource, now) === undefined) best = worker
-    }
-    return best
-  }
-
   const tell = ({ burst, workerId }: Worker, reason: RecycleReason) =>
     events.emit({ _tag: "ResourceRecycled", workerId, burst, reason })
 
@@ -263,10 +250,7 @@ export const make = (
     toIdle(worker)
     if (resource !== undefined) {
       upkeep.watch(resource)
-      resources.watch(resource, () => {
-        evict("lost", resource.value)
-        listener.ready()
-      })
+      resources.watch(resource, () => void evict("lost", resource.value))
     }
     events.emit({
       _tag: replaced ? "WorkerReplaced" : "WorkerStarted",
@@ -492,7 +476,7 @@ export const make = (
     all: () => workers.values(),
     idle: () => idle.length,
     take,
-    roomy,
+    roomy: (now) => (busy === 0 ? undefined : roomiest(workers.values(), resources, now)),
     released,
     resize: (n) => {
       target = Math.min(n, max)

@@ -4,7 +4,12 @@
  * @since 0.3.0
  */
 
-/** In milliseconds. */
+/**
+ * In milliseconds.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface CrashOptions {
   /** Crashes within `within` that open the circuit. `Infinity`: never. */
   readonly max: number
@@ -16,7 +21,12 @@ export interface CrashOptions {
 const firstDelay = 10
 const longestDelay = 1000
 
-/** The crashes of one herd. Plain state: time is given. */
+/**
+ * The crashes of one herd. Plain state: time is given.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export class Crashes {
   total = 0
   last: unknown

@@ -9,7 +9,12 @@ import { fileURLToPath } from "node:url"
 import { type ResourceLimits, type Transferable, Worker } from "node:worker_threads"
 import { processVariable, slots, type Start } from "./Wire.ts"
 
-/** A running thread or process. */
+/**
+ * A running thread or process.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface Host {
   /** Throws when the message cannot be cloned. */
   readonly post: (message: unknown, transfer: Array<Transferable>) => void
@@ -20,13 +25,23 @@ export interface Host {
   readonly utilization: () => number | undefined
 }
 
-/** What a host says. `ended` comes last, once. */
+/**
+ * What a host says. `ended` comes last, once.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface HostListener {
   readonly message: (message: unknown) => void
   readonly ended: (exitCode: number | undefined, cause: unknown) => void
 }
 
-/** How to start one. */
+/**
+ * How to start one.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface HostOptions {
   readonly herd: string
   readonly worker: URL
@@ -146,6 +161,11 @@ const childProcess = (options: HostOptions, workerId: number, listener: HostList
   }
 }
 
-/** Starts a thread, or a process. Throws when there is no such way to start one. */
+/**
+ * Starts a thread, or a process. Throws when there is no such way to start one.
+ *
+ * @category constructors
+ * @since 0.3.0
+ */
 export const start = (options: HostOptions, workerId: number, listener: HostListener): Host =>
   (options.isolation === "thread" ? thread : childProcess)(options, workerId, listener)

@@ -3,14 +3,19 @@
  *
  * @since 0.3.0
  */
-import { Effect, Exit } from "effect"
+import { Effect, type Exit } from "effect"
 import { encodePayload, exitOf } from "./Reply.ts"
 import { Context, type Serving } from "./Serving.ts"
 import { InvalidPayload } from "./ThreadError.ts"
 import type { AnyTask, Caller } from "./ThreadTask.ts"
 import { packDefect, Status } from "./Wire.ts"
 
-/** A thread that is none. An interrupted task is waited for: there is nothing to terminate. */
+/**
+ * A thread that is none. An interrupted task is waited for: there is nothing to terminate.
+ *
+ * @category constructors
+ * @since 0.3.0
+ */
 export const make = ({ handlers }: Serving, workerId: number): Caller => ({
   call: (task, given, transfer) =>
     Effect.flatMap(encodePayload(task, given), (encoded) =>

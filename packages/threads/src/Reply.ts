@@ -11,7 +11,12 @@ import { InvalidPayload } from "./ThreadError.ts"
 const decoded = (codec: Codec | undefined, value: unknown) =>
   codec === undefined ? value : codec.decode(value)
 
-/** The end of a task whose thread answered. What does not fit its schema is a defect. */
+/**
+ * The end of a task whose thread answered. What does not fit its schema is a defect.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
 export const exitOf = ({ codecs }: AnyTask, status: number, value: unknown): Exit.Exit<unknown, unknown> => {
   try {
     switch (status) {
@@ -29,7 +34,12 @@ export const exitOf = ({ codecs }: AnyTask, status: number, value: unknown): Exi
   }
 }
 
-/** The payload as it travels. */
+/**
+ * The payload as it travels.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
 export const encodePayload = (task: AnyTask, payload: unknown): Effect.Effect<unknown, InvalidPayload> => {
   const { payload: codec } = task.codecs
   if (codec === undefined) return Effect.succeed(payload)

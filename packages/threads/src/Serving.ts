@@ -4,10 +4,15 @@
  *
  * @since 0.3.0
  */
-import { isMainThread, parentPort, workerData } from "node:worker_threads"
+import { isMainThread, parentPort, type Transferable, workerData } from "node:worker_threads"
 import { closing, packDefect, processVariable, type Ready, type Start, State, Status } from "./Wire.ts"
 
-/** What a handler gets beside its payload. */
+/**
+ * What a handler gets beside its payload.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface TaskContext<E> {
   /** Whether the task was interrupted or ran out of time. Can be asked in the middle of a computation. */
   readonly aborted: boolean
@@ -21,13 +26,28 @@ export interface TaskContext<E> {
   readonly transfer: <A>(value: A, buffers: ReadonlyArray<Transfer>) => A
 }
 
-/** What can be moved between threads. */
-export type Transfer = import("node:worker_threads").Transferable
+/**
+ * What can be moved between threads.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export type Transfer = Transferable
 
-/** Ends a task. */
+/**
+ * Ends a task.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export type Settle = (status: number, value: unknown) => void
 
-/** Runs one task and calls `settle` once. `onAbort` says what to do when the task is interrupted. */
+/**
+ * Runs one task and calls `settle` once. `onAbort` says what to do when the task is interrupted.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export type Invoke = (
   payload: unknown,
   context: TaskContext<unknown>,
@@ -35,7 +55,12 @@ export type Invoke = (
   onAbort: (abort: () => void) => void
 ) => void
 
-/** What a thread does for a herd. */
+/**
+ * What a thread does for a herd.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface Serving {
   /** Named as the tasks are. */
   readonly handlers: { readonly [name: string]: Invoke }
@@ -44,14 +69,19 @@ export interface Serving {
 }
 
 /** A typed failure on its way to `settle`. */
-export class Failure {
+class Failure {
   readonly error: unknown
   constructor(error: unknown) {
     this.error = error
   }
 }
 
-/** The context of one task. The signal is made when it is asked for. */
+/**
+ * The context of one task. The signal is made when it is asked for.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export class Context implements TaskContext<unknown> {
   readonly workerId: number
   readonly isAborted: () => boolean
@@ -72,7 +102,7 @@ export class Context implements TaskContext<unknown> {
     return this.controller.signal
   }
   readonly fail = (error: unknown): never => {
-    // A marker that only the loop sees, and no error of the user's.
+    // A marker that `plain` sees, and no error of the user's.
     throw new Failure(error) as unknown as Error
   }
   readonly transfer = <A>(value: A, buffers: ReadonlyArray<Transfer>): A => {
@@ -85,14 +115,19 @@ export class Context implements TaskContext<unknown> {
   }
 }
 
-/** Runs a plain function, or one that returns a promise. */
+/**
+ * Runs a plain function, or one that returns a promise.
+ *
+ * @category constructors
+ * @since 0.3.0
+ */
 export const plain =
   (handler: (payload: never, context: TaskContext<never>) => unknown): Invoke =>
   (payload, context, settle) => {
     const failed = (error: unknown) =>
       error instanceof Failure ? settle(Status.failure, error.error) : settle(Status.defect, error)
     try {
-      const result = handler(payload as never, context as TaskContext<never>)
+      const result = handler(payload as never, context)
       if (isPromise(result)) result.then((value) => settle(Status.success, value), failed)
       else settle(Status.success, result)
     } catch (error) {
@@ -190,6 +225,8 @@ export const serve = (serving: Serving): void => {
     if (running.get(slot) !== context) return
     running.delete(slot)
     aborted.delete(slot)
+    // The time a thread works is real, whatever the herd's clock says.
+    // oxlint-disable-next-line house/no-wall-clock
     const now = performance.now()
     answers.push(slot, status, status === Status.defect ? packDefect(value) : value, now - began)
     if (context.moved !== undefined) moved = [...(moved ?? []), ...context.moved]
@@ -206,6 +243,7 @@ export const serve = (serving: Serving): void => {
     }
     const context = new Context(start.workerId, isAborted)
     running.set(slot, context)
+    // oxlint-disable-next-line house/no-wall-clock
     const began = performance.now()
     const invoke = handlers[index]
     if (invoke === undefined) {

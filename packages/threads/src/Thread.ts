@@ -19,7 +19,12 @@ import { InvalidPayload, WorkerLost } from "./ThreadError.ts"
 import type { AnyTask, Caller } from "./ThreadTask.ts"
 import { closing, type Ready, slots, State, Status } from "./Wire.ts"
 
-/** What a thread is for its herd. */
+/**
+ * What a thread is for its herd.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface ThreadOptions extends Host.HostOptions {
   /** Milliseconds between asking a task to stop and terminating its thread. */
   readonly grace: number
@@ -27,7 +32,12 @@ export interface ThreadOptions extends Host.HostOptions {
   readonly ahead: boolean
 }
 
-/** What a thread tells its herd. */
+/**
+ * What a thread tells its herd.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface ThreadListener {
   /** It ended, and nobody had asked for that. */
   readonly crashed: (cause: unknown) => void
@@ -54,10 +64,20 @@ const unknownMillis = 1e6
 // Weight of the newest run in a task's average.
 const newest = 0.1
 
-/** Averages of what tasks take, in milliseconds, shared by the threads of a herd. */
+/**
+ * Averages of what tasks take, in milliseconds, shared by the threads of a herd.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export type Durations = Map<AnyTask, number>
 
-/** A running thread. Its methods are synchronous, except where they return effects. */
+/**
+ * A running thread. Its methods are synchronous, except where they return effects.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export class Thread implements Caller {
   readonly workerId: number
   /** Bytes, as of the last answer. */
@@ -181,7 +201,7 @@ export class Thread implements Caller {
     })
   }
   private told(): void {
-    for (const check of [...this.waiters]) check()
+    for (const check of this.waiters.slice()) check()
   }
 
   call(

@@ -128,7 +128,7 @@ const own = [
 ] as const
 
 /** The options of every herd, with our defaults. */
-const common = (options: Options<never>) => {
+const common = (options: Options) => {
   const rest = Object.fromEntries(
     Object.entries(options).filter(([name]) => !own.some((key) => key === name))
   )
@@ -150,11 +150,7 @@ const moduleOf = (worker: URL): URL | undefined => {
   return [worker, built].find((url) => url.protocol !== "file:" || existsSync(url))
 }
 
-const settingsOf = Effect.fnUntraced(function* (
-  id: string,
-  declaration: Declaration,
-  options: Options<never>
-) {
+const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declaration, options: Options) {
   const worker = moduleOf(declaration.worker)
   if (worker === undefined)
     return yield* invalid("worker", declaration.worker.href, "the URL of a module that exists")
@@ -201,11 +197,7 @@ class Refusal implements Caller {
 }
 
 /** What the threads of one herd have in common. */
-const threadsOf = Effect.fnUntraced(function* (
-  id: string,
-  declaration: Declaration,
-  options: Options<never>
-) {
+const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declaration, options: Options) {
   const settings = yield* settingsOf(id, declaration, options)
   const clock = yield* Clock.Clock
   const context = yield* Effect.context()
@@ -289,7 +281,7 @@ export const Service =
     // By herd: a class may be built more than once.
     const running = new WeakMap<object, ReadonlySet<Thread>>()
 
-    const layer = (options: Options<never> = {}) =>
+    const layer = (options: Options = {}) =>
       Layer.unwrap(
         Effect.map(threadsOf(id, declaration, options), ({ alive, crashes, resource }) => {
           const { counter, gauge } = PulledMetrics.make({ herd: id })
@@ -307,7 +299,7 @@ export const Service =
           ])
           const known = Effect.flatMap(Effect.serviceOption(herd), (made) =>
             Effect.sync(() => {
-              if (Option.isSome(made)) running.set(made.value as object, alive)
+              if (Option.isSome(made)) running.set(made.value, alive)
             })
           )
           return Layer.effectDiscard(Effect.andThen(metrics, known)).pipe(
@@ -315,7 +307,7 @@ export const Service =
           )
         })
       )
-    const layerInline = (served: Serving, options: Options<never> = {}) =>
+    const layerInline = (served: Serving, options: Options = {}) =>
       layerOf({
         ...common(options),
         onCreate: ({ workerId }) =>

@@ -32,11 +32,16 @@ export interface Caller {
     task: AnyTask,
     payload: unknown,
     transfer: ReadonlyArray<Transfer> | undefined,
-    call: () => Effect.Effect<unknown, unknown, never>
+    call: () => Effect.Effect<unknown, unknown>
   ) => Effect.Effect<unknown, unknown>
 }
 
-/** The worker's thread, in the context of a herd's tasks. */
+/**
+ * The worker's thread, in the context of a herd's tasks.
+ *
+ * @category constants
+ * @since 0.3.0
+ */
 export const CurrentThread = Context.Service<Runs<string>, Caller>("@lemmings/threads/Thread")
 
 /**
@@ -56,13 +61,23 @@ export interface CallOptions {
   readonly transfer?: ReadonlyArray<Transfer> | undefined
 }
 
-/** The two sides of a value. */
+/**
+ * The two sides of a value.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface Codec {
   readonly encode: (value: unknown) => unknown
   readonly decode: (value: unknown) => unknown
 }
 
-/** A task, whatever its types are. */
+/**
+ * A task, whatever its types are.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface AnyTask {
   readonly name: string
   readonly "~encoded": { readonly payload: unknown; readonly success: unknown; readonly error: unknown }
@@ -121,8 +136,8 @@ export const cloned = <T>(): Cloned<T> => ({
   }
 })
 
-type Side = Schema.Codec<any, any> | Cloned<unknown> | undefined
-type Fields = { readonly [name: string]: Schema.Codec<any, any> }
+type Side = Schema.Codec<unknown, unknown> | Cloned<unknown> | undefined
+type Fields = { readonly [name: string]: Schema.Codec<unknown, unknown> }
 
 type TypeOf<S, Default> =
   S extends Cloned<infer T>
@@ -145,7 +160,7 @@ const isCloned = (side: object): boolean => clonedKey in side
 
 const codec = (side: Side | Fields): Codec | undefined => {
   if (side === undefined || isCloned(side)) return undefined
-  const schema = (Schema.isSchema(side) ? side : Schema.Struct(side as Fields)) as Schema.Codec<unknown>
+  const schema: Schema.Codec<unknown, unknown> = Schema.isSchema(side) ? side : Schema.Struct(side as Fields)
   return { encode: Schema.encodeUnknownSync(schema), decode: Schema.decodeUnknownSync(schema) }
 }
 

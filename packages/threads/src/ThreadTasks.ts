@@ -16,6 +16,18 @@ import {
   type Settle,
   type TaskContext
 } from "./Serving.ts"
+export type {
+  /**
+   * @category models
+   * @since 0.3.0
+   */
+  Serving,
+  /**
+   * @category models
+   * @since 0.3.0
+   */
+  TaskContext
+} from "./Serving.ts"
 import type { AnyTask } from "./ThreadTask.ts"
 import { Status } from "./Wire.ts"
 

@@ -10,19 +10,44 @@
  * @since 0.3.0
  */
 
-/** Most tasks on their way to one thread. */
+/**
+ * Most tasks on their way to one thread.
+ *
+ * @category constants
+ * @since 0.3.0
+ */
 export const slots = 128
 
-/** What the shared number of a slot says. */
+/**
+ * What the shared number of a slot says.
+ *
+ * @category constants
+ * @since 0.3.0
+ */
 export const State = { free: 0, sent: 1, begun: 2, withdrawn: 3, aborted: 4 } as const
 
-/** How a task ended. `skipped`: it had been withdrawn. */
+/**
+ * How a task ended. `skipped`: it had been withdrawn.
+ *
+ * @category constants
+ * @since 0.3.0
+ */
 export const Status = { success: 0, failure: 1, defect: 2, skipped: 3, interrupted: 4 } as const
 
-/** The message that asks a thread to end. Numbers from 0 on abort the task of that slot. */
+/**
+ * The message that asks a thread to end. Numbers from 0 on abort the task of that slot.
+ *
+ * @category constants
+ * @since 0.3.0
+ */
 export const closing = -1
 
-/** What a thread is told at its start. */
+/**
+ * What a thread is told at its start.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface Start {
   /** The herd. */
   readonly lemmings: string
@@ -37,14 +62,24 @@ export interface Start {
   readonly states: Int32Array<SharedArrayBuffer> | undefined
 }
 
-/** The first message of a thread. */
+/**
+ * The first message of a thread.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface Ready {
   /** Tasks of the herd for which there is no handler. */
   readonly missing: ReadonlyArray<string>
   readonly served: ReadonlyArray<string>
 }
 
-/** A defect that can travel. */
+/**
+ * A defect that can travel.
+ *
+ * @category models
+ * @since 0.3.0
+ */
 export interface Defect {
   readonly error: boolean
   readonly name: string
@@ -53,14 +88,30 @@ export interface Defect {
   readonly value: unknown
 }
 
-/** The variable that tells a child process that it serves a herd. */
+/**
+ * The variable that tells a child process that it serves a herd.
+ *
+ * @category constants
+ * @since 0.3.0
+ */
 export const processVariable = "LEMMINGS_THREADS"
 
-/** Makes a defect able to travel: errors keep name, message, stack and what can be cloned of the rest. */
+/**
+ * Makes a defect able to travel: errors keep name, message, stack and what can be cloned of the rest.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
 export const packDefect = (defect: unknown): Defect => {
   if (defect instanceof Error) {
     const { message, name, stack } = defect
-    return { error: true, name, message, stack, value: cloned({ ...defect, cause: defect.cause }) }
+    return {
+      error: true,
+      name,
+      message,
+      stack,
+      value: cloned({ ...Object.fromEntries(Object.entries(defect)), cause: defect.cause })
+    }
   }
   const value = cloned(defect)
   return { error: false, name: "", message: String(defect), stack: undefined, value: value ?? String(defect) }
@@ -74,7 +125,12 @@ const cloned = (value: unknown): unknown => {
   }
 }
 
-/** The defect as it was. */
+/**
+ * The defect as it was.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
 export const unpackDefect = ({ error, message, name, stack, value }: Defect): unknown => {
   if (!error) return value
   const made = new Error(message)

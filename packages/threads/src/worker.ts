@@ -7,7 +7,16 @@
  */
 import { plain, serve as serveHerd, type Serving, type TaskContext } from "./Serving.ts"
 
+/**
+ * @category models
+ * @since 0.3.0
+ */
 export type {
+  /**
+   * @category models
+   * @since 0.3.0
+   */
+  Serving,
   /**
    * @category models
    * @since 0.3.0
