@@ -12,11 +12,23 @@ const consumer = `import { Effect, Layer, References } from "effect"
 import { Control } from "@lemmings/control"
 import { HttpServer } from "effect/http"
 import { Lemmings, LemmingsLive } from "lemmings"
+import { ThreadHerd, ThreadTask } from "@lemmings/threads"
 import * as Testing from "lemmings/testing"
 
 if (Object.keys(Testing).length === 0) throw new Error("lemmings/testing exports nothing")
 
+const Double = ThreadTask.make("Double", {
+  payload: ThreadTask.cloned<number>(),
+  success: ThreadTask.cloned<number>()
+})
+class Threads extends ThreadHerd.Service<Threads>()("Threads", {
+  tasks: [Double],
+  worker: new URL("./double.worker.js", import.meta.url)
+}) {}
+
 const program = Effect.gen(function*() {
+  const doubled = yield* Threads.run(Double(21))
+  if (doubled !== 42) throw new Error("a thread answered " + doubled)
   const herd = yield* Lemmings
   const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
   for (const path of ["/dashboard", "/dashboard/app.js", "/dashboard/style.css", "/herds", "/metrics", "/docs"]) {
@@ -25,7 +37,7 @@ const program = Effect.gen(function*() {
   }
   return yield* herd.run(Effect.succeed(42), { priority: "high" })
 })
-const live = Layer.merge(LemmingsLive, Control.layer({ port: 0 }))
+const live = Layer.mergeAll(LemmingsLive, Control.layer({ port: 0 }), Threads.layer())
 const quiet = Effect.provideService(References.MinimumLogLevel, "Warn")
 Effect.runPromise(program.pipe(Effect.provide(live), quiet)).then((n) => console.log(\`consumer got \${n}\`))
 `
@@ -62,6 +74,12 @@ try {
   write("package.json", JSON.stringify({ private: true, type: "module" }))
   write("tsconfig.json", JSON.stringify({ compilerOptions, files: ["consumer.ts"] }))
   write("consumer.ts", consumer)
+  // A worker of a JavaScript project, and of CommonJS.
+  write(
+    "double.worker.js",
+    'import { createRequire } from "node:module"\ncreateRequire(import.meta.url)("./double.cjs")\n'
+  )
+  write("double.cjs", 'require("@lemmings/threads/worker").serve({ Double: (n) => n * 2 })\n')
   const dependencies = ["effect", "@effect/platform-node", "redis", "typescript", "@types/node"].map(
     (name) => `${name}@${catalogVersion(name)}`
   )

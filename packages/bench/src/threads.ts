@@ -2,6 +2,7 @@
 import { ThreadHerd } from "@lemmings/threads"
 import { Effect, References } from "effect"
 import { fileURLToPath } from "node:url"
+import { setTimeout as sleep } from "node:timers/promises"
 import { type Transferable, Worker } from "node:worker_threads"
 import { Piscina } from "piscina"
 import { FixedThreadPool } from "poolifier"
@@ -102,8 +103,10 @@ const tinypool = (): Promise<Pool> => {
 const poolifier = (): Promise<Pool> => {
   const pool = new FixedThreadPool<Work>(size, fileURLToPath(module("poolifier")))
   return Promise.resolve({
-    run: (work, transfer) => pool.execute(work, undefined, undefined, transfer),
-    close: () => pool.destroy()
+    // With a list of buffers to move it never answers.
+    run: (work) => pool.execute(work),
+    // Now and then its end never comes.
+    close: () => Promise.race([pool.destroy(), sleep(1000)])
   })
 }
 
