@@ -1,11 +1,20 @@
 /**
- * A thread's side: takes tasks as they come, runs them one after another, and answers many at a time. Imports nothing of
+ * A thread's side: takes tasks as they come, runs them one after another, and answers each at once. Imports nothing of
  * Effect, because every thread starts with it.
  *
  * @since 0.3.0
  */
 import { isMainThread, parentPort, type Transferable, workerData } from "node:worker_threads"
-import { closing, packDefect, processVariable, type Ready, type Start, State, Status } from "./Wire.ts"
+import {
+  closing,
+  holding,
+  packDefect,
+  processVariable,
+  type Ready,
+  type Start,
+  State,
+  Status
+} from "./Wire.ts"
 
 /**
  * What a handler gets beside its payload.
@@ -212,10 +221,7 @@ export const serve = (serving: Serving): void => {
   }
   const alone = (answer: Array<unknown>, buffers: Array<Transfer> | undefined) => {
     try {
-      herd.post(
-        answer,
-        buffers?.filter((buffer) => holds(answer[2], buffer))
-      )
+      herd.post(answer, buffers === undefined ? undefined : holding(answer[2], buffers))
     } catch (error) {
       herd.post([answer[0], Status.defect, packDefect(error), answer[3]])
     }
@@ -237,7 +243,10 @@ export const serve = (serving: Serving): void => {
 
   const begin = (slot: number, index: number, payload: unknown) => {
     const isAborted = owned ? () => aborted.has(slot) : () => Atomics.load(states, slot) === State.aborted
-    if (!owned && Atomics.compareExchange(states, slot, State.sent, State.begun) !== State.sent) {
+    const withdrawn = owned
+      ? aborted.delete(slot)
+      : Atomics.compareExchange(states, slot, State.sent, State.begun) !== State.sent
+    if (withdrawn) {
       answers.push(slot, Status.skipped, undefined, 0)
       return
     }
@@ -274,6 +283,8 @@ export const serve = (serving: Serving): void => {
     working = false
   }
 
+  const isWaiting = (slot: number) => inbox.some((value, i) => i >= next && i % 3 === 0 && value === slot)
+
   herd.listen((message) => {
     if (Array.isArray(message)) {
       inbox = next >= inbox.length ? message : [...inbox.slice(next), ...message]
@@ -283,25 +294,14 @@ export const serve = (serving: Serving): void => {
     } else if (message === closing) {
       void Promise.resolve(serving.close()).finally(herd.end)
     } else if (typeof message === "number") {
-      if (owned) aborted.add(message)
+      // The news may come after the end of its task, and must not reach the next one in its slot.
+      if (owned && (running.has(message) || isWaiting(message))) aborted.add(message)
       running.get(message)?.abort()
     }
   })
-  // What is done is done, although the next task ends the thread.
-  process.on("exit", flush)
   const served = Object.keys(serving.handlers)
   herd.post({
     served,
     missing: start.tasks.filter((name) => !served.includes(name))
   } satisfies Ready)
-}
-
-/** Whether a buffer belongs to a value, so that it may travel with it. */
-const holds = (value: unknown, buffer: unknown): boolean => {
-  if (value === buffer) return true
-  if (ArrayBuffer.isView(value)) return value.buffer === buffer
-  if (typeof value !== "object" || value === null) return false
-  return Object.values(value).some(
-    (part) => part === buffer || (ArrayBuffer.isView(part) && part.buffer === buffer)
-  )
 }

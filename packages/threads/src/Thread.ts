@@ -17,7 +17,7 @@ import * as Host from "./Host.ts"
 import { encodePayload, exitOf } from "./Reply.ts"
 import { InvalidPayload, WorkerLost } from "./ThreadError.ts"
 import type { AnyTask, Caller } from "./ThreadTask.ts"
-import { closing, type Ready, slots, State, Status } from "./Wire.ts"
+import { closing, holding, type Ready, slots, State, Status } from "./Wire.ts"
 
 /**
  * What a thread is for its herd.
@@ -411,11 +411,4 @@ export class Thread implements Caller {
   private notBegun({ call, task }: Pending): WorkerLost {
     return Object.assign(this.lostAt(task.name, false), { [HerdError.notBegun]: call() })
   }
-}
-
-const holding = (value: unknown, buffers: ReadonlyArray<Transferable>): Array<Transferable> => {
-  const parts = typeof value === "object" && value !== null ? [value, ...Object.values(value)] : []
-  return buffers.filter((buffer) =>
-    parts.some((part) => part === buffer || (ArrayBuffer.isView(part) && part.buffer === buffer))
-  )
 }

@@ -141,3 +141,18 @@ export const unpackDefect = ({ error, message, name, stack, value }: Defect): un
   if (stack !== undefined) made.stack = stack
   return made
 }
+
+/**
+ * Those of the buffers that belong to a value, so that they may travel with it: the value itself, its fields, and what
+ * they are views of.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
+export const holding = <Buffer>(value: unknown, buffers: ReadonlyArray<Buffer>): Array<Buffer> => {
+  const inside = typeof value === "object" && value !== null && !ArrayBuffer.isView(value)
+  const parts: ReadonlyArray<unknown> = inside ? [value, ...Object.values(value)] : [value]
+  return buffers.filter((buffer) =>
+    parts.some((part) => part === buffer || (ArrayBuffer.isView(part) && part.buffer === buffer))
+  )
+}
