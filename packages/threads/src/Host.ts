@@ -7,7 +7,7 @@ import { fork } from "node:child_process"
 import type { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { type ResourceLimits, type Transferable, Worker } from "node:worker_threads"
-import { processVariable, slots, type Start } from "./Wire.ts"
+import { processVariable, Shared, type Start } from "./Wire.ts"
 
 /**
  * A running thread or process.
@@ -90,7 +90,7 @@ const startOf = (
 ): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, states })
 
 const thread = (options: HostOptions, workerId: number, listener: HostListener): Host => {
-  const states = new Int32Array(new SharedArrayBuffer(4 * slots))
+  const states = new Int32Array(new SharedArrayBuffer(4 * Shared.length))
   const captured = options.output !== "inherit"
   const worker = new Worker(options.worker, {
     workerData: startOf(options, workerId, states),
@@ -104,20 +104,31 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
   if (captured) direct(worker, options, workerId)
   let cause: unknown
   let before = worker.performance.eventLoopUtilization()
+  let waitedBefore = 0
   worker.on("message", listener.message)
   worker.on("error", (error) => {
     cause = error
   })
   worker.on("exit", (code) => listener.ended(code, cause))
   return {
-    post: (message, transfer) => worker.postMessage(message, transfer),
+    post: (message, transfer) => {
+      worker.postMessage(message, transfer)
+      // It may be waiting where no event loop sees the message.
+      Atomics.add(states, Shared.posted, 1)
+      Atomics.notify(states, Shared.posted)
+    },
     states,
     terminate: () => void worker.terminate(),
     utilization: () => {
       const now = worker.performance.eventLoopUtilization()
       const since = worker.performance.eventLoopUtilization(now, before)
       before = now
-      return since.utilization
+      // An event loop that waits for the next task inside of a task's turn counts as busy.
+      const waited = Atomics.load(states, Shared.waited)
+      const waitedMillis = ((waited - waitedBefore) | 0) / 1000
+      waitedBefore = waited
+      const all = since.active + since.idle
+      return all === 0 ? 0 : Math.min(1, Math.max(0, (since.active - waitedMillis) / all))
     }
   }
 }

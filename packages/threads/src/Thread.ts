@@ -262,7 +262,9 @@ export class Thread implements Caller {
     if (transfer !== undefined) this.moved.push(...transfer)
     if (!this.flushing) {
       this.flushing = true
-      queueMicrotask(() => this.flush())
+      // A thread with nothing to do gets it at once. One that works gets what all the answers of this turn made room for.
+      if (this.inFlight === 1) queueMicrotask(() => this.flush())
+      else setImmediate(() => this.flush())
     }
     if (this.inFlight > 1 && this.options.ahead && !this.watching) this.watch()
     return slot
