@@ -66,7 +66,14 @@ export default defineConfig({
           globalSetup: [fileURLToPath(new URL("packages/control/test/support/assets.ts", import.meta.url))]
         }
       },
-      project("threads", "packages/threads/test/**/*.test.ts"),
+      {
+        extends: true,
+        test: {
+          ...project("threads", "test/**/*.test.ts").test,
+          root: "packages/threads",
+          typecheck: { enabled: true, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
+        }
+      },
       project("simulate", "packages/simulate/test/**/*.test.ts"),
       project("scripts", "scripts/test/**/*.test.ts")
     ],

@@ -16,6 +16,7 @@
  */
 import { Clock, Context, Duration, Effect, type Fiber, Layer, Scheduler } from "effect"
 import { HerdEvents } from "./HerdEvent.ts"
+import type { ScalingSample } from "./HerdStats.ts"
 import { Ring } from "./internal/Ring.ts"
 import { type Owned, Resources } from "./Resources.ts"
 import type { QueuedTask } from "./Task.ts"
@@ -77,6 +78,8 @@ export interface Pool<T extends Leasable> {
   readonly idle: () => number
   /** When the task started that has held a worker longest, on the herd's monotonic clock. */
   readonly oldestStart: () => number | undefined
+  /** What the resources say of how busy they are. `undefined`: nothing. */
+  readonly utilization: () => ScalingSample["utilization"]
   /** The leases that are held, in no order. */
   readonly leases: () => Array<Lease>
   readonly paused: () => boolean
@@ -312,6 +315,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
 
   const pool: Pool<T> = {
     counts: workers.counts,
+    utilization: workers.utilization,
     full: workers.full,
     size: workers.size,
     idle: workers.idle,

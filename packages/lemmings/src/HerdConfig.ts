@@ -88,7 +88,8 @@ export const Scaling = Schema.Literals([
   "memory",
   "latency",
   "gradient",
-  "eventLoop"
+  "eventLoop",
+  "utilization"
 ])
 
 /**

@@ -40,6 +40,7 @@ export const knownOptions: ReadonlyArray<string> = [
   "recycleWhen",
   "awaitLost",
   "hasRoom",
+  "utilization",
   "createRetry",
   "checkHealth",
   "retry",

@@ -305,7 +305,11 @@ export const ScalingSample = Schema.Struct({
   /** Moving average of creating a resource. 0 when workers own none, or none has been made. */
   creationMillis: Schema.Finite,
   /** Readings of the process, for a policy that asks for them. */
-  system: Schema.optionalKey(SystemReading)
+  system: Schema.optionalKey(SystemReading),
+  /** How much of its time each worker's resource was busy since the sample before, 0 to 1, as far as resources say. */
+  utilization: Schema.optionalKey(
+    Schema.Array(Schema.Struct({ workerId: Schema.Int, utilization: Schema.Finite }))
+  )
 })
 
 /**

@@ -46,6 +46,11 @@ export interface ResourceOptions<S, RC = never, RD = never, RR = never, RI = nev
    * no worker is idle. Defaults to never.
    */
   readonly hasRoom?: ((resource: S) => boolean) | undefined
+  /**
+   * Part of the time since the call before that the resource was busy, 0 to 1, `undefined` when it does not know. Asked
+   * with every sample of the supervisor, which shows it to the policy (`ScalingPolicy.utilization`).
+   */
+  readonly utilization?: ((resource: S) => number | undefined) | undefined
   /** Delays between calls of a failing `onCreate`. Defaults to 10 ms doubling to 5 s, jittered, without end. */
   readonly createRetry?: Schedule.Schedule<unknown> | undefined
 }
@@ -155,7 +160,8 @@ const named: { readonly [_ in Exclude<HerdConfig.Scaling, "auto">]: () => Scalin
   memory: ScalingPolicy.memory,
   latency: ScalingPolicy.latency,
   gradient: () => ScalingPolicy.named(ScalingPolicy.gradient(), "gradient"),
-  eventLoop: ScalingPolicy.eventLoop
+  eventLoop: ScalingPolicy.eventLoop,
+  utilization: ScalingPolicy.utilization
 }
 
 /** The callbacks of the resource, with the layer's context given to each. */
@@ -167,6 +173,7 @@ const withContext = ({
   onInterrupt,
   ready,
   recycleWhen,
+  utilization,
   validate
 }: AnyOptions): Effect.Effect<Lifecycle | undefined> =>
   Effect.contextWith((context: Context.Context<never>) => {
@@ -189,6 +196,7 @@ const withContext = ({
       validate: validate && given(validate),
       recycleWhen,
       awaitLost,
-      hasRoom
+      hasRoom,
+      utilization
     })
   })

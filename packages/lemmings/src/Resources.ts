@@ -38,6 +38,8 @@ export interface Lifecycle {
   readonly awaitLost?: ((resource: unknown) => Effect.Effect<unknown, unknown>) | undefined
   /** Whether a resource with a task takes one more. */
   readonly hasRoom?: ((resource: unknown) => boolean) | undefined
+  /** Part of the time since the call before that the resource was busy. */
+  readonly utilization?: ((resource: unknown) => number | undefined) | undefined
 }
 
 /**
@@ -162,6 +164,8 @@ export class Resources extends Context.Service<
     readonly watch: (resource: Owned, lost: () => void) => void
     /** Whether a resource with a task takes one more. `undefined`: none does. */
     readonly hasRoom: ((resource: Owned) => boolean) | undefined
+    /** Part of the time since the call before that the resource was busy. `undefined`: resources do not say. */
+    readonly utilization: ((resource: Owned) => number | undefined) | undefined
     /** Takes a spare that can be used, once it has been validated if it was unused for long. */
     readonly takeSpare: Effect.Effect<Owned | undefined>
     /** Replaces all spares. Returns how many. */
@@ -192,7 +196,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
   const events = yield* HerdEvents
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const { awaitLost, hasRoom, onCreate, onDestroy, onInterrupt, ready, recycleWhen, validate } =
+  const { awaitLost, hasRoom, onCreate, onDestroy, onInterrupt, ready, recycleWhen, utilization, validate } =
     options.lifecycle ?? nothing
   const run = Effect.runForkWith(yield* Effect.context())
   const createTimeout = Duration.millis(options.createTimeout)
@@ -217,6 +221,19 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
   const earlier = (millis: number, part: number) => millis * (1 - part * random.nextDoubleUnsafe())
   const nextCheck = (at: number) =>
     options.keepAlive === Infinity ? Infinity : at + earlier(options.keepAlive, keepAliveJitter)
+
+  /** A question about a resource, with the answer that stands for one that throws. */
+  const asked = <A>(name: string, ask: ((resource: unknown) => A) | undefined, otherwise: A) =>
+    ask === undefined
+      ? undefined
+      : ({ value }: Owned): A => {
+          try {
+            return ask(value)
+          } catch (defect) {
+            events.report(name, Cause.die(defect))
+            return otherwise
+          }
+        }
 
   const createFailed = (info: WorkerInfo, cause: Cause.Cause<unknown>) => {
     const error = Cause.squash(cause)
@@ -391,17 +408,8 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
         )
       )
     },
-    hasRoom:
-      hasRoom === undefined
-        ? undefined
-        : (resource) => {
-            try {
-              return hasRoom(resource.value)
-            } catch (defect) {
-              events.report("hasRoom", Cause.die(defect))
-              return false
-            }
-          },
+    hasRoom: asked("hasRoom", hasRoom, false),
+    utilization: asked("utilization", utilization, undefined),
     takeSpare: Effect.uninterruptible(
       Effect.gen(function* () {
         for (let spare = spares.pop(); spare !== undefined; spare = spares.pop()) {

@@ -9,6 +9,7 @@
 export * from "./ScalingCapacity.ts"
 export * from "./ScalingCombinators.ts"
 export * from "./ScalingLaws.ts"
+export * from "./ScalingUtilization.ts"
 export {
   /**
    * @category constructors

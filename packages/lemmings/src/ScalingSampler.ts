@@ -36,7 +36,12 @@ export interface Counters {
  */
 export interface Sampler {
   /** The next sample, or what is wrong with the readings. Wrong ones change nothing. */
-  readonly sample: (now: number, counters: Counters, system?: SystemReading) => ScalingSample | string
+  readonly sample: (
+    now: number,
+    counters: Counters,
+    system?: SystemReading,
+    utilization?: ScalingSample["utilization"]
+  ) => ScalingSample | string
 }
 
 const fastMillis = 2_000
@@ -70,14 +75,15 @@ export const make = (began: number): Sampler => {
   let creationMillis = 0
 
   return {
-    sample: (now, counters, system) => {
+    sample: (now, counters, system, utilization) => {
       const { creations, runMillis, workers } = counters
       const since = now - last.now
       const broken =
         wrong({ now }, "") ??
         wrong(counters, "") ??
         wrong(workers, "workers.") ??
-        (system === undefined ? undefined : wrong(system, "system."))
+        (system === undefined ? undefined : wrong(system, "system.")) ??
+        utilization?.map((reading) => wrong(reading, "utilization.")).find((what) => what !== undefined)
       if (broken !== undefined) return broken
       if (since < 0) return `the clock went back by ${-since} ms`
       const before = last.counters
@@ -112,7 +118,8 @@ export const make = (began: number): Sampler => {
         completionRate: { fast: completions.fast.value, slow: completions.slow.value },
         serviceMillis,
         creationMillis,
-        ...(system === undefined ? {} : { system })
+        ...(system === undefined ? {} : { system }),
+        ...(utilization === undefined ? {} : { utilization })
       }
     }
   }

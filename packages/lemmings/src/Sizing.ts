@@ -92,6 +92,7 @@ export const make = Effect.fnUntraced(function* (
         creations: resources.tally.created,
         creationMillis: resources.tally.creationMillis
       }),
+      utilization: pool.utilization,
       resize: resizeTo,
       active: () => rt.state === "running" || rt.state === "draining",
       report: rt.events.report

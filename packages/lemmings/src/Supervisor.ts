@@ -31,6 +31,8 @@ export interface Supervised {
   /** Whether there is no worker. */
   readonly empty: () => boolean
   readonly counters: () => ScalingSampler.Counters
+  /** What resources say of themselves. `undefined`: nothing. Asked once for each sample. */
+  readonly utilization: () => ScalingSample["utilization"]
   /** Sets the number of workers wanted and whether to dispatch, and publishes why. */
   readonly resize: (decision: Omit<ScalingDecision, "at" | "from">) => void
   /** Whether the herd still runs tasks. */
@@ -135,7 +137,7 @@ const supervise = (
     }
 
     const read = (now: number): ScalingSample | undefined => {
-      const sample = sampler.sample(now, herd.counters(), system?.read())
+      const sample = sampler.sample(now, herd.counters(), system?.read(), herd.utilization())
       if (typeof sample !== "string") return sample
       complain("the scaling sample", sample)
       return undefined

@@ -54,6 +54,8 @@ interface Housekeeping<W extends Idler> {
 export interface Upkeep {
   /** There is a new resource. */
   readonly watch: (resource: Owned) => void
+  /** A resource has nothing to do from now on. */
+  readonly rests: (resource: Owned) => void
   readonly close: () => void
 }
 
@@ -102,6 +104,9 @@ export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): U
     watch: ({ checkAt, expiresAt, usedAt }) => {
       apart ??= timers.wallClock() - timers.now()
       arm(Math.min(usedAt + periodMillis, checkAt, expiresAt, usedAt + house.idleTimeToLive))
+    },
+    rests: ({ usedAt }) => {
+      if (usedAt + house.idleTimeToLive < wakesAt && house.spare() > 0) arm(usedAt + house.idleTimeToLive)
     },
     close: () => {
       if (slot !== unset) timers.cancel(slot)

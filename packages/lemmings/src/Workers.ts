@@ -9,7 +9,7 @@
  */
 import { Effect, Fiber, type Schedule } from "effect"
 import type { HerdEvents } from "./HerdEvent.ts"
-import type { RecycleReason } from "./HerdStats.ts"
+import type { RecycleReason, ScalingSample } from "./HerdStats.ts"
 import type { Owned, Resources } from "./Resources.ts"
 import type { WorkerInfo } from "./Task.ts"
 import type { Timers } from "./Timers.ts"
@@ -87,6 +87,8 @@ export interface WorkersOptions {
 export interface Workers {
   readonly counts: () => WorkerCounts
   readonly all: () => Iterable<Worker>
+  /** What the resources say of how busy they are. `undefined`: nothing. */
+  readonly utilization: () => ScalingSample["utilization"]
   readonly idle: () => number
   readonly full: () => boolean
   /** Workers that are not on their way out. */
@@ -227,6 +229,7 @@ export const make = (
   const toIdle = (worker: Worker) => {
     worker.state = "idle"
     idle.push(worker)
+    if (worker.resource !== undefined) upkeep.rests(worker.resource)
   }
 
   /** Puts a worker that was not used back into its place among the idle ones, where it is as near to its turn as before. */
@@ -474,6 +477,14 @@ export const make = (
       }
     },
     all: () => workers.values(),
+    utilization: () => {
+      const { utilization } = resources
+      if (utilization === undefined) return undefined
+      return Array.from(workers.values()).flatMap(({ resource, workerId }) => {
+        const said = resource === undefined ? undefined : utilization(resource)
+        return said === undefined ? [] : [{ workerId, utilization: said }]
+      })
+    },
     idle: () => idle.length,
     take,
     roomy: (now) => (busy === 0 ? undefined : roomiest(workers.values(), resources, now)),

@@ -280,6 +280,30 @@ describe("ResourcePool: idleTimeToLive", () => {
     )
   )
 
+  it.effect("lets go at that time what has been busy until then", () =>
+    timed(
+      Effect.gen(function* () {
+        const pool = yield* poolOf(new Server(), {
+          size: { min: 1, max: 4 },
+          scaling: growing,
+          idleTimeToLive: "1 second",
+          maxLifetime: "never"
+        })
+        // Longer than what nobody watches for by itself.
+        yield* Effect.all(
+          Array.from({ length: 4 }, () => pool.use(() => Effect.sleep("70 seconds"))),
+          { concurrency: 4 }
+        )
+        yield* Effect.sleep("900 millis")
+        const before = yield* pool.stats
+        yield* Effect.sleep("200 millis")
+
+        assert.include(before, { total: 4 })
+        assert.include(yield* pool.stats, { total: 1, alive: 1 })
+      })
+    )
+  )
+
   it.effect("lets go what nobody wants also when it was there first", () =>
     timed(
       Effect.gen(function* () {

@@ -148,7 +148,8 @@ describe("an idle herd", () => {
             arrivalRate: rate,
             completionRate: rate,
             serviceMillis: 1000,
-            system: readingOf()
+            system: readingOf(),
+            utilization: Array.from({ length: target }, (_, workerId) => ({ workerId, utilization: 0 }))
           })
           const [answer, later] = policy.decide(idle, state)
           state = later
@@ -189,7 +190,8 @@ const quiet: Step = {
   rate: 0,
   service: null,
   creation: 0,
-  system: null
+  system: null,
+  utilization: []
 }
 
 const asks = ScalingPolicy.make({

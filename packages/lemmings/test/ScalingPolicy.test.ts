@@ -274,6 +274,39 @@ describe("eventLoop", () => {
   })
 })
 
+describe("utilization", () => {
+  const busy = (...parts: ReadonlyArray<number>) =>
+    parts.map((utilization, workerId) => ({ workerId, utilization }))
+
+  it("keeps as many workers as their resources are worth at the wanted utilization", () => {
+    const ask = asking(ScalingPolicy.utilization({ target: 0.5 }), 2)
+
+    assert.deepInclude(ask({ now: 0, utilization: busy(1, 0.9) }), {
+      target: 4,
+      reason: "2 resources 95 % busy"
+    })
+    // 4 resources that do what 2 did before.
+    assert.strictEqual(ask({ now: 1000, utilization: busy(0.5, 0.5, 0.4, 0.5) }).target, 4)
+    assert.strictEqual(ask({ now: 60_000, utilization: busy(0.1, 0.1, 0.1, 0.1) }).target, 1)
+  })
+
+  it("does not answer one reading, nor a small difference", () => {
+    const ask = asking(ScalingPolicy.utilization({ target: 0.5, tolerance: 0.2 }), 2)
+
+    assert.strictEqual(ask({ now: 0, utilization: busy(0.5, 0.5) }).target, 2)
+    assert.strictEqual(ask({ now: 250, utilization: busy(1, 1) }).target, 2)
+    assert.strictEqual(ask({ now: 60_000, utilization: busy(0.6, 0.58) }).target, 2)
+    assert.strictEqual(ask({ now: 120_000, utilization: busy(0.7, 0.7) }).target, 3)
+  })
+
+  it("changes nothing where resources say nothing", () => {
+    assert.deepInclude(asking(ScalingPolicy.utilization(), 8)({ busy: 1 }), {
+      target: 8,
+      reason: "resources say nothing"
+    })
+  })
+})
+
 describe("gradient", () => {
   const inner = wants("queue", ({ queued }) => queued)
   const busy = { queued: 32 }
@@ -452,6 +485,11 @@ describe("parameters", () => {
       cooldown: 30_000
     })
     assert.deepStrictEqual(ScalingPolicy.eventLoop().parameters, { limit: 0.9, window: 2000 })
+    assert.deepStrictEqual(ScalingPolicy.utilization().parameters, {
+      target: 0.75,
+      tolerance: 0.1,
+      window: 5000
+    })
     assert.deepInclude(ScalingPolicy.gradient().parameters, { gain: 0.1, hold: 30_000 })
     assert.deepInclude(ScalingPolicy.cooldown(ScalingPolicy.fixed).parameters, {
       cooldownUp: 0,
@@ -500,6 +538,15 @@ describe("parameters", () => {
     ["memory: cooldown must be longer than 0, got 0", () => ScalingPolicy.memory({ cooldown: 0 })],
     ["eventLoop: limit must be above 0 and below 1, got 90", () => ScalingPolicy.eventLoop({ limit: 90 })],
     ["eventLoop: window must be longer than 0, got 0", () => ScalingPolicy.eventLoop({ window: 0 })],
+    [
+      "utilization: target must be above 0 and at most 1, got 75",
+      () => ScalingPolicy.utilization({ target: 75 })
+    ],
+    [
+      "utilization: tolerance must be at least 0 and below 1, got 1",
+      () => ScalingPolicy.utilization({ tolerance: 1 })
+    ],
+    ["utilization: window must be longer than 0, got 0", () => ScalingPolicy.utilization({ window: 0 })],
     ["gradient: gain must be above 0 and at most 1, got 0", () => ScalingPolicy.gradient(two, { gain: 0 })],
     ["gradient: hold must be longer than 0, got 0", () => ScalingPolicy.gradient(two, { hold: 0 })],
     ["clamp: min must be a whole number from 0, got -1", () => ScalingPolicy.clamp(two, { min: -1 })],

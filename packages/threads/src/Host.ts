@@ -21,8 +21,37 @@ export interface Host {
   /** The numbers that both sides share. A process has none. */
   readonly states: Int32Array<SharedArrayBuffer> | undefined
   readonly terminate: () => void
-  /** Share of the time in which its event loop was busy since the call before, 0 to 1. `undefined`: nobody knows. */
-  readonly utilization: () => number | undefined
+  /** How long its event loop was busy and idle since the start, in milliseconds. `undefined`: nobody knows. */
+  readonly eventLoop: () => EventLoop | undefined
+}
+
+/**
+ * Milliseconds since the start.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface EventLoop {
+  readonly active: number
+  readonly idle: number
+}
+
+/**
+ * Reads part of the time in which an event loop was busy since the reading before, 0 to 1. Each reader has its own.
+ *
+ * @category constructors
+ * @since 0.3.0
+ */
+export const meter = (eventLoop: Host["eventLoop"]): (() => number | undefined) => {
+  let before: EventLoop = { active: 0, idle: 0 }
+  return () => {
+    const now = eventLoop()
+    if (now === undefined) return undefined
+    const active = now.active - before.active
+    const span = active + now.idle - before.idle
+    before = now
+    return span > 0 ? Math.min(1, Math.max(0, active / span)) : 0
+  }
 }
 
 /**
@@ -103,8 +132,8 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
   })
   if (captured) direct(worker, options, workerId)
   let cause: unknown
-  let before = worker.performance.eventLoopUtilization()
-  let waitedBefore = 0
+  let waited = 0
+  let seen = 0
   worker.on("message", listener.message)
   worker.on("error", (error) => {
     cause = error
@@ -119,16 +148,13 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
     },
     states,
     terminate: () => void worker.terminate(),
-    utilization: () => {
-      const now = worker.performance.eventLoopUtilization()
-      const since = worker.performance.eventLoopUtilization(now, before)
-      before = now
-      // An event loop that waits for the next task inside of a task's turn counts as busy.
-      const waited = Atomics.load(states, Shared.waited)
-      const waitedMillis = ((waited - waitedBefore) | 0) / 1000
-      waitedBefore = waited
-      const all = since.active + since.idle
-      return all === 0 ? 0 : Math.min(1, Math.max(0, (since.active - waitedMillis) / all))
+    eventLoop: () => {
+      const { active, idle } = worker.performance.eventLoopUtilization()
+      // Waiting for the next task inside of a task's turn counts as busy there. Microseconds, which wrap around.
+      const now = Atomics.load(states, Shared.waited)
+      waited += ((now - seen) >>> 0) / 1000
+      seen = now
+      return { active: Math.max(0, active - waited), idle: idle + waited }
     }
   }
 }
@@ -168,7 +194,7 @@ const childProcess = (options: HostOptions, workerId: number, listener: HostList
     },
     states: undefined,
     terminate: () => void child.kill("SIGKILL"),
-    utilization: () => undefined
+    eventLoop: () => undefined
   }
 }
 

@@ -4,6 +4,7 @@
  * @since 0.3.0
  */
 import { Effect, type Exit } from "effect"
+import { originOf } from "./Origin.ts"
 import { encodePayload, exitOf } from "./Reply.ts"
 import { Context, type Serving } from "./Serving.ts"
 import { InvalidPayload } from "./ThreadError.ts"
@@ -18,7 +19,7 @@ import { packDefect, Status } from "./Wire.ts"
  */
 export const make = ({ handlers }: Serving, workerId: number): Caller => ({
   call: (task, given, transfer) =>
-    Effect.flatMap(encodePayload(task, given), (encoded) =>
+    Effect.flatMap(Effect.zip(encodePayload(task, given), origin), ([encoded, from]) =>
       Effect.callback<unknown, unknown>((resume) => {
         const invoke = handlers[task.name]
         if (invoke === undefined) {
@@ -35,7 +36,7 @@ export const make = ({ handlers }: Serving, workerId: number): Caller => ({
         let aborted = false
         let settled = false
         let ended: (() => void) | undefined
-        const context = new Context(workerId, () => aborted)
+        const context = new Context(workerId, from, () => aborted)
         const settle = (status: number, value: unknown) => {
           if (settled) return
           settled = true
@@ -54,6 +55,8 @@ export const make = ({ handlers }: Serving, workerId: number): Caller => ({
       })
     )
 })
+
+const origin = Effect.withFiber(({ context }) => Effect.succeed(originOf(context)))
 
 const answer = (
   task: AnyTask,

@@ -14,13 +14,15 @@ import {
 import {
   closing,
   holding,
+  type Origin,
   packDefect,
   processVariable,
   type Ready,
   Shared,
   type Start,
   State,
-  Status
+  Status,
+  width
 } from "./Wire.ts"
 
 /**
@@ -36,6 +38,8 @@ export interface TaskContext<E> {
   readonly signal: AbortSignal
   /** The worker of the herd. */
   readonly workerId: number
+  /** The caller's span and log annotations, if it has any. An Effect has them already. */
+  readonly origin: Origin | undefined
   /** Ends the task with a typed failure. Anything else that is thrown is a defect. */
   readonly fail: (error: E) => never
   /** Has the buffers of a result moved instead of copied: `return transfer(image, [image.buffer])`. */
@@ -100,13 +104,15 @@ class Failure {
  */
 export class Context implements TaskContext<unknown> {
   readonly workerId: number
+  readonly origin: Origin | undefined
   readonly isAborted: () => boolean
   moved: Array<Transfer> | undefined
   onAbort: (() => void) | undefined
   private controller: AbortController | undefined
 
-  constructor(workerId: number, isAborted: () => boolean) {
+  constructor(workerId: number, origin: Origin | undefined, isAborted: () => boolean) {
     this.workerId = workerId
+    this.origin = origin
     this.isAborted = isAborted
   }
   get aborted(): boolean {
@@ -259,7 +265,7 @@ export const serve = (serving: Serving): void => {
     linger()
   }
 
-  const begin = (slot: number, index: number, payload: unknown) => {
+  const begin = (slot: number, index: number, payload: unknown, origin: Origin | undefined) => {
     const isAborted = owned ? () => aborted.has(slot) : () => Atomics.load(states, slot) === State.aborted
     const withdrawn = owned
       ? aborted.delete(slot)
@@ -268,7 +274,7 @@ export const serve = (serving: Serving): void => {
       answers.push(slot, Status.skipped, undefined, 0)
       return
     }
-    const context = new Context(start.workerId, isAborted)
+    const context = new Context(start.workerId, origin, isAborted)
     running.set(slot, context)
     // oxlint-disable-next-line house/no-wall-clock
     const began = performance.now()
@@ -291,8 +297,8 @@ export const serve = (serving: Serving): void => {
     working = true
     while (running.size < start.concurrency && next < inbox.length) {
       const at = next
-      next += 3
-      begin(inbox[at] as number, inbox[at + 1] as number, inbox[at + 2])
+      next += width
+      begin(inbox[at] as number, inbox[at + 1] as number, inbox[at + 2], inbox[at + 3] as Origin | undefined)
     }
     if (next >= inbox.length) {
       inbox = []
@@ -301,7 +307,7 @@ export const serve = (serving: Serving): void => {
     working = false
   }
 
-  const isWaiting = (slot: number) => inbox.some((value, i) => i >= next && i % 3 === 0 && value === slot)
+  const isWaiting = (slot: number) => inbox.some((value, i) => i >= next && i % width === 0 && value === slot)
 
   const { poll } = herd
   let closed = false

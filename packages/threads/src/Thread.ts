@@ -14,10 +14,11 @@ import { type Context, Effect, Exit, Option } from "effect"
 import * as HerdError from "lemmings/HerdError"
 import type { Transferable } from "node:worker_threads"
 import * as Host from "./Host.ts"
-import { encodePayload, exitOf } from "./Reply.ts"
 import { InvalidPayload, WorkerLost } from "./ThreadError.ts"
 import type { AnyTask, Caller } from "./ThreadTask.ts"
-import { closing, holding, type Ready, slots, State, Status } from "./Wire.ts"
+import { originOf } from "./Origin.ts"
+import { encodePayload, exitOf } from "./Reply.ts"
+import { closing, holding, type Origin, type Ready, slots, State, Status, width } from "./Wire.ts"
 
 /**
  * What a thread is for its herd.
@@ -85,6 +86,8 @@ export class Thread implements Caller {
   /** Tasks that have ended. */
   completed = 0
   lost = false
+  /** Part of the time that its event loop was busy since the look before, one for each who looks. Unknown of a process. */
+  readonly utilization: Readonly<Record<"sampled" | "scraped" | "shown", () => number | undefined>>
   private readonly options: ThreadOptions
   private readonly listener: ThreadListener
   private readonly durations: Durations
@@ -125,13 +128,16 @@ export class Thread implements Caller {
       message: (message) => this.heard(message),
       ended: (code, cause) => this.end(code, cause)
     })
+    const { eventLoop } = this.host
+    this.utilization = {
+      sampled: Host.meter(eventLoop),
+      scraped: Host.meter(eventLoop),
+      shown: Host.meter(eventLoop)
+    }
   }
 
   get busy(): number {
     return this.inFlight
-  }
-  get utilization(): number | undefined {
-    return this.lost ? undefined : this.host.utilization()
   }
 
   /** Whether one more task may be on its way beside those that are. */
@@ -210,14 +216,20 @@ export class Thread implements Caller {
     transfer: ReadonlyArray<Transferable> | undefined,
     call: () => Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
-    return task.codecs.payload === undefined
-      ? this.send(task, payload, transfer, call)
-      : Effect.flatMap(encodePayload(task, payload), (encoded) => this.send(task, encoded, transfer, call))
+    return Effect.withFiber(({ context }) => {
+      const origin = originOf(context)
+      return task.codecs.payload === undefined
+        ? this.send(task, payload, origin, transfer, call)
+        : Effect.flatMap(encodePayload(task, payload), (encoded) =>
+            this.send(task, encoded, origin, transfer, call)
+          )
+    })
   }
 
   private send(
     task: AnyTask,
     payload: unknown,
+    origin: Origin | undefined,
     transfer: ReadonlyArray<Transferable> | undefined,
     call: () => Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
@@ -238,7 +250,7 @@ export class Thread implements Caller {
       const start = () => {
         if (pending.left) return
         if (this.lost) return resume(Exit.fail(this.notBegun(pending)))
-        slot = this.put(pending, payload, transfer)
+        slot = this.put(pending, payload, origin, transfer)
       }
       // A task that calls more than there are slots: the rest waits.
       if (this.free.length === 0) this.queue.push(start)
@@ -252,13 +264,18 @@ export class Thread implements Caller {
     return Effect.void
   }
 
-  private put(pending: Pending, payload: unknown, transfer: ReadonlyArray<Transferable> | undefined): number {
+  private put(
+    pending: Pending,
+    payload: unknown,
+    origin: Origin | undefined,
+    transfer: ReadonlyArray<Transferable> | undefined
+  ): number {
     const slot = this.free.pop() ?? 0
     this.pending[slot] = pending
     this.expected += pending.expected
     this.inFlight++
     if (this.host.states !== undefined) Atomics.store(this.host.states, slot, State.sent)
-    this.outbox.push(slot, this.index.get(pending.task.name) ?? -1, payload)
+    this.outbox.push(slot, this.index.get(pending.task.name) ?? -1, payload, origin)
     if (transfer !== undefined) this.moved.push(...transfer)
     if (!this.flushing) {
       this.flushing = true
@@ -291,11 +308,11 @@ export class Thread implements Caller {
     try {
       this.host.post(batch, moved)
     } catch (error) {
-      if (batch.length === 3) return this.refused(batch[0] as number, error)
+      if (batch.length === width) return this.refused(batch[0] as number, error)
       // One of them cannot be cloned, and its buffers are among the others'.
-      for (let i = 0; i < batch.length; i += 3) {
+      for (let i = 0; i < batch.length; i += width) {
         try {
-          this.host.post(batch.slice(i, i + 3), holding(batch[i + 2], moved))
+          this.host.post(batch.slice(i, i + width), holding(batch[i + 2], moved))
         } catch (cause) {
           this.refused(batch[i] as number, cause)
         }

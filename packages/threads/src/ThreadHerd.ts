@@ -254,6 +254,8 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
         return Effect.suspend(() => Effect.sleep(crashes.openFor(now())))
       },
       hasRoom: (caller: Caller) => caller instanceof Thread && caller.hasRoom,
+      utilization: (caller: Caller) =>
+        caller instanceof Thread && !caller.lost ? caller.utilization.sampled() : undefined,
       recycleWhen: (caller: Caller) =>
         caller instanceof Thread && (caller.lost || caller.heapUsed > settings.maxHeap)
     }
@@ -293,7 +295,7 @@ export const Service =
               () => crashes.total
             ),
             gauge("lemmings_thread_utilization", "Mean event loop utilization of the threads.", () => {
-              const all = Array.from(alive, ({ utilization }) => utilization ?? 0)
+              const all = Array.from(alive, ({ utilization }) => utilization.scraped() ?? 0)
               return all.length === 0 ? 0 : all.reduce((sum, one) => sum + one, 0) / all.length
             })
           ])
@@ -323,7 +325,7 @@ export const Service =
           inFlight: thread.busy,
           completed: thread.completed,
           heapUsed: thread.heapUsed,
-          utilization: thread.utilization
+          utilization: thread.utilization.shown()
         }))
       )
     )

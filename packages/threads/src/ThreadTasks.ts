@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import { withOrigin } from "./Origin.ts"
 import {
   type Invoke,
   plain,
@@ -98,7 +99,7 @@ const invokeOf =
       context,
       (status, value) => {
         if (effect === undefined) return out(status, value)
-        const fiber = fork(effect)
+        const fiber = fork(withOrigin(effect, context.origin))
         onAbort(() => fiber.interruptUnsafe())
         fiber.addObserver((exit) => settleExit(out, exit))
       },

@@ -3,8 +3,8 @@
  *
  * **Details**
  *
- * A herd sends arrays of three values for each task: slot, index of the task, payload. A thread answers with arrays of
- * four: slot, status, value, milliseconds. One array carries as many as there are. Both share one number for each slot,
+ * A herd sends arrays of four values for each task: slot, index of the task, payload, origin. A thread answers with
+ * arrays of four: slot, status, value, milliseconds. One array carries as many as there are. Both share one number for each slot,
  * so that a task that has not begun can be withdrawn, although the thread is busy.
  *
  * @since 0.3.0
@@ -84,6 +84,19 @@ export interface Ready {
 }
 
 /**
+ * Where a task comes from, for its spans and logs.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface Origin {
+  /** The caller's span. */
+  readonly span: { readonly traceId: string; readonly spanId: string; readonly sampled: boolean } | undefined
+  /** The caller's log annotations. What cannot be cloned is a string. */
+  readonly annotations: { readonly [name: string]: unknown }
+}
+
+/**
  * A defect that can travel.
  *
  * @category models
@@ -96,6 +109,14 @@ export interface Defect {
   readonly stack: string | undefined
   readonly value: unknown
 }
+
+/**
+ * Values of one task in a message.
+ *
+ * @category constants
+ * @since 0.3.0
+ */
+export const width = 4
 
 /**
  * The variable that tells a child process that it serves a herd.

@@ -7,10 +7,6 @@
  */
 import { plain, serve as serveHerd, type Serving, type TaskContext } from "./Serving.ts"
 
-/**
- * @category models
- * @since 0.3.0
- */
 export type {
   /**
    * @category models
@@ -28,6 +24,13 @@ export type {
    */
   Transfer
 } from "./Serving.ts"
+export type {
+  /**
+   * @category models
+   * @since 0.3.0
+   */
+  Origin
+} from "./Wire.ts"
 
 /** What is needed of a task's declaration: types alone. */
 interface Declared {

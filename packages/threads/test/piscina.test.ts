@@ -164,8 +164,9 @@ describe("threads", () => {
             workers.size === 1 ? Effect.void : Effect.fail("not yet")
           )
         ).pipe(
-          Effect.retry(Schedule.spaced("50 millis")), // Workers that are idle are looked at every 30 seconds at the latest.
-          Effect.timeout("50 seconds")
+          Effect.retry(Schedule.spaced("50 millis")),
+          // Far less than what the herd takes to look after idle workers by itself.
+          Effect.timeout("10 seconds")
         )
         assert.strictEqual((yield* Threads.threads).length, 1)
       }).pipe(Effect.provide(Threads.layer({ workers: { min: 1, max: 3 }, idleTimeToLive: "300 millis" }))),

@@ -57,7 +57,8 @@ export const sampleOf = (fields: SampleFields): ScalingSample => {
     completionRate: fields.completionRate ?? { fast: 0, slow: 0 },
     serviceMillis: fields.serviceMillis ?? null,
     creationMillis: fields.creationMillis ?? 0,
-    ...(fields.system === undefined ? {} : { system: fields.system })
+    ...(fields.system === undefined ? {} : { system: fields.system }),
+    ...(fields.utilization === undefined ? {} : { utilization: fields.utilization })
   }
 }
 
@@ -104,7 +105,8 @@ export const Step = Schema.Struct({
   rate: upTo(200),
   service: Schema.NullOr(upTo(3000)),
   creation: upTo(2000),
-  system: Schema.NullOr(Schema.Struct({ memory: part, heap: part, eventLoop: part }))
+  system: Schema.NullOr(Schema.Struct({ memory: part, heap: part, eventLoop: part })),
+  utilization: Schema.Array(part).check(Schema.isMaxLength(4))
 })
 export type Step = typeof Step.Type
 
@@ -138,7 +140,8 @@ export const sampler = (bounds: typeof Bounds.Type) => {
       completionRate: { fast: step.rate, slow: step.rate / 2 },
       serviceMillis: step.service,
       creationMillis: step.creation,
-      system: step.system === null ? undefined : readingOf(step.system)
+      system: step.system === null ? undefined : readingOf(step.system),
+      utilization: step.utilization.map((utilization, workerId) => ({ workerId, utilization }))
     })
   }
 }
@@ -178,6 +181,7 @@ export const policies: ReadonlyArray<Entry> = [
   entry("latency", ScalingPolicy.latency()),
   entry("memory", ScalingPolicy.memory()),
   entry("eventLoop", ScalingPolicy.eventLoop(), { shrinks: false }),
+  entry("utilization", ScalingPolicy.utilization()),
   // Whether growth is held depends on whether the herd is saturated, and a herd with less demand is not.
   entry("gradient", ScalingPolicy.gradient(), { monotone: false }),
   entry("stabilize", ScalingPolicy.stabilize(ScalingPolicy.throughput())),
@@ -316,7 +320,11 @@ export const simulate = (options: SimulationOptions): ReadonlyArray<Tick> => {
       completionRate: { fast: averages.completions.fast.value, slow: averages.completions.slow.value },
       serviceMillis: completions === 0 ? null : serviceMillis,
       creationMillis,
-      system: readingOf()
+      system: readingOf(),
+      utilization: Array.from({ length: ready }, (_, i) => ({
+        workerId: i,
+        utilization: i < running.length ? 1 : 0
+      }))
     })
     const [answer, next] = policy.decide(sample, state)
     ticks.push({ now, sample, from: target, to: answer.target, reason: answer.reason })

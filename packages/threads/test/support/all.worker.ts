@@ -1,4 +1,6 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as References from "effect/References"
 import * as ThreadTasks from "../../src/ThreadTasks.ts"
 import { all, TooWide } from "./tasks.ts"
 
@@ -13,6 +15,13 @@ export default ThreadTasks.serve(all, {
     width > 100 ? fail(new TooWide({ width })) : new Date(day.getTime() + 86_400_000),
   Act: ({ flag, millis = 60_000, value, what }, context) => {
     switch (what) {
+      case "pid":
+        return process.pid
+      case "crashLater":
+        setTimeout(() => {
+          throw new Error("out of the blue")
+        }, 20)
+        return value
       case "throw":
         throw Object.assign(new RangeError("a defect"), { code: 7 })
       case "exit":
@@ -49,6 +58,12 @@ export default ThreadTasks.serve(all, {
         return value
     }
   },
+  Seen: (_, { origin }) =>
+    Effect.gen(function* () {
+      const span = Option.getOrUndefined(yield* Effect.option(Effect.currentParentSpan))
+      const annotations = { ...(yield* References.CurrentLogAnnotations) }
+      return { traceId: span?.traceId, spanId: span?.spanId, annotations, origin }
+    }),
   Sleep: ({ flag, millis }) =>
     Effect.suspend(() => {
       Atomics.store(flag, 0, 1)

@@ -19,7 +19,18 @@ export const Tomorrow = ThreadTask.make("Tomorrow", {
 /** What a handler may do wrong. */
 export const Act = ThreadTask.make("Act", {
   payload: ThreadTask.cloned<{
-    readonly what: "throw" | "exit" | "crash" | "oom" | "spin" | "spinPolitely" | "wait" | "sync" | "function"
+    readonly what:
+      | "pid"
+      | "crashLater"
+      | "throw"
+      | "exit"
+      | "crash"
+      | "oom"
+      | "spin"
+      | "spinPolitely"
+      | "wait"
+      | "sync"
+      | "function"
     readonly millis?: number
     readonly flag?: Int32Array
     readonly value?: unknown
@@ -39,4 +50,14 @@ export const Move = ThreadTask.make("Move", {
   success: ThreadTask.cloned<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly before: number }>()
 })
 
-export const all = [Echo, Tomorrow, Act, Sleep, Move] as const
+/** What a handler knows of its caller: its span, its log annotations, and the same as plain data. */
+export const Seen = ThreadTask.make("Seen", {
+  success: ThreadTask.cloned<{
+    readonly traceId: string | undefined
+    readonly spanId: string | undefined
+    readonly annotations: object
+    readonly origin: unknown
+  }>()
+})
+
+export const all = [Echo, Tomorrow, Act, Sleep, Move, Seen] as const
