@@ -57,9 +57,21 @@ const versionOf = (name: string): string => {
 
 export const versions = (): Report["versions"] =>
   Object.fromEntries(
-    ["lemmings", "effect", "p-queue", "p-limit", "fastq", "async", "bottleneck", "tarn", "generic-pool"].map(
-      (name) => [name, versionOf(name)]
-    )
+    [
+      "lemmings",
+      "effect",
+      "p-queue",
+      "p-limit",
+      "fastq",
+      "async",
+      "bottleneck",
+      "tarn",
+      "generic-pool",
+      "piscina",
+      "tinypool",
+      "poolifier",
+      "workerpool"
+    ].map((name) => [name, versionOf(name)])
   )
 
 const round = (n: number): number => Number(n.toPrecision(4))

@@ -161,7 +161,7 @@ const race = (name: string, use: Use, more: Partial<Race> = {}): Race => ({
 const atOnce =
   (count: number, make: (i: number) => Work): Use =>
   (pool) =>
-    perTask(count, { warmMillis: count > 1000 ? 500 : 0, runs: 3 }, (n) => {
+    perTask(count, { warmMillis: count > 10 ? 500 : 0, runs: 3 }, (n) => {
       const works = Array.from({ length: n }, (_, i) => make(i))
       return () => Promise.all(works.map((work) => pool.run(work)))
     })
@@ -183,7 +183,7 @@ export const threads: Bench = {
     const oneByOne =
       (count: number, run: (pool: Pool) => Promise<unknown>): Use =>
       (pool) =>
-        perTask(count, { warmMillis: 0, runs: 3 }, (n) => async () => {
+        perTask(count, { warmMillis: quick ? 0 : 500, runs: 3 }, (n) => async () => {
           for (let i = 0; i < n; i++) await run(pool)
         })
     const cold =

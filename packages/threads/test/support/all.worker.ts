@@ -17,6 +17,12 @@ export default ThreadTasks.serve(all, {
     switch (what) {
       case "pid":
         return process.pid
+      case "settings":
+        return { env: process.env["LEMMINGS_TEST"], execArgv: process.execArgv }
+      case "say":
+        process.stdout.write("one\ntwo")
+        process.stderr.write("bad\n")
+        return value
       case "crashLater":
         setTimeout(() => {
           throw new Error("out of the blue")

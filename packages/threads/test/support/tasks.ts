@@ -21,6 +21,8 @@ export const Act = ThreadTask.make("Act", {
   payload: ThreadTask.cloned<{
     readonly what:
       | "pid"
+      | "settings"
+      | "say"
       | "crashLater"
       | "throw"
       | "exit"
