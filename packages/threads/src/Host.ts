@@ -7,7 +7,7 @@ import { fork } from "node:child_process"
 import type { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { type ResourceLimits, type Transferable, Worker } from "node:worker_threads"
-import { processVariable, Shared, type Start } from "./Wire.ts"
+import { processVariable, slots, type Start } from "./Wire.ts"
 
 /**
  * A running thread or process.
@@ -119,7 +119,7 @@ const startOf = (
 ): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, states })
 
 const thread = (options: HostOptions, workerId: number, listener: HostListener): Host => {
-  const states = new Int32Array(new SharedArrayBuffer(4 * Shared.length))
+  const states = new Int32Array(new SharedArrayBuffer(4 * slots))
   const captured = options.output !== "inherit"
   const worker = new Worker(options.worker, {
     workerData: startOf(options, workerId, states),
@@ -132,30 +132,16 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
   })
   if (captured) direct(worker, options, workerId)
   let cause: unknown
-  let waited = 0
-  let seen = 0
   worker.on("message", listener.message)
   worker.on("error", (error) => {
     cause = error
   })
   worker.on("exit", (code) => listener.ended(code, cause))
   return {
-    post: (message, transfer) => {
-      worker.postMessage(message, transfer)
-      // It may be waiting where no event loop sees the message.
-      Atomics.add(states, Shared.posted, 1)
-      Atomics.notify(states, Shared.posted)
-    },
+    post: (message, transfer) => worker.postMessage(message, transfer),
     states,
     terminate: () => void worker.terminate(),
-    eventLoop: () => {
-      const { active, idle } = worker.performance.eventLoopUtilization()
-      // Waiting for the next task inside of a task's turn counts as busy there. Microseconds, which wrap around.
-      const now = Atomics.load(states, Shared.waited)
-      waited += ((now - seen) >>> 0) / 1000
-      seen = now
-      return { active: Math.max(0, active - waited), idle: idle + waited }
-    }
+    eventLoop: () => worker.performance.eventLoopUtilization()
   }
 }
 

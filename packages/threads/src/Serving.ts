@@ -18,7 +18,6 @@ import {
   packDefect,
   processVariable,
   type Ready,
-  Shared,
   type Start,
   State,
   Status,
@@ -169,13 +168,7 @@ interface Link {
   readonly end: () => void
 }
 
-// How long a thread waits, after a task, for the next one before its event loop turns: a message that it finds this way
-// comes in half the time. And how long its event loop stands still at most while it finds one after another.
-const lingerMillis = 1
-// While one task comes soon after the other, it looks for the next one this long before it goes to sleep: to be woken
-// takes as long as a short task.
-const soonMillis = 0.1
-const lookMillis = 0.05
+// How long the event loop of a thread stands still at most, while the messages of short tasks come one after another.
 const turnMillis = 10
 
 const isStart = (value: unknown): value is Start =>
@@ -266,7 +259,7 @@ export const serve = (serving: Serving): void => {
     flush()
     if (working) return
     work()
-    linger()
+    drain()
   }
 
   const begin = (slot: number, index: number, payload: unknown, origin: Origin | undefined) => {
@@ -315,42 +308,22 @@ export const serve = (serving: Serving): void => {
 
   const { poll } = herd
   let closed = false
-  let lingering = false
-  const resting = () => running.size === 0 && !closed
+  let draining = false
 
-  // What the last wait took.
-  let pause = Infinity
-  /** Waits for a message behind those that were seen. Returns whether there is one. */
-  const wait = (seen: number, now: number): boolean => {
-    if (pause < soonMillis) {
-      const until = now + lookMillis
-      // oxlint-disable-next-line house/no-wall-clock
-      while (performance.now() < until) if (Atomics.load(states, Shared.posted) !== seen) return true
-    }
-    return Atomics.wait(states, Shared.posted, seen, lingerMillis) !== "timed-out"
-  }
-
-  /** Takes what comes next without a turn of the event loop, which is what most of a short task's time goes to. */
-  const linger = () => {
-    if (poll === undefined || lingering || !resting()) return
-    lingering = true
+  /** Takes what has come meanwhile without a turn of the event loop, which costs more than a short task. */
+  const drain = () => {
+    if (poll === undefined || draining) return
+    draining = true
     // oxlint-disable-next-line house/no-wall-clock
-    let now = performance.now()
-    const until = now + turnMillis
-    let came = true
-    while (came && now < until && resting()) {
-      const seen = Atomics.load(states, Shared.posted)
+    const until = performance.now() + turnMillis
+    while (running.size === 0 && !closed) {
       const next = poll()
-      const before = now
-      if (next !== undefined) heard(next.message)
-      else came = wait(seen, now)
+      if (next === undefined) break
+      heard(next.message)
       // oxlint-disable-next-line house/no-wall-clock
-      now = performance.now()
-      if (next !== undefined) continue
-      pause = now - before
-      Atomics.add(states, Shared.waited, Math.round(pause * 1000))
+      if (performance.now() >= until) break
     }
-    lingering = false
+    draining = false
   }
 
   const heard = (message: unknown) => {
@@ -370,7 +343,7 @@ export const serve = (serving: Serving): void => {
   }
   herd.listen((message) => {
     heard(message)
-    linger()
+    drain()
   })
   const served = Object.keys(serving.handlers)
   herd.post({

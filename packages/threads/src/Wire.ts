@@ -19,15 +19,6 @@
 export const slots = 128
 
 /**
- * Where, behind the numbers of the slots, the shared numbers stand that say how many messages were posted to the thread,
- * and how many microseconds it has waited for the next one without its event loop knowing.
- *
- * @category constants
- * @since 0.3.0
- */
-export const Shared = { posted: slots, waited: slots + 1, length: slots + 2 } as const
-
-/**
  * What the shared number of a slot says.
  *
  * @category constants
@@ -67,7 +58,7 @@ export interface Start {
   readonly concurrency: number
   /** Whether to say how large the heap is. */
   readonly heap: boolean
-  /** The shared numbers: one for each slot, and those of `Shared`. A process has none. */
+  /** The shared numbers: one for each slot. A process has none. */
   readonly states: Int32Array<SharedArrayBuffer> | undefined
 }
 

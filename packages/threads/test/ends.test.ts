@@ -60,40 +60,37 @@ describe("ends while nothing runs", () => {
 })
 
 describe("utilization", () => {
-  it.live(
-    "of each thread is shown to the policy, to metrics and to those who ask, and waiting is not work",
-    () => {
-      const shown: Array<ReadonlyArray<number>> = []
-      const watching = ScalingPolicy.make({
-        name: "watching",
-        initial: undefined,
-        decide: ({ utilization = [], workers }) => {
-          shown.push(utilization.map((reading) => reading.utilization))
-          return [{ target: workers.target, reason: "looks" }, undefined]
-        }
-      })
-      const exported = Effect.map(
-        Metric.snapshot,
-        (metrics) => metrics.find(({ id }) => id === "lemmings_thread_utilization")?.state
-      )
-      return Effect.gen(function* () {
-        // Those look back to the start of the threads from now on, and not before.
-        yield* Threads.threads
-        yield* exported
-        yield* Threads.run(Act({ what: "spin", millis: 1000 }))
-        const [one] = yield* Threads.threads
-        const busy = yield* exported
-        assert.isAbove(Math.max(...shown.flat()), 0.9)
-        assert.isAbove(one?.utilization ?? 0, 0.8)
-        assert.isAbove(busy !== undefined && "value" in busy ? Number(busy.value) : 0, 0.8)
+  it.live("of each thread is shown to the policy, to metrics and to those who ask", () => {
+    const shown: Array<ReadonlyArray<number>> = []
+    const watching = ScalingPolicy.make({
+      name: "watching",
+      initial: undefined,
+      decide: ({ utilization = [], workers }) => {
+        shown.push(utilization.map((reading) => reading.utilization))
+        return [{ target: workers.target, reason: "looks" }, undefined]
+      }
+    })
+    const exported = Effect.map(
+      Metric.snapshot,
+      (metrics) => metrics.find(({ id }) => id === "lemmings_thread_utilization")?.state
+    )
+    return Effect.gen(function* () {
+      // Those look back to the start of the threads from now on, and not before.
+      yield* Threads.threads
+      yield* exported
+      yield* Threads.run(Act({ what: "spin", millis: 1000 }))
+      const [one] = yield* Threads.threads
+      const busy = yield* exported
+      assert.isAbove(Math.max(...shown.flat()), 0.9)
+      assert.isAbove(one?.utilization ?? 0, 0.8)
+      assert.isAbove(busy !== undefined && "value" in busy ? Number(busy.value) : 0, 0.8)
 
-        // A task every few milliseconds, each much shorter than the thread then waits for the next.
-        const before = shown.length
-        for (let i = 0; i < 600; i++) yield* Effect.andThen(Threads.run(Echo(i)), Effect.sleep("1 millis"))
-        const calm = shown.slice(before + 1).flat()
-        assert.isAtLeast(calm.length, 1)
-        assert.isBelow(calm.reduce((sum, part) => sum + part, 0) / calm.length, 0.4)
-      }).pipe(Effect.provide(Threads.layer({ workers: { min: 1, max: 1 }, scaling: watching })))
-    }
-  )
+      // A short task every millisecond or two.
+      const before = shown.length
+      for (let i = 0; i < 600; i++) yield* Effect.andThen(Threads.run(Echo(i)), Effect.sleep("1 millis"))
+      const calm = shown.slice(before + 1).flat()
+      assert.isAtLeast(calm.length, 1)
+      assert.isBelow(calm.reduce((sum, part) => sum + part, 0) / calm.length, 0.4)
+    }).pipe(Effect.provide(Threads.layer({ workers: { min: 1, max: 1 }, scaling: watching })))
+  })
 })
