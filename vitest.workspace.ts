@@ -74,6 +74,7 @@ export default defineConfig({
           typecheck: { enabled: true, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
         }
       },
+      project("servers", "packages/servers/test/**/*.test.ts"),
       project("simulate", "packages/simulate/test/**/*.test.ts"),
       project("scripts", "scripts/test/**/*.test.ts")
     ],
