@@ -66,6 +66,7 @@ export default defineConfig({
           globalSetup: [fileURLToPath(new URL("packages/control/test/support/assets.ts", import.meta.url))]
         }
       },
+      project("durable", "packages/durable/test/**/*.test.ts"),
       project("threads", "packages/threads/test/**/*.test.ts"),
       project("simulate", "packages/simulate/test/**/*.test.ts"),
       project("scripts", "scripts/test/**/*.test.ts")
