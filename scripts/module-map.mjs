@@ -100,10 +100,10 @@ export const durable = {
     { modules: ["Jobs"] },
     { modules: ["Job"] },
     { modules: ["JobWorkers"] },
-    { modules: ["QueueMetrics"] },
+    { modules: ["QueueMetrics", "JobEnd"] },
     { modules: ["Puller"] },
     { modules: ["JobStores", "JobStoreMemory", "JobDefinition"] },
-    { modules: ["JobStorePgBoss", "DirectoryLock"] },
+    { modules: ["JobStorePgBoss", "DirectoryLock", "MemoryLine"] },
     { modules: ["PgBossEngine"] },
     { modules: ["PgBossSql", "Pull", "Signal", "JobStore"] },
     { modules: ["JobError"] }

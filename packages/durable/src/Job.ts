@@ -60,6 +60,9 @@ type Fields = { readonly [name: string]: Schema.Codec<unknown, unknown> }
 type TypeOf<S, Default> =
   S extends Schema.Codec<infer T, infer _> ? T : S extends Fields ? Schema.Struct<S>["Type"] : Default
 
+// The fields ask for no services, which the struct of unknown fields does not know.
+const structOf = (fields: Fields) => Schema.Struct(fields) as unknown as Schema.Codec<unknown, unknown>
+
 /**
  * Declares a job. The name is that of its queue: letters, digits, `_`, `-`, `.` and `/`. What is left out of the schemas
  * travels as nothing (`payload`, `success`: `void`; `error`: `never`).
@@ -99,8 +102,8 @@ export const make = <
   } & Options<TypeOf<P, void>, TypeOf<E, never>> = {}
 ): Job<Name, TypeOf<P, void>, TypeOf<A, void>, TypeOf<E, never>> => {
   const { error, payload, success } = options
-  const schema: Side =
-    payload === undefined || Schema.isSchema(payload) ? payload : Schema.Struct(payload as Fields)
+  const side =
+    payload === undefined || Schema.isSchema(payload) ? codecOf(payload) : codecOf(structOf(payload))
   const request = (value: unknown): Request => ({
     job: declared,
     payload: value,
@@ -108,7 +111,7 @@ export const make = <
   })
   Object.defineProperty(request, "name", { value: name })
   const declared = Object.assign(request, {
-    codecs: { payload: codecOf(schema), success: codecOf(success), error: codecOf(error) },
+    codecs: { payload: side, success: codecOf(success), error: codecOf(error) },
     settings: settingsOf(name, options as Options<never, never>),
     "~types": { payload: undefined, success: undefined, error: undefined },
     toLayer: (handler: never, given: never): unknown => JobWorkers.layer(declared as never, handler, given)

@@ -52,7 +52,7 @@ export interface Options<in P, in E> {
    * replayed with every failure, so that attempts may run in different processes. Its input is the error, or what the
    * handler died of. Defaults to 1 second, doubled each time, at most 5 minutes.
    */
-  readonly retry?: Schedule.Schedule<unknown, unknown> | undefined
+  readonly retry?: Schedule.Schedule<unknown> | undefined
   /** Whether a typed failure is worth another attempt. Defaults to yes. Timeouts and defects are. */
   readonly retryable?: ((error: E) => boolean) | undefined
   /**
@@ -94,7 +94,7 @@ export interface Settings {
   readonly priority: number
   readonly timeout: Duration.Duration | undefined
   readonly attempts: number
-  readonly retry: Schedule.Schedule<unknown, unknown>
+  readonly retry: Schedule.Schedule<unknown>
   readonly retryable: (error: never) => boolean
   readonly spec: QueueSpec
 }
@@ -207,7 +207,7 @@ export const failureOf = (job: AnyJob, cause: Cause.Cause<unknown>): Failure => 
  * @since 0.4.0
  */
 export const retryDelay = Effect.fnUntraced(function* (
-  schedule: Schedule.Schedule<unknown, unknown>,
+  schedule: Schedule.Schedule<unknown>,
   attempt: number,
   error: unknown
 ): Effect.fn.Return<number | undefined> {

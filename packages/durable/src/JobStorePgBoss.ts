@@ -228,7 +228,7 @@ export const make = (
       const unknown = jobs.find(({ queue }) => !known.has(queue))
       if (unknown !== undefined)
         throw Object.assign(new Error(`queue "${unknown.queue}" was not declared`), { code: "undeclared" })
-      if (within !== undefined) return insertAll(boss, jobs, within as Db)
+      if (within !== undefined) return insertAll(boss, jobs, within)
       if (jobs.length <= most && jobs.every(({ queue }) => queue === jobs[0]!.queue))
         return insertAll(boss, jobs, undefined)
       return transaction(db, (tx) => insertAll(boss, jobs, tx))

@@ -3,7 +3,7 @@
  *
  * @since 0.4.0
  */
-import { Clock, Context, Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, type Context, Duration, Effect, Layer, Schedule } from "effect"
 import { Herd, InvalidConfig } from "lemmings"
 import type { AnyJob } from "./JobDefinition.ts"
 import { JobStore, type News } from "./JobStore.ts"
@@ -85,7 +85,8 @@ const millisOf = (field: string, value: Duration.Input): number => {
 const settingsOf = (options: Options<unknown, unknown>): Settings => {
   const { concurrency, drain = "30 seconds", perGroup, pollInterval = "1 second", rate } = options
   return {
-    limit: positive("concurrency", concurrency, options.herd === undefined ? 16 : Infinity),
+    // A herd of our own has as many workers, and jobs claimed ahead wait in it.
+    limit: options.herd === undefined ? Infinity : positive("concurrency", concurrency, Infinity),
     perGroup: perGroup === undefined ? undefined : positive("perGroup", perGroup, 1),
     rate:
       rate === undefined
@@ -101,7 +102,7 @@ const settingsOf = (options: Options<unknown, unknown>): Settings => {
 
 const serve = Effect.fnUntraced(function* (
   job: AnyJob,
-  handler: (payload: never, context: JobContext) => Effect.Effect<unknown, unknown, never>,
+  handler: (payload: never, context: JobContext) => Effect.Effect<unknown, unknown>,
   herdKey: Context.Key<unknown, unknown>,
   settings: Settings
 ) {
@@ -166,17 +167,20 @@ export const layer = <P, A, E, R, Self = never, D = never>(
 ): WorkersLayer<R, Self, D> => {
   const served = Layer.unwrap(
     Effect.try({
-      try: () => settingsOf(options as Options<unknown, unknown>),
+      try: () => ({
+        settings: settingsOf(options as Options<unknown, unknown>),
+        workers: positive("concurrency", options.concurrency, 16)
+      }),
       catch: (error) => error as InvalidConfig
     }).pipe(
-      Effect.map((settings) => {
+      Effect.map(({ settings, workers }) => {
         const run = (key: Context.Key<unknown, unknown>) =>
           Layer.effectDiscard(serve(job, handler as never, key, settings))
-        if (options.herd !== undefined) return run(options.herd as Context.Key<unknown, unknown>)
+        if (options.herd !== undefined) return run(options.herd)
         const own = Herd.Service<unknown>()(`jobs/${job.name}`)
         return Layer.provide(
           run(own as Context.Key<unknown, unknown>),
-          own.layer({ workers: { min: settings.limit, max: settings.limit } })
+          own.layer({ workers: { min: workers, max: workers } })
         )
       })
     )

@@ -8,17 +8,19 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
 import { type AnyJob, idOf } from "./JobDefinition.ts"
+import { decoded, resultOf } from "./JobEnd.ts"
 import {
   type DirectoryInUse,
   EnqueueFailed,
-  JobCancelled,
-  JobFailed,
+  type JobCancelled,
+  type JobFailed,
   JobNotFound,
   type JobStoreError,
   type OpenFailed
 } from "./JobError.ts"
 import {
   type DeadFilter,
+  type DeadLetter,
   type Failure,
   JobStore,
   type JobRecord,
@@ -195,12 +197,6 @@ const traceHere = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (found) =>
   return `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`
 })
 
-const decoded = <P>(job: AnyJob, payload: unknown): Result.Result<P, Error> =>
-  Result.try({
-    try: () => job.codecs.payload.decode(payload) as P,
-    catch: (error) => (error instanceof Error ? error : new Error(String(error)))
-  })
-
 /** The settings of an enqueue, read once for all its jobs. */
 const placeOf = (options: EnqueueOptions) => {
   const { at, delay, key, priority } = options
@@ -288,29 +284,6 @@ const make = Effect.gen(function* () {
       ? put(given as ReadonlyArray<Request>, options, false)
       : Effect.map(put([given as Request], options, false), (ids) => ids[0]!)
 
-  const resultOf = (job: AnyJob, record: JobRecord): Effect.Effect<unknown, unknown> => {
-    const { failure, id, queue } = record
-    if (record.state === "cancelled") return Effect.fail(new JobCancelled({ queue, id }))
-    const { codecs } = job
-    if (record.state === "completed")
-      return Effect.try({
-        try: () => codecs.success.decode(record.result),
-        catch: (error) =>
-          new JobFailed({
-            queue,
-            id,
-            reason: "undecodable",
-            detail: String(error),
-            attempts: record.attempts
-          })
-      })
-    const { message: detail = "nothing is known", reason = "lost" } = failure ?? {}
-    const asIs = new JobFailed({ queue, id, reason, detail, attempts: record.attempts })
-    if (reason !== "failed") return Effect.fail(asIs)
-    const own = Result.try(() => codecs.error.decode(failure?.error))
-    return Effect.fail(Result.isSuccess(own) ? own.success : asIs)
-  }
-
   const awaitEnd = (job: AnyJob, id: string): Effect.Effect<unknown, unknown> =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -330,9 +303,17 @@ const make = Effect.gen(function* () {
       })
     )
 
-  const letter = <P>(job: AnyJob, { payload, queue: _, ...rest }: DeadLetterOf): InspectedLetter<P> => ({
-    ...rest,
-    payload: decoded(job, payload)
+  const letter = <P>(
+    job: AnyJob,
+    { attempts, diedAt, enqueuedAt, failure, id, jobId, payload }: DeadLetter
+  ): InspectedLetter<P> => ({
+    id,
+    jobId,
+    payload: decoded(job, payload),
+    failure,
+    attempts,
+    enqueuedAt,
+    diedAt
   })
 
   const shape: Shape = {
@@ -398,8 +379,6 @@ const make = Effect.gen(function* () {
   }
   return shape
 })
-
-type DeadLetterOf = Effect.Success<ReturnType<Store["dead"]["list"]>>[number]
 
 /** A signal that the end of the job sends, until the scope closes. */
 const awaited = (waiting: Map<string, Set<Signal>>, id: string): Effect.Effect<Signal, never, Scope.Scope> =>

@@ -9,7 +9,7 @@
  *
  * @since 0.4.0
  */
-import { Cause, type Clock, Context, Effect, Exit, type Fiber, Schedule, Tracer } from "effect"
+import { Cause, type Clock, type Context, Effect, Exit, type Fiber, Schedule, Tracer } from "effect"
 import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
 import { afterFailure, type AnyJob } from "./JobDefinition.ts"
@@ -101,7 +101,12 @@ const claimingOf = new WeakMap<object, { count: number }>()
 const gaveUp = (error: unknown) =>
   error instanceof HerdClosed || error instanceof QueueFull || error instanceof TaskShed
 
-/** What was counted since the start. */
+/**
+ * What was counted since the start.
+ *
+ * @category models
+ * @since 0.4.0
+ */
 export interface Tally {
   claimed: number
   completed: number
@@ -363,18 +368,11 @@ export class Puller {
 
   #end(held: Held, what: Outcome) {
     const { claim, id } = held.job
-    this.#settlements.push({ id, claim, ...what } as Settlement)
+    this.#settlements.push({ id, claim, ...what })
     if (what._tag === "Complete") this.tally.completed++
     else if (what._tag === "Discard") this.tally.discarded++
     else if (what._tag === "Release") this.tally.released++
-    else {
-      this.tally.retried++
-      const dueAt = this.#now() + what.delayMillis + 1
-      if (dueAt < this.#dueAt) {
-        this.#dueAt = dueAt
-        this.#pull.notify()
-      }
-    }
+    else this.tally.retried++
     this.#settle.notify()
     this.#forget(held)
   }
@@ -433,10 +431,22 @@ export class Puller {
       while: (error) => error.reason === "unavailable"
     })
     return attempt.pipe(
-      Effect.tap((lost) => Effect.sync(() => (this.tally.lost += lost.length))),
+      Effect.tap((lost) => Effect.sync(() => this.#written(batch, lost))),
       Effect.catch((error) => this.#refused(batch, error)),
       Effect.asVoid
     )
+  }
+
+  #written(batch: ReadonlyArray<Settlement>, lost: ReadonlyArray<string>) {
+    this.tally.lost += lost.length
+    // From now, not from the end of the attempt: the store counts the delay from the write.
+    const now = this.#now()
+    let dueAt = this.#dueAt
+    for (const settlement of batch)
+      if (settlement._tag === "Retry") dueAt = Math.min(dueAt, now + settlement.delayMillis + 1)
+    if (dueAt === this.#dueAt) return
+    this.#dueAt = dueAt
+    this.#pull.notify()
   }
 
   /** The store cannot hold one of them: the others go on, and that one is discarded with what the store said. */

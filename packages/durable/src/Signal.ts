@@ -20,7 +20,8 @@ export class Signal {
       this.#notified = true
       return
     }
-    for (const wake of [...this.#waiting]) wake()
+    // Each takes itself out; one that waits again is not woken twice.
+    for (const wake of Array.from(this.#waiting)) wake()
   }
 
   /** Waits for a notification, at most `millis`. `false`: there was none. */

@@ -52,7 +52,7 @@ const claimOne = (queue: string) =>
     const store = yield* JobStore
     const [one] = yield* store.claim(queue, 1)
     assert.isDefined(one)
-    return one as ClaimedJob
+    return one
   })
 
 /** What every store does. Its leases last a second. */
