@@ -483,7 +483,8 @@ export class Puller {
   readonly keeping: Effect.Effect<never> = Effect.forever(
     Effect.suspend(() => {
       const third = this.#store.leaseMillis / 3
-      const keep = Effect.andThen(this.#renew(this.#held.values()), this.#sweep)
+      // What is held when the time has come, and again with every try.
+      const keep = Effect.suspend(() => Effect.andThen(this.#renew(this.#held.values()), this.#sweep))
       return Effect.andThen(this.#beat.wait(third), Effect.ignore(Effect.retry(keep, { schedule: backoff })))
     })
   )
