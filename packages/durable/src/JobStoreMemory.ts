@@ -55,13 +55,7 @@ const stored = (value: Json): Json => (value === undefined ? undefined : JSON.pa
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
 
-/**
- * Creates a store. It is empty.
- *
- * @category constructors
- * @since 0.4.0
- */
-export const make = Effect.fnUntraced(function* (leaseMillis: number) {
+const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   const queues = new Map<string, Queue>()

@@ -132,22 +132,23 @@ export const make = Effect.fnUntraced(function* (
   const db = boss.getDb()
 
   const tryRun = <A>(operation: string, f: (boss: PgBoss, db: Db) => Promise<A>) =>
-    Effect.tryPromise({ try: () => f(boss, db), catch: (cause) => cause }).pipe(
+    Effect.tryPromise({
+      try: () => f(boss, db),
+      catch: (cause) => new JobStoreError({ operation, reason: reasonOf(cause), cause })
+    }).pipe(
       Effect.timeoutOrElse({
         duration: patience,
-        orElse: () => Effect.fail(new Error(`no answer within ${Duration.format(patience)}`) as unknown)
-      }),
-      Effect.matchEffect({
-        onSuccess: (value) => {
-          seen(true)
-          return Effect.succeed(value)
-        },
-        onFailure: (cause) => {
-          const reason = reasonOf(cause)
-          if (reason === "unavailable") seen(false, cause instanceof Error ? cause.message : String(cause))
-          return Effect.fail(new JobStoreError({ operation, reason, cause }))
+        orElse: () => {
+          const cause = new Error(`no answer within ${Duration.format(patience)}`)
+          return Effect.fail(new JobStoreError({ operation, reason: "unavailable", cause }))
         }
-      })
+      }),
+      Effect.tap(() => Effect.sync(() => seen(true))),
+      Effect.tapError(({ cause, reason }) =>
+        Effect.sync(() => {
+          if (reason === "unavailable") seen(false, cause instanceof Error ? cause.message : String(cause))
+        })
+      )
     )
   const tell = (news: News) => {
     for (const listener of listeners) listener(news)

@@ -504,6 +504,8 @@ export class Puller {
   /** Sets the time from which on the store's absences count. */
   readonly started = () => {
     this.#startedAt = this.#now()
+    // Whatever lapsed while nobody looked.
+    this.#beat.notify()
   }
 
   // ---- the end ----

@@ -1,5 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope } from "effect"
+import {
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Schedule,
+  Schema,
+  Scope
+} from "effect"
 import { TestClock } from "effect/testing"
 import { Herd } from "lemmings"
 import * as Job from "../src/Job.ts"
@@ -328,6 +340,25 @@ describe("pulling", () => {
     }).pipe(Effect.provide(memory))
   )
 
+  it.effect("puts the handler's span below the enqueuer's", () =>
+    Effect.gen(function* () {
+      const parents: Array<string | undefined> = []
+      yield* serve(
+        Work.toLayer(() =>
+          Effect.map(Effect.currentSpan, (span) => {
+            parents.push(span.name, span.traceId, Option.getOrUndefined(span.parent)?.spanId)
+          }).pipe(Effect.orDie)
+        )
+      )
+      const outer = yield* Effect.withSpan(
+        Effect.tap(Effect.currentSpan, () => Jobs.enqueue(Work(1))),
+        "enqueuer"
+      )
+      yield* pass("1 second")
+      assert.deepStrictEqual(parents, ["Work", outer.traceId, outer.spanId])
+    }).pipe(Effect.provide(memory))
+  )
+
   it.effect("keeps the lease of a long job, and takes over one whose holder is gone", () =>
     Effect.gen(function* () {
       const store = yield* JobStore
@@ -412,6 +443,6 @@ describe("enqueue", () => {
       assert.lengthOf(got, 2)
       const wrong = yield* Effect.flip(Jobs.schedule(Daily(1), "99 * * * *"))
       assert.strictEqual(wrong._tag, "InvalidConfig")
-    }).pipe(Effect.provide(memory))
+    }).pipe(Effect.provide(Jobs.layerMemory({ lease: "3 hours" })))
   )
 })
