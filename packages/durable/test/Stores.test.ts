@@ -118,6 +118,28 @@ describe("PostgreSQL", () => {
     60_000
   )
 
+  it.live("refuses what it cannot hold, and harms no other job", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Postgres.start
+      const Text = Job.make("Text", { payload: Schema.String, success: Schema.String })
+      const live = Text.toLayer((text) => Effect.succeed(text === "bad" ? "a\u0000b" : text)).pipe(
+        Layer.provideMerge(Jobs.layerPostgres({ url }))
+      )
+      yield* Effect.gen(function* () {
+        const refused = yield* Effect.flip(Jobs.enqueue([Text("good"), Text("a\u0000b")]))
+        assert.strictEqual(refused.reason, "refused")
+        assert.strictEqual((yield* Jobs.stats(Text)).waiting, 0)
+        const ids = yield* Jobs.enqueue(["a", "bad", "c", "d"].map((text) => Text(text)))
+        const ends = yield* Effect.forEach(ids, (id) => Effect.exit(Jobs.await(Text, id)))
+        assert.deepStrictEqual(
+          ends.map((exit) => (exit._tag === "Success" ? exit.value : "failed")),
+          ["a", "failed", "c", "d"]
+        )
+        assert.isTrue((yield* Jobs.readiness).ready)
+      }).pipe(Effect.provide(live))
+    })
+  )
+
   it.live("gives what one process enqueues to another, and the result back", () =>
     Effect.gen(function* () {
       const { url } = yield* Postgres.start
