@@ -18,7 +18,7 @@ import type {
   Store
 } from "./JobStore.ts"
 import type { Engine } from "./PgBossEngine.ts"
-import { deadQueue, type SettleInput, type Stored } from "./PgBossSql.ts"
+import { deadQueue, type Said, type Stored } from "./PgBossSql.ts"
 
 /** pg-boss deletes waiting jobs of this age. Ours are never dropped: ten years, in seconds. */
 const forever = 315_360_000
@@ -72,19 +72,16 @@ const insertOf = (job: NewJob) => ({
   ...(job.group === undefined ? {} : { group: { id: job.group } })
 })
 
-const inputOf = (settlement: Settlement): SettleInput => {
-  const { claim: c, id } = settlement
+const saidOf = (settlement: Settlement): Said => {
   switch (settlement._tag) {
     case "Complete":
-      return settlement.result === undefined
-        ? { id, c, k: "c" }
-        : { id, c, k: "c", o: { s: settlement.result } }
+      return settlement.result === undefined ? { k: "c" } : { k: "c", o: { s: settlement.result } }
     case "Retry":
-      return { id, c, k: "r", o: settlement.failure, d: settlement.delayMillis }
+      return { k: "r", o: settlement.failure, d: settlement.delayMillis }
     case "Discard":
-      return { id, c, k: "f", o: settlement.failure }
+      return { k: "f", o: settlement.failure }
     case "Release":
-      return { id, c, k: "x" }
+      return { k: "x" }
   }
 }
 
@@ -237,7 +234,10 @@ export const make = (
   const settleBatch = (queue: string, batch: ReadonlyArray<Settlement>) =>
     run("settle", async (_, db) => {
       const text = batch.every(({ _tag }) => _tag === "Complete") ? sql.complete : sql.settle
-      const { rows } = await db.executeSql(text, [queue, JSON.stringify(batch.map(inputOf))])
+      const said: { [id: string]: Said } = {}
+      for (const one of batch) said[one.id] = saidOf(one)
+      const pairs = batch.map(({ claim, id }) => `${id}:${claim}`)
+      const { rows } = await db.executeSql(text, [queue, Object.keys(said), pairs, JSON.stringify(said)])
       if (rows.length === batch.length) return []
       const held = new Set((rows as Array<{ id: string }>).map(({ id }) => id))
       return batch.flatMap(({ id }) => (held.has(id) ? [] : [id]))
@@ -259,9 +259,11 @@ export const make = (
     enqueue,
     claim: (queue, max, { perGroup } = {}) => {
       if (paused.has(queue)) return Effect.succeed([])
-      const options = { batchSize: max, ...(perGroup === undefined ? {} : { groupConcurrency: perGroup }) }
-      return run("claim", async (boss) => {
-        const rows = await boss.fetch<Stored>(queue, options)
+      return run("claim", async (boss, db) => {
+        const rows =
+          perGroup === undefined
+            ? ((await db.executeSql(sql.claim, [queue, max])).rows as ReadonlyArray<Claimed>)
+            : await boss.fetch<Stored>(queue, { batchSize: max, groupConcurrency: perGroup })
         return rows.map(({ data, id, retryCount }) => ({
           id,
           claim: retryCount,
@@ -387,6 +389,12 @@ export const make = (
     listen,
     readiness
   }
+}
+
+interface Claimed {
+  readonly id: string
+  readonly data: Stored
+  readonly retryCount: number
 }
 
 interface StatsRow {

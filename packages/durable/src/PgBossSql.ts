@@ -6,6 +6,8 @@
  * been started before; the channel that `insert` notifies; that a dead letter is a waiting job of another queue with
  * `source_*` columns.
  *
+ * - `claim`: the plan of `fetch` is quadratic on a queue that is new to the statistics. With a limit per group it is not, and
+ *   `fetch` is used.
  * - `settle`: `complete` and `fail` take one output for the whole batch, and `fail` has no time to retry at. Nothing public
  *   gives a job back. One statement here ends a batch of claims, whatever became of each.
  * - `heartbeat`: `touch` does not say which claims are lost.
@@ -58,10 +60,7 @@ export const channel = (schema: string): string =>
  * @category models
  * @since 0.4.0
  */
-export interface SettleInput {
-  readonly id: string
-  /** The claim. */
-  readonly c: number
+export interface Said {
   /** Complete, retry, discard (failed), release. */
   readonly k: "c" | "r" | "f" | "x"
   /** Output. */
@@ -95,34 +94,50 @@ export const make = (schema: string) => {
   const tellEnded = `SELECT ${notify(`' ended ' || s.name || ' ' || s.id`)} FROM settled s
     WHERE s.state > 'active' AND s.data ? 'w'`
 
-  const input = `input AS (
-      SELECT * FROM json_to_recordset($2::text::json) AS x (id uuid, c int, k text, o jsonb, d float8)
-    )`
-  const held = `j.name = $1 AND j.id = i.id AND j.state = 'active' AND j.retry_count = i.c`
+  // By arrays and a map, not by a join: of a queue that is new to the statistics the planner expects one row, and a join
+  // then compares every row of the queue with every claim.
+  const held = `j.name = $1 AND j.id = ANY($2::uuid[]) AND j.state = 'active'
+        AND (j.id::text || ':' || j.retry_count::text) = ANY($3::text[])`
+  const said = `($4::text::jsonb -> j.id::text)`
+  const kind = `(${said} ->> 'k')`
 
   return {
-    /** $1 queue, $2 inputs that all complete. Returns the ids that were held. */
-    complete: `WITH ${input}, settled AS (
-      UPDATE ${jobs} j SET completed_on = ${now}, state = 'completed', output = i.o
-      FROM input i WHERE ${held}
+    /**
+     * $1 queue, $2 how many. `fetch` joins, and on a queue that is new to the statistics takes 400 ms for 400 jobs among
+     * 5,000, where this takes 5.
+     */
+    claim: `WITH next AS MATERIALIZED (
+      SELECT id FROM ${jobs}
+      WHERE name = $1 AND state < 'active' AND NOT blocked AND start_after <= ${now}
+      ORDER BY priority DESC, created_on LIMIT $2::int FOR UPDATE SKIP LOCKED
+    )
+    UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
+      retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
+    WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM next))
+    RETURNING id, data, retry_count AS "retryCount"`,
+
+    /** $1 queue, $2 ids, $3 `id:claim`, $4 what is said by id; all complete. Returns the ids that were held. */
+    complete: `WITH settled AS (
+      UPDATE ${jobs} j SET completed_on = ${now}, state = 'completed', output = ${said} -> 'o'
+      WHERE ${held}
       RETURNING j.id, j.name, j.state, j.data
     ), ended AS (${tellEnded})
     SELECT id, (SELECT count(*) FROM ended) AS ended FROM settled`,
 
-    /** The same for any inputs. */
-    settle: `WITH ${input}, settled AS (
+    /** The same, whatever is said. */
+    settle: `WITH settled AS (
       UPDATE ${jobs} j SET
-        state = (CASE i.k WHEN 'c' THEN 'completed' WHEN 'f' THEN 'failed' ELSE 'retry' END)::${schema}.job_state,
-        completed_on = CASE WHEN i.k IN ('c', 'f') THEN ${now} END,
-        output = CASE i.k WHEN 'x' THEN j.output ELSE i.o END,
-        start_after = CASE i.k WHEN 'r' THEN ${now} + i.d * interval '1ms' ELSE j.start_after END,
+        state = (CASE ${kind} WHEN 'c' THEN 'completed' WHEN 'f' THEN 'failed' ELSE 'retry' END)::${schema}.job_state,
+        completed_on = CASE WHEN ${kind} IN ('c', 'f') THEN ${now} END,
+        output = CASE ${kind} WHEN 'x' THEN j.output ELSE ${said} -> 'o' END,
+        start_after = CASE ${kind} WHEN 'r' THEN ${now} + (${said} ->> 'd')::float8 * interval '1ms' ELSE j.start_after END,
         heartbeat_on = NULL,
-        retry_limit = j.retry_limit + CASE i.k WHEN 'x' THEN 1 ELSE 0 END,
-        data = CASE i.k WHEN 'x'
+        retry_limit = j.retry_limit + CASE ${kind} WHEN 'x' THEN 1 ELSE 0 END,
+        data = CASE ${kind} WHEN 'x'
           THEN j.data || jsonb_build_object('r', COALESCE((j.data->>'r')::int, 0) + 1)
           ELSE j.data END
-      FROM input i WHERE ${held}
-      RETURNING j.*, i.k
+      WHERE ${held}
+      RETURNING j.*, ${kind} AS k
     ), dead AS (${bury}),
     ended AS (${tellEnded}),
     back AS (SELECT ${notify("$1")} FROM settled WHERE k = 'x' OR (k = 'r' AND start_after <= ${now}) LIMIT 1)
@@ -150,7 +165,7 @@ export const make = (schema: string) => {
         start_after = ${now},
         heartbeat_on = NULL,
         output = $3::text::jsonb
-      FROM lapsed WHERE j.name = $1 AND j.id = lapsed.id
+      WHERE j.name = $1 AND j.id = ANY (ARRAY(SELECT id FROM lapsed))
       RETURNING j.*
     ), dead AS (${bury}),
     ended AS (${tellEnded}),
