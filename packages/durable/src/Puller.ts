@@ -439,6 +439,8 @@ export class Puller {
 
   #written(batch: ReadonlyArray<Settlement>, lost: ReadonlyArray<string>) {
     this.tally.lost += lost.length
+    // A claim may have left jobs behind whose group was full.
+    if (this.#settings.perGroup !== undefined) this.wake()
     // From now, not from the end of the attempt: the store counts the delay from the write.
     const now = this.#now()
     let dueAt = this.#dueAt

@@ -303,6 +303,25 @@ describe("pulling", () => {
     }).pipe(Effect.provide(memory))
   )
 
+  it.effect("keeps to the limit of a group, and uses what it leaves", () =>
+    Effect.gen(function* () {
+      const Grouped = Job.make("Grouped", { payload: Schema.Int, group: (n) => `${n % 2}` })
+      let running = 0
+      let most = 0
+      let done = 0
+      yield* Jobs.enqueue(Array.from({ length: 20 }, (_, n) => Grouped(n)))
+      const handler = () =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => (most = Math.max(most, ++running))),
+          () => Effect.sleep("100 millis"),
+          () => Effect.sync(() => [running--, done++])
+        )
+      yield* serve(Grouped.toLayer(handler, { perGroup: 2 }))
+      yield* pass("1 second", "10 millis")
+      assert.deepStrictEqual([most, done], [4, 20])
+    }).pipe(Effect.provide(memory))
+  )
+
   it.effect("begins no more than the rate says", () =>
     Effect.gen(function* () {
       let begun = 0
