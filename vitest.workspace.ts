@@ -66,6 +66,7 @@ export default defineConfig({
           globalSetup: [fileURLToPath(new URL("packages/control/test/support/assets.ts", import.meta.url))]
         }
       },
+      project("durable", "packages/durable/test/**/*.test.ts"),
       {
         extends: true,
         test: {

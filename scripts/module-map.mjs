@@ -90,3 +90,32 @@ export const threads = {
     Serving: /^node:worker_threads$/
   }
 }
+
+/**
+ * The same for packages/durable/src. Only what is below `JobStores` knows pg-boss and PGlite.
+ */
+export const durable = {
+  bands: [
+    { modules: ["index"] },
+    { modules: ["Jobs"] },
+    { modules: ["Job"] },
+    { modules: ["JobWorkers"] },
+    { modules: ["QueueMetrics", "JobEnd"] },
+    { modules: ["Puller"] },
+    { modules: ["JobStores", "JobStoreMemory", "JobDefinition"] },
+    { modules: ["JobStorePgBoss", "DirectoryLock", "MemoryLine"] },
+    { modules: ["PgBossEngine"] },
+    { modules: ["PgBossSql", "Pull", "Signal", "JobStore"] },
+    { modules: ["JobError"] }
+  ],
+  folders: {},
+  packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
+  edges: {
+    JobStores: /^(@electric-sql\/pglite|pg-boss|node:path)$/,
+    JobStorePgBoss: /^pg-boss$/,
+    PgBossEngine: /^pg-boss$/,
+    PgBossSql: /^node:crypto$/,
+    JobDefinition: /^node:crypto$/,
+    DirectoryLock: /^node:(fs|path|sqlite)$/
+  }
+}

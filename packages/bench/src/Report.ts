@@ -55,12 +55,25 @@ const versionOf = (name: string): string => {
   return Schema.decodeUnknownSync(Package)(readFileSync(path, "utf8")).version
 }
 
+const libraries = [
+  "lemmings",
+  "effect",
+  "p-queue",
+  "p-limit",
+  "fastq",
+  "async",
+  "bottleneck",
+  "tarn",
+  "generic-pool",
+  "pg-boss",
+  "@electric-sql/pglite",
+  "bullmq",
+  "graphile-worker",
+  "@effect/sql-pg"
+]
+
 export const versions = (): Report["versions"] =>
-  Object.fromEntries(
-    ["lemmings", "effect", "p-queue", "p-limit", "fastq", "async", "bottleneck", "tarn", "generic-pool"].map(
-      (name) => [name, versionOf(name)]
-    )
-  )
+  Object.fromEntries(libraries.map((name) => [name, versionOf(name)]))
 
 const round = (n: number): number => Number(n.toPrecision(4))
 

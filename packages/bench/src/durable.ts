@@ -2,7 +2,7 @@
 import { missing } from "@lemmings/servers"
 import { setTimeout as sleep } from "node:timers/promises"
 import { crew } from "./engines/crew.ts"
-import { email, type Engine, type Open } from "./engines/Engine.ts"
+import { bulk, concurrency, email, type Engine, type Open } from "./engines/Engine.ts"
 import { counter } from "./engines/counter.ts"
 import { contender, type EngineName } from "./engines/engines.ts"
 import { place } from "./engines/stores.ts"
@@ -49,7 +49,6 @@ const drain =
     await drained(name, where, Math.min(2_000, count))
     return drained(name, where, count)
   }
-
 
 /** As `drain`, by two other processes. This one enqueues and counts. */
 const drainByTwo =
@@ -98,7 +97,7 @@ const idle =
   (count: number): Use =>
   (name, where) =>
     open(contender(name).open, where, async (engine) => {
-      let begun = (_: number) => {}
+      let begun: (at: number) => void = () => {}
       await engine.work(() => begun(nanos()))
       return oneByOne(count, async (n) => {
         const started = new Promise<number>((resolve) => {
@@ -119,4 +118,123 @@ const execute =
       return oneByOne(count, (n) => timed(async () => engine.execute?.(email(n))))
     })
 
-export const uses = { drain, drainByTwo, enqueue, idle, execute, contestant }
+const servers = { postgres: missing.postgres, redis: missing.redis, folder: false, memory: false }
+
+/** Those whose server is installed. */
+const present = (names: ReadonlyArray<EngineName>) => names.filter((name) => !servers[contender(name).store])
+
+/** A difference in words. */
+const moreOrLess = (difference: number, digits: number, unit: string) =>
+  `${Math.abs(difference).toFixed(digits)} ${unit} ${difference < 0 ? "less" : "more"}`
+
+/** How much longer ours takes for a job than pg-boss with nothing around it. */
+const overhead =
+  (bare: EngineName): NonNullable<Race["verdict"]> =>
+  (ours, peers) => {
+    const ratio = (ours[""] ?? NaN) / (peers[bare]?.[""] ?? NaN)
+    return `Ours takes ${moreOrLess(100 * (ratio - 1), 1, "%")} time a job than ${bare}.`
+  }
+
+const later =
+  (bare: EngineName): NonNullable<Race["verdict"]> =>
+  (ours, peers) => {
+    const difference = (ours["p50"] ?? NaN) - (peers[bare]?.["p50"] ?? NaN)
+    return `Ours takes ${moreOrLess(difference, 2, "ms")} than ${bare}, by the median.`
+  }
+
+const bare: EngineName = "pg-boss, pull"
+const own: EngineName = "pg-boss, work()"
+const bareEmbedded: EngineName = "pg-boss on PGlite, pull"
+const ownEmbedded: EngineName = "pg-boss on PGlite, work()"
+
+const atMost = `At most ${concurrency} jobs at once in a process.`
+const durability =
+  "PostgreSQL has what is committed on the disk, Redis what is a second old (appendfsync everysec), PGlite in the operating system."
+const embeddedDurability =
+  "PGlite in a folder leaves what is committed to the operating system; in memory nothing outlives the process."
+
+export const durable: Bench = {
+  name: "durable",
+  about:
+    "jobs that survive a crash: ours beside pg-boss, BullMQ, graphile-worker and Effect's PersistedQueue",
+  races: (quick) => {
+    const many = quick ? 100 : 10_000
+    const some = quick ? 3 : 200
+    /** No race where the server of the first, ours, is not installed. */
+    const race = (
+      name: string,
+      use: Use,
+      [ours, ...peers]: readonly [EngineName, ...Array<EngineName>],
+      more: Partial<Race>
+    ): ReadonlyArray<Race> =>
+      present([ours]).map((first) => ({
+        name: `durable/${name}`,
+        units: { "": "µs/job" },
+        ours: contestant(first, quick, use),
+        peers: Object.fromEntries(present(peers).map((peer) => [peer, contestant(peer, quick, use)])),
+        ...more
+      }))
+    const others: ReadonlyArray<EngineName> = [
+      "graphile-worker",
+      "graphile-worker, local queue",
+      "Effect PersistedQueue",
+      "BullMQ on Redis"
+    ]
+    const times = { p50: "ms", p99: "ms" }
+    return [
+      ...race("drain", drain(many), ["ours", bare, own, ...others, "SQL by hand"], {
+        note: `${many} waiting jobs that do nothing, worked off by one process. ${atMost} ${durability}`,
+        verdict: overhead(bare)
+      }),
+      ...race("drain/two", drainByTwo(2 * many), ["ours", bare, own, ...others, "SQL by hand"], {
+        note: `${2 * many} waiting jobs, worked off by two processes. ${atMost} ${durability}`,
+        verdict: overhead(bare)
+      }),
+      ...race(
+        "drain/embedded",
+        drain(many),
+        ["ours, embedded", bareEmbedded, ownEmbedded, "ours, in memory"],
+        {
+          note: `As drain, without a server. ${embeddedDurability}`,
+          verdict: overhead(bareEmbedded)
+        }
+      ),
+      ...race(
+        "enqueue",
+        enqueue(many),
+        ["ours", bare, "graphile-worker", "Effect PersistedQueue", "BullMQ on Redis", "SQL by hand"],
+        {
+          note: `In bulk, ${bulk} at a time; PersistedQueue has no bulk call: ${concurrency} at a time. ${durability}`,
+          verdict: overhead(bare)
+        }
+      ),
+      ...race("enqueue/embedded", enqueue(many), ["ours, embedded", bareEmbedded, "ours, in memory"], {
+        note: `In bulk, ${bulk} at a time. ${embeddedDurability}`,
+        verdict: overhead(bareEmbedded)
+      }),
+      ...race(
+        "idle",
+        idle(some),
+        ["ours", own, "graphile-worker", "Effect PersistedQueue", "BullMQ on Redis"],
+        {
+          units: times,
+          note: `From the call that enqueues one job to its start, nothing else to do, in one process; PersistedQueue would not see the jobs of another for up to a second. ${durability}`,
+          verdict: later(own)
+        }
+      ),
+      ...race("idle/embedded", idle(some), ["ours, embedded", ownEmbedded, "ours, in memory"], {
+        units: times,
+        note: `As idle, without a server; pg-boss is told of each job in its own process. ${embeddedDurability}`,
+        verdict: later(ownEmbedded)
+      }),
+      ...race("execute", execute(some), ["ours", "BullMQ on Redis"], {
+        units: times,
+        note: `From the call to the result of the job: execute, and BullMQ's waitUntilFinished. ${durability}`
+      }),
+      ...race("execute/embedded", execute(some), ["ours, embedded", "ours, in memory"], {
+        units: times,
+        note: `As execute, without a server. ${embeddedDurability}`
+      })
+    ]
+  }
+}

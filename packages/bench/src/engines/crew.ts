@@ -15,7 +15,7 @@ type Message =
 export const crew = (size: number, name: EngineName, where: string) => {
   let current = counter(0)
   const children = Array.from({ length: size }, () => fork(file, [name, where]))
-  const done = children.map(() => (_: Order) => {})
+  const done: Array<(order: Order) => void> = children.map(() => () => {})
   children.forEach((child, i) => {
     child.on("message", (message: Message) => {
       if ("done" in message) return done[i]?.(message.done)

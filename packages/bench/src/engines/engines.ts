@@ -2,6 +2,7 @@
 import { bullmq } from "./bullmq.ts"
 import type { Open } from "./Engine.ts"
 import { graphileLocalQueue, graphileWorker } from "./graphile.ts"
+import { oursEmbedded, oursInMemory, oursOnPostgres } from "./ours.ts"
 import { persistedQueue } from "./persistedQueue.ts"
 import { pgBossPull, pgBossPullEmbedded, pgBossWork, pgBossWorkEmbedded } from "./pgBoss.ts"
 import { bySql } from "./sql.ts"
@@ -12,7 +13,10 @@ interface Contender {
   readonly open: Open
 }
 
-export const engines = {
+const engines = {
+  ours: { store: "postgres", open: oursOnPostgres },
+  "ours, embedded": { store: "folder", open: oursEmbedded },
+  "ours, in memory": { store: "memory", open: oursInMemory },
   "pg-boss, pull": { store: "postgres", open: pgBossPull },
   "pg-boss, work()": { store: "postgres", open: pgBossWork },
   "graphile-worker": { store: "postgres", open: graphileWorker },

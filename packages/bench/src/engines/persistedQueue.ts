@@ -11,7 +11,7 @@ export const persistedQueue: Open = async (url) => {
   const layer = PersistedQueue.layer.pipe(
     Layer.provide(PersistedQueue.layerStoreSql()),
     Layer.provide(PgClient.layer({ url: Redacted.make(url), maxConnections: concurrency + 4 })),
-    Layer.merge(Layer.succeed(References.MinimumLogLevel, "Error"))
+    Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "Error"))
   )
   const context = await Effect.runPromise(Layer.buildWithScope(layer, scope))
   const run = Effect.runPromiseWith(context)

@@ -26,21 +26,24 @@ const own = (notified: boolean) => {
 
 /** The shortest loop that its users can write: a batch claimed, run, acknowledged, and the next. */
 const pull: Work = async (boss, handle) => {
-  let open = true
+  const stop = new AbortController()
   const loop = async () => {
-    while (open) {
+    while (!stop.signal.aborted) {
       const jobs = await boss.fetch<Email>(queue, { batchSize: concurrency })
       if (jobs.length === 0) {
         await new Promise((resolve) => setTimeout(resolve, 10))
         continue
       }
       await Promise.all(jobs.map(async ({ data }) => handle(data)))
-      await boss.complete(queue, jobs.map(({ id, retryCount }): JobAttempt => ({ id, retryCount })))
+      await boss.complete(
+        queue,
+        jobs.map(({ id, retryCount }): JobAttempt => ({ id, retryCount }))
+      )
     }
   }
   const ended = loop()
   return () => {
-    open = false
+    stop.abort()
     return ended
   }
 }
@@ -94,12 +97,7 @@ const onPglite =
   async (directory) => {
     const lite = await PGlite.create(directory)
     const { wake, work } = make()
-    const inner = await engine(
-      new PgBoss({ db: fromPglite(lite), backend: "pglite" }),
-      work,
-      wake,
-      false
-    )
+    const inner = await engine(new PgBoss({ db: fromPglite(lite), backend: "pglite" }), work, wake, false)
     return {
       ...inner,
       close: async () => {

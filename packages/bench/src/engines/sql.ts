@@ -2,7 +2,8 @@
 import { Pool } from "pg"
 import { concurrency, type Email, inBulk, type Open } from "./Engine.ts"
 
-const create = "create table if not exists email (id bigserial primary key, data jsonb not null, claimed timestamptz)"
+const create =
+  "create table if not exists email (id bigserial primary key, data jsonb not null, claimed timestamptz)"
 const insert = "insert into email (data) select jsonb_array_elements($1::jsonb)"
 const claim = `update email set claimed = now() where id = any (array(
   select id from email where claimed is null order by id limit ${concurrency} for update skip locked
@@ -14,14 +15,14 @@ export const bySql: Open = async (connectionString) => {
   const pool = new Pool({ connectionString })
   await pool.query(create)
   const store = (emails: ReadonlyArray<Email>) => pool.query(insert, [JSON.stringify(emails)])
-  let open = true
+  const stop = new AbortController()
   let ended = Promise.resolve()
   return {
     enqueue: (email) => store([email]),
     enqueueAll: (emails) => inBulk(emails, store),
     work: async (handle) => {
       const loop = async () => {
-        while (open) {
+        while (!stop.signal.aborted) {
           const { rows } = await pool.query<{ id: string; data: Email }>(claim)
           for (const { data } of rows) handle(data)
           if (rows.length > 0) await pool.query(acknowledge, [rows.map(({ id }) => id)])
@@ -31,7 +32,7 @@ export const bySql: Open = async (connectionString) => {
       ended = loop()
     },
     close: async () => {
-      open = false
+      stop.abort()
       await ended
       await pool.end()
     }
