@@ -66,6 +66,7 @@ export default defineConfig({
           globalSetup: [fileURLToPath(new URL("packages/control/test/support/assets.ts", import.meta.url))]
         }
       },
+      project("durable", "packages/durable/test/**/*.test.ts"),
       {
         extends: true,
         test: {
@@ -74,6 +75,7 @@ export default defineConfig({
           typecheck: { enabled: true, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
         }
       },
+      project("servers", "packages/servers/test/**/*.test.ts"),
       project("simulate", "packages/simulate/test/**/*.test.ts"),
       project("scripts", "scripts/test/**/*.test.ts")
     ],

@@ -1,15 +1,15 @@
 // House rules for packages/lemmings/src that oxlint has no built-in rule for.
 import { posix } from "node:path"
 
-import { control, core, threads } from "./module-map.mjs"
+import { control, core, durable, threads } from "./module-map.mjs"
 
 /** The packages whose modules are on a map, by folder. */
-const maps = { lemmings: core, control, threads }
+const maps = { lemmings: core, control, durable, threads }
 
 /** The map of a file below packages/<package>/src and its place there, without `.ts`; undefined for any other file. */
 const placed = (filename) => {
   const [, name, place] =
-    /packages\/(lemmings|control|threads)\/src\/(.+)\.ts$/.exec(filename.replaceAll("\\", "/")) ?? []
+    /packages\/(lemmings|control|durable|threads)\/src\/(.+)\.ts$/.exec(filename.replaceAll("\\", "/")) ?? []
   return name === undefined ? undefined : { place, map: maps[name], root: `packages/${name}/src` }
 }
 

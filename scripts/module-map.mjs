@@ -21,7 +21,7 @@ const bands = [
   { modules: ["Supervisor", "Retry", "FiberPool"] },
   { modules: ["Workers", "ScalingPolicy", "ScalingSampler"] },
   { modules: ["ScalingCapacity"] },
-  { modules: ["ScalingLaws"] },
+  { modules: ["ScalingLaws", "ScalingUtilization"] },
   { modules: ["ScalingCombinators"] },
   { modules: ["WorkerStart"] },
   { modules: ["Upkeep", "PulledMetrics", "Worker"] },
@@ -78,7 +78,7 @@ export const threads = {
     { modules: ["Inline", "Thread"] },
     { modules: ["Host", "Reply", "Crashes", "ThreadTasks", "worker"] },
     { modules: ["ThreadTask"] },
-    { modules: ["ThreadError", "Serving"] },
+    { modules: ["ThreadError", "Serving", "Origin"] },
     { modules: ["Wire"] }
   ],
   folders: {},
@@ -88,5 +88,34 @@ export const threads = {
     Thread: /^node:worker_threads$/,
     Host: /^node:(child_process|stream|url|worker_threads)$/,
     Serving: /^node:worker_threads$/
+  }
+}
+
+/**
+ * The same for packages/durable/src. Only what is below `JobStores` knows pg-boss and PGlite.
+ */
+export const durable = {
+  bands: [
+    { modules: ["index"] },
+    { modules: ["Jobs"] },
+    { modules: ["Job"] },
+    { modules: ["JobWorkers"] },
+    { modules: ["QueueMetrics", "JobEnd"] },
+    { modules: ["Puller"] },
+    { modules: ["JobStores", "JobStoreMemory", "JobDefinition"] },
+    { modules: ["JobStorePgBoss", "DirectoryLock", "MemoryLine"] },
+    { modules: ["PgBossEngine"] },
+    { modules: ["PgBossSql", "Pull", "Signal", "JobStore"] },
+    { modules: ["JobError"] }
+  ],
+  folders: {},
+  packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
+  edges: {
+    JobStores: /^(@electric-sql\/pglite|pg-boss|node:path)$/,
+    JobStorePgBoss: /^pg-boss$/,
+    PgBossEngine: /^pg-boss$/,
+    PgBossSql: /^node:crypto$/,
+    JobDefinition: /^node:crypto$/,
+    DirectoryLock: /^node:(fs|path|sqlite)$/
   }
 }

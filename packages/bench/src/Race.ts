@@ -13,8 +13,8 @@ export interface Race {
   readonly peers: Readonly<Record<string, Contestant>>
   /** What a reader must know to read the figures right. */
   readonly note?: string
-  /** One sentence that says what our figures come to. */
-  readonly verdict?: (ours: Sample) => string
+  /** One sentence that says what our figures come to, alone or beside those of the peers that finished. */
+  readonly verdict?: (ours: Sample, peers: Readonly<Record<string, Sample>>) => string
   /** Overrides the number of repetitions, for figures that do not vary. */
   readonly repetitions?: number
 }

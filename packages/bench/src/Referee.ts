@@ -79,12 +79,13 @@ export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
       peers: Object.fromEntries(peers)
     }
   })
+  const medians = (of: ReadonlyArray<Sample>): Sample =>
+    Object.fromEntries(Object.keys(race.units).map((unit) => [unit, figure(of, unit).median]))
+  const finished = [...samples].filter(([name]) => name !== "ours" && !late.has(name))
   const note = [
     race.note,
     ...[...late].map((name) => `${name} is absent: not done in ${limitMillis / 1_000} s.`),
-    race.verdict?.(
-      Object.fromEntries(Object.keys(race.units).map((unit) => [unit, figure(ours, unit).median]))
-    )
+    race.verdict?.(medians(ours), Object.fromEntries(finished.map(([name, of]) => [name, medians(of)])))
   ]
   return { results, note: note.filter((part) => part !== undefined).join(" ") }
 }

@@ -55,24 +55,29 @@ const versionOf = (name: string): string => {
   return Schema.decodeUnknownSync(Package)(readFileSync(path, "utf8")).version
 }
 
+const libraries = [
+  "lemmings",
+  "effect",
+  "p-queue",
+  "p-limit",
+  "fastq",
+  "async",
+  "bottleneck",
+  "tarn",
+  "generic-pool",
+  "piscina",
+  "tinypool",
+  "poolifier",
+  "workerpool",
+  "pg-boss",
+  "@electric-sql/pglite",
+  "bullmq",
+  "graphile-worker",
+  "@effect/sql-pg"
+]
+
 export const versions = (): Report["versions"] =>
-  Object.fromEntries(
-    [
-      "lemmings",
-      "effect",
-      "p-queue",
-      "p-limit",
-      "fastq",
-      "async",
-      "bottleneck",
-      "tarn",
-      "generic-pool",
-      "piscina",
-      "tinypool",
-      "poolifier",
-      "workerpool"
-    ].map((name) => [name, versionOf(name)])
-  )
+  Object.fromEntries(libraries.map((name) => [name, versionOf(name)]))
 
 const round = (n: number): number => Number(n.toPrecision(4))
 

@@ -2,6 +2,7 @@ import { backlog } from "./backlog.ts"
 import { cancel } from "./cancel.ts"
 import { control } from "./control.ts"
 import { dispatch } from "./dispatch.ts"
+import { durable } from "./durable.ts"
 import { latency } from "./latency.ts"
 import { pool } from "./pool.ts"
 import type { Bench } from "./Race.ts"
@@ -19,5 +20,6 @@ export const benches: ReadonlyArray<Bench> = [
   timeouts,
   soak,
   control,
-  threads
+  threads,
+  durable
 ]

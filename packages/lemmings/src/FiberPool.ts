@@ -22,7 +22,7 @@ import { type Owned, Resources } from "./Resources.ts"
 import type { QueuedTask } from "./Task.ts"
 import type { Line, Offer } from "./TaskQueue.ts"
 import type { Timers } from "./Timers.ts"
-import type { Holder, Lease, Share, Worker } from "./Worker.ts"
+import { type Holder, type Lease, type Share, utilizationOf, type Worker } from "./Worker.ts"
 import * as Workers from "./Workers.ts"
 import type { WorkerCounts, WorkersListener, WorkersOptions } from "./Workers.ts"
 
@@ -315,7 +315,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
 
   const pool: Pool<T> = {
     counts: workers.counts,
-    utilization: workers.utilization,
+    utilization: () => utilizationOf(workers.all(), resources),
     full: workers.full,
     size: workers.size,
     idle: workers.idle,

@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import type { Fiber } from "effect"
+import type { ScalingSample } from "./HerdStats.ts"
 import type { Owned, Resources } from "./Resources.ts"
 import type { WorkerInfo } from "./Task.ts"
 
@@ -66,6 +67,14 @@ export interface Share extends Lease {
 }
 
 /**
+ * Whether a worker is not on its way out.
+ *
+ * @category getters
+ * @since 0.3.0
+ */
+export const stays = ({ leaving, state }: Worker): boolean => !leaving && state !== "stopping"
+
+/**
  * The busy worker with the fewest leases of those that may have one more.
  *
  * @category decisions
@@ -84,4 +93,21 @@ export const roomiest = (
     if (hasRoom?.(resource) === true && stale(resource, now) === undefined) best = worker
   }
   return best
+}
+
+/**
+ * What the resources say of how busy they are. `undefined`: nothing.
+ *
+ * @category getters
+ * @since 0.3.0
+ */
+export const utilizationOf = (
+  workers: Iterable<Worker>,
+  { utilization }: Pick<Resources["Service"], "utilization">
+): ScalingSample["utilization"] => {
+  if (utilization === undefined) return undefined
+  return Array.from(workers).flatMap(({ resource, workerId }) => {
+    const said = resource === undefined ? undefined : utilization(resource)
+    return said === undefined ? [] : [{ workerId, utilization: said }]
+  })
 }

@@ -9,12 +9,12 @@
  */
 import { Effect, Fiber, type Schedule } from "effect"
 import type { HerdEvents } from "./HerdEvent.ts"
-import type { RecycleReason, ScalingSample } from "./HerdStats.ts"
+import type { RecycleReason } from "./HerdStats.ts"
 import type { Owned, Resources } from "./Resources.ts"
 import type { WorkerInfo } from "./Task.ts"
 import type { Timers } from "./Timers.ts"
 import * as Upkeep from "./Upkeep.ts"
-import { roomiest, type Worker } from "./Worker.ts"
+import { roomiest, stays, type Worker } from "./Worker.ts"
 import * as WorkerStart from "./WorkerStart.ts"
 
 /**
@@ -87,8 +87,6 @@ export interface WorkersOptions {
 export interface Workers {
   readonly counts: () => WorkerCounts
   readonly all: () => Iterable<Worker>
-  /** What the resources say of how busy they are. `undefined`: nothing. */
-  readonly utilization: () => ScalingSample["utilization"]
   readonly idle: () => number
   readonly full: () => boolean
   /** Workers that are not on their way out. */
@@ -380,7 +378,7 @@ export const make = (
   const relabel = () => {
     let kept = 0
     for (const worker of workers.values()) {
-      if (!worker.leaving && worker.state !== "stopping") worker.burst = kept++ >= min
+      if (stays(worker)) worker.burst = kept++ >= min
     }
   }
 
@@ -458,9 +456,7 @@ export const make = (
     size,
     evict,
     counts: () => {
-      let burst = 0
-      for (const worker of workers.values())
-        if (worker.burst && !worker.leaving && worker.state !== "stopping") burst++
+      const burst = [...workers.values()].filter((worker) => worker.burst && stays(worker)).length
       return {
         min,
         max,
@@ -477,14 +473,6 @@ export const make = (
       }
     },
     all: () => workers.values(),
-    utilization: () => {
-      const { utilization } = resources
-      if (utilization === undefined) return undefined
-      return Array.from(workers.values()).flatMap(({ resource, workerId }) => {
-        const said = resource === undefined ? undefined : utilization(resource)
-        return said === undefined ? [] : [{ workerId, utilization: said }]
-      })
-    },
     idle: () => idle.length,
     take,
     roomy: (now) => (busy === 0 ? undefined : roomiest(workers.values(), resources, now)),

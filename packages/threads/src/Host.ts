@@ -25,13 +25,8 @@ export interface Host {
   readonly eventLoop: () => EventLoop | undefined
 }
 
-/**
- * Milliseconds since the start.
- *
- * @category models
- * @since 0.3.0
- */
-export interface EventLoop {
+/** Milliseconds since the start. */
+interface EventLoop {
   readonly active: number
   readonly idle: number
 }

@@ -309,6 +309,7 @@ export const serve = (serving: Serving): void => {
   const { poll } = herd
   let closed = false
   let draining = false
+  const resting = () => running.size === 0 && !closed
 
   /** Takes what has come meanwhile without a turn of the event loop, which costs more than a short task. */
   const drain = () => {
@@ -316,7 +317,7 @@ export const serve = (serving: Serving): void => {
     draining = true
     // oxlint-disable-next-line house/no-wall-clock
     const until = performance.now() + turnMillis
-    while (running.size === 0 && !closed) {
+    while (resting()) {
       const next = poll()
       if (next === undefined) break
       heard(next.message)

@@ -1,0 +1,115 @@
+// pg-boss, on PostgreSQL and on PGlite.
+import { PGlite } from "@electric-sql/pglite"
+import { fromPglite, PgBoss, type JobAttempt } from "pg-boss"
+import { type Email, type Engine, concurrency, type Handle, inBulk, type Open } from "./Engine.ts"
+
+const queue = "email"
+
+/** How a contestant works through a queue. Returns what stops it. */
+type Work = (boss: PgBoss, handle: Handle) => Promise<() => Promise<unknown>>
+
+/** Its own loop. Where nothing notifies, we tell it of new jobs ourselves: otherwise it would sleep half a second. */
+const own = (notified: boolean) => {
+  let id: string | undefined
+  const work: Work = async (boss, handle) => {
+    const options = { batchSize: concurrency, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }
+    id = await boss.work<Email>(queue, options, async (jobs) => {
+      for (const { data } of jobs) handle(data)
+    })
+    return () => boss.offWork(queue)
+  }
+  const wake = (boss: PgBoss) => {
+    if (!notified && id !== undefined) boss.notifyWorker(id)
+  }
+  return { work, wake }
+}
+
+/** The shortest loop that its users can write: a batch claimed, run, acknowledged, and the next. */
+const pull: Work = async (boss, handle) => {
+  const stop = new AbortController()
+  const loop = async () => {
+    while (!stop.signal.aborted) {
+      const jobs = await boss.fetch<Email>(queue, { batchSize: concurrency })
+      if (jobs.length === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        continue
+      }
+      await Promise.all(jobs.map(async ({ data }) => handle(data)))
+      await boss.complete(
+        queue,
+        jobs.map(({ id, retryCount }): JobAttempt => ({ id, retryCount }))
+      )
+    }
+  }
+  const ended = loop()
+  return () => {
+    stop.abort()
+    return ended
+  }
+}
+
+const engine = async (
+  boss: PgBoss,
+  work: Work,
+  wake: (boss: PgBoss) => void,
+  notify: boolean
+): Promise<Engine> => {
+  boss.on("error", (error) => {
+    throw error
+  })
+  await boss.start()
+  // Another process may have made it.
+  if ((await boss.getQueue(queue)) === null) await boss.createQueue(queue, { notify })
+  let stop = () => Promise.resolve<unknown>(undefined)
+  return {
+    enqueue: async (email) => {
+      await boss.send(queue, email)
+      wake(boss)
+    },
+    enqueueAll: (emails) =>
+      inBulk(emails, (some) =>
+        boss.insert(
+          queue,
+          some.map((data) => ({ data }))
+        )
+      ),
+    work: async (handle) => {
+      stop = await work(boss, handle)
+    },
+    close: async () => {
+      await stop()
+      await boss.stop({ graceful: false })
+    }
+  }
+}
+
+const idle = () => {}
+
+const onPostgres =
+  (notify: boolean, make: () => { readonly work: Work; readonly wake: (boss: PgBoss) => void }): Open =>
+  (connectionString) => {
+    const { wake, work } = make()
+    return engine(new PgBoss({ connectionString, useListenNotify: notify }), work, wake, notify)
+  }
+
+const onPglite =
+  (make: () => { readonly work: Work; readonly wake: (boss: PgBoss) => void }): Open =>
+  async (directory) => {
+    const lite = await PGlite.create(directory)
+    const { wake, work } = make()
+    const inner = await engine(new PgBoss({ db: fromPglite(lite), backend: "pglite" }), work, wake, false)
+    return {
+      ...inner,
+      close: async () => {
+        await inner.close()
+        await lite.close()
+      }
+    }
+  }
+
+const pulling = () => ({ work: pull, wake: idle })
+
+export const pgBossPull: Open = onPostgres(false, pulling)
+export const pgBossWork: Open = onPostgres(true, () => own(true))
+export const pgBossPullEmbedded: Open = onPglite(pulling)
+export const pgBossWorkEmbedded: Open = onPglite(() => own(false))

@@ -1,0 +1,411 @@
+/**
+ * The store on pg-boss, for PostgreSQL and for PGlite alike.
+ *
+ * @since 0.4.0
+ */
+import { Effect } from "effect"
+import type { Db, JobWithMetadata, PgBoss } from "pg-boss"
+import type {
+  DeadFilter,
+  DeadLetter,
+  Failure,
+  JobRecord,
+  JobState,
+  NewJob,
+  QueueSpec,
+  QueueStats,
+  Settlement,
+  Store
+} from "./JobStore.ts"
+import type { Engine } from "./PgBossEngine.ts"
+import { deadQueue, type Said, type Stored } from "./PgBossSql.ts"
+
+/** pg-boss deletes waiting jobs of this age. Ours are never dropped: ten years, in seconds. */
+const forever = 315_360_000
+
+/** pg-boss ends jobs of this age, in seconds, if they are still running. Heartbeats move it on. */
+const expiry = 86_400
+
+/** Rows that one statement takes. Larger batches are no faster, and hold a lock for longer. */
+const most = 5_000
+
+/** The priority that `data` does not say. */
+const normal = 5
+
+/** The page size that replay and purge work in. */
+const page = 1_000
+
+const seconds = (millis: number) => Math.min(forever, Math.max(1, Math.ceil(millis / 1000)))
+
+const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
+
+const states: { readonly [state in JobWithMetadata["state"]]: JobState } = {
+  created: "waiting",
+  retry: "waiting",
+  active: "running",
+  completed: "completed",
+  cancelled: "cancelled",
+  failed: "failed"
+}
+
+const stored = ({
+  payload,
+  priority,
+  trace,
+  watched
+}: Pick<NewJob, "payload" | "priority" | "trace" | "watched">): Stored => ({
+  p: payload,
+  ...(trace === undefined ? {} : { t: trace }),
+  ...(priority === normal ? {} : { k: priority }),
+  ...(watched === true ? { w: 1 } : {})
+})
+
+const insertOf = (job: NewJob) => ({
+  id: job.id,
+  data: stored(job),
+  priority: job.priority,
+  retryLimit: job.attempts - 1,
+  ...(job.at === undefined ? {} : { startAfter: new Date(job.at).toISOString() }),
+  ...(job.delayMillis === undefined || job.delayMillis <= 0
+    ? {}
+    : { startAfter: `${job.delayMillis} milliseconds` }),
+  ...(job.group === undefined ? {} : { group: { id: job.group } })
+})
+
+const saidOf = (settlement: Settlement): Said => {
+  switch (settlement._tag) {
+    case "Complete":
+      return settlement.result === undefined ? { k: "c" } : { k: "c", o: { s: settlement.result } }
+    case "Retry":
+      return { k: "r", o: settlement.failure, d: settlement.delayMillis }
+    case "Discard":
+      return { k: "f", o: settlement.failure }
+    case "Release":
+      return { k: "x" }
+  }
+}
+
+const failureOf = (output: unknown): Failure | undefined => {
+  if (typeof output !== "object" || output === null || !("reason" in output)) return undefined
+  return output as Failure
+}
+
+const recordOf = (job: JobWithMetadata<Stored>): JobRecord => {
+  const state = states[job.state]
+  const output: unknown = job.output
+  return {
+    id: job.id,
+    queue: job.name,
+    state,
+    attempts: job.startedOn === null ? 0 : job.retryCount + 1 - (job.data.r ?? 0),
+    priority: job.priority,
+    payload: job.data.p,
+    createdAt: job.createdOn.getTime(),
+    startAt: job.startAfter.getTime(),
+    endedAt: job.completedOn?.getTime(),
+    result: state === "completed" && output !== null ? Reflect.get(Object(output), "s") : undefined,
+    failure: failureOf(output)
+  }
+}
+
+const letterOf = (job: JobWithMetadata<Stored>): DeadLetter => ({
+  id: job.id,
+  jobId: job.sourceId ?? job.id,
+  queue: job.sourceName ?? job.name,
+  payload: job.data.p,
+  failure: failureOf(job.sourceOutput) ?? { reason: "defect", message: JSON.stringify(job.sourceOutput) },
+  attempts: (job.sourceRetryCount ?? 0) + 1,
+  enqueuedAt: (job.sourceCreatedOn ?? job.createdOn).getTime(),
+  diedAt: job.createdOn.getTime()
+})
+
+const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => ({
+  ...(ids === undefined ? {} : { ids: [...ids] }),
+  ...(diedBefore === undefined ? {} : { createdBefore: new Date(diedBefore) }),
+  ...(payload === undefined ? {} : { data: { p: payload } })
+})
+
+/** The dead letters of one page of ids, or of the queue from the oldest. */
+const findDead = async (
+  boss: PgBoss,
+  queue: string,
+  limit: number,
+  after: string | undefined,
+  filter: DeadFilter = {}
+): Promise<Array<DeadLetter>> => {
+  const { payload } = filter
+  const found = await boss.findJobs<Stored>(deadQueue(queue), {
+    queued: true,
+    limit,
+    ...(after === undefined ? {} : { after }),
+    ...(payload === undefined ? {} : { data: { p: payload } })
+  })
+  return found.map(letterOf)
+}
+
+const wanted = (letter: DeadLetter, { diedBefore, ids }: DeadFilter = {}) =>
+  (ids === undefined || ids.includes(letter.id)) && (diedBefore === undefined || letter.diedAt < diedBefore)
+
+/** Walks through the dead letters that match, a page at a time, until `visit` has had enough. */
+const walkDead = async (
+  boss: PgBoss,
+  queue: string,
+  start: string | undefined,
+  filter: DeadFilter | undefined,
+  visit: (letters: ReadonlyArray<DeadLetter>) => Promise<boolean> | boolean
+) => {
+  let after = start
+  for (;;) {
+    const letters = await findDead(boss, queue, page, after, filter)
+    const enough = await visit(letters.filter((letter) => wanted(letter, filter)))
+    if (enough || letters.length < page) return
+    after = letters.at(-1)!.id
+  }
+}
+
+const declare = async (boss: PgBoss, spec: QueueSpec) => {
+  const dead = deadQueue(spec.name)
+  const deadOptions = {
+    retentionSeconds: seconds(spec.keepDeadMillis),
+    deleteAfterSeconds: seconds(spec.keepDeadMillis)
+  }
+  const options = {
+    retryLimit: spec.attempts - 1,
+    expireInSeconds: expiry - 1,
+    retentionSeconds: forever,
+    deleteAfterSeconds: seconds(spec.keepEndedMillis),
+    notify: true
+  }
+  await boss.createQueue(dead, deadOptions)
+  await boss.createQueue(spec.name, { ...options, ...(spec.deadLetter ? { deadLetter: dead } : {}) })
+  await boss.updateQueue(dead, deadOptions)
+  await boss.updateQueue(spec.name, { ...options, deadLetter: spec.deadLetter ? dead : null })
+}
+
+const byQueue = (jobs: ReadonlyArray<NewJob>): Map<string, Array<NewJob>> => {
+  const queues = new Map<string, Array<NewJob>>()
+  for (const job of jobs) {
+    const list = queues.get(job.queue)
+    if (list === undefined) queues.set(job.queue, [job])
+    else list.push(job)
+  }
+  return queues
+}
+
+/**
+ * Creates the store over a running engine.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const make = (
+  { listen, paused, readiness, run, sql, transaction }: Engine,
+  leaseMillis: number
+): Store => {
+  // Of a queue that it does not know pg-boss asks the database, outside of the transaction that it is given: where there is
+  // one connection, for ever.
+  const known = new Set<string>()
+  /** Writes jobs of one queue. Returns the ids that are there already. */
+  const insert = async (boss: PgBoss, queue: string, jobs: ReadonlyArray<NewJob>, db: Db | undefined) => {
+    const options = db === undefined ? { returnId: true } : { returnId: true, db }
+    const accepted = new Set<string>()
+    for (let from = 0; from < jobs.length; from += most) {
+      const part = jobs.slice(from, from + most)
+      for (const id of (await boss.insert(queue, part.map(insertOf), options)) ?? []) accepted.add(id)
+    }
+    return jobs.flatMap(({ id }) => (accepted.has(id) ? [] : [id]))
+  }
+  const insertAll = async (boss: PgBoss, jobs: ReadonlyArray<NewJob>, db: Db | undefined) => {
+    const refused: Array<string> = []
+    for (const [queue, list] of byQueue(jobs)) refused.push(...(await insert(boss, queue, list, db)))
+    return refused
+  }
+  const enqueue: Store["enqueue"] = (jobs, within) =>
+    run("enqueue", async (boss, db) => {
+      const unknown = jobs.find(({ queue }) => !known.has(queue))
+      if (unknown !== undefined)
+        throw Object.assign(new Error(`queue "${unknown.queue}" was not declared`), { code: "undeclared" })
+      if (within !== undefined) return insertAll(boss, jobs, within)
+      if (jobs.length <= most && jobs.every(({ queue }) => queue === jobs[0]!.queue))
+        return insertAll(boss, jobs, undefined)
+      return transaction(db, (tx) => insertAll(boss, jobs, tx))
+    })
+
+  const settleBatch = (queue: string, batch: ReadonlyArray<Settlement>) =>
+    run("settle", async (_, db) => {
+      const text = batch.every(({ _tag }) => _tag === "Complete") ? sql.complete : sql.settle
+      const said: { [id: string]: Said } = {}
+      for (const one of batch) said[one.id] = saidOf(one)
+      const pairs = batch.map(({ claim, id }) => `${id}:${claim}`)
+      const { rows } = await db.executeSql(text, [queue, Object.keys(said), pairs, JSON.stringify(said)])
+      if (rows.length === batch.length) return []
+      const held = new Set((rows as Array<{ id: string }>).map(({ id }) => id))
+      return batch.flatMap(({ id }) => (held.has(id) ? [] : [id]))
+    })
+
+  const get: Store["get"] = (queue, id) =>
+    run("get", async (boss) => {
+      const job = await boss.getJobById<Stored>(queue, id)
+      return job === null ? undefined : recordOf(job)
+    })
+
+  return {
+    leaseMillis,
+    declare: (spec) =>
+      Effect.map(
+        run("declare", (boss) => declare(boss, spec)),
+        () => void known.add(spec.name)
+      ),
+    enqueue,
+    claim: (queue, max, { perGroup } = {}) => {
+      if (paused.has(queue)) return Effect.succeed([])
+      return run("claim", async (boss, db) => {
+        const rows =
+          perGroup === undefined
+            ? ((await db.executeSql(sql.claim, [queue, max])).rows as ReadonlyArray<Claimed>)
+            : await boss.fetch<Stored>(queue, { batchSize: max, groupConcurrency: perGroup })
+        return rows.map(({ data, id, retryCount }) => ({
+          id,
+          claim: retryCount,
+          attempt: retryCount + 1 - (data.r ?? 0),
+          payload: data.p,
+          priority: data.k ?? normal,
+          trace: data.t
+        }))
+      })
+    },
+    settle: (queue, settlements) => settleBatch(queue, settlements),
+    heartbeat: (queue, claims) =>
+      claims.length === 0
+        ? Effect.succeed([])
+        : run("heartbeat", async (_, db) => {
+            const ids = claims.map(({ id }) => id)
+            const pairs = claims.map(({ claim, id }) => `${id}:${claim}`)
+            const { rows } = await db.executeSql(sql.heartbeat, [queue, ids, pairs])
+            const held = new Set((rows as Array<{ id: string }>).map(({ id }) => id))
+            return ids.filter((id) => !held.has(id))
+          }),
+    sweep: (queue) =>
+      run("sweep", async (_, db) => {
+        const { rows } = await db.executeSql(sql.sweep, [queue, leaseMillis, JSON.stringify(lapsed)])
+        return (rows as Array<{ swept: number }>)[0]!.swept
+      }),
+    cancel: (queue, ids) =>
+      ids.length === 0
+        ? Effect.succeed(0)
+        : run("cancel", async (boss, db) => {
+            const { affected } = (await boss.cancel(queue, [...ids])) as { readonly affected: number }
+            if (affected > 0) await db.executeSql(sql.cancelled, [queue])
+            return affected
+          }),
+    setPriority: (queue, id, priority) =>
+      run("setPriority", async (_, db) => {
+        const { rows } = await db.executeSql(sql.setPriority, [queue, id, priority])
+        return rows.length > 0
+      }),
+    get,
+    watch: (queue, id) =>
+      Effect.andThen(
+        run("watch", (_, db) => db.executeSql(sql.watch, [queue, id])),
+        get(queue, id)
+      ),
+    // Others hear of it; here it is so when it returns.
+    pause: (queue) =>
+      Effect.map(
+        run("pause", (_, db) => db.executeSql(sql.pause, [queue])),
+        () => void paused.add(queue)
+      ),
+    resume: (queue) =>
+      Effect.map(
+        run("resume", (_, db) => db.executeSql(sql.resume, [queue])),
+        () => void paused.delete(queue)
+      ),
+    stats: (queue) =>
+      run("stats", async (_, db): Promise<QueueStats> => {
+        const { rows } = await db.executeSql(sql.stats, [queue])
+        const row = rows[0] as StatsRow
+        return {
+          queue,
+          paused: row.paused,
+          waiting: row.waiting,
+          delayed: row.delayed,
+          running: row.running,
+          deadLetters: row.dead,
+          oldestMillis: row.oldest,
+          lastMinute: {
+            completed: row.completed,
+            failed: row.failed,
+            cancelled: row.cancelled,
+            attempts: row.attempts
+          }
+        }
+      }),
+    dead: {
+      list: (queue, { after, filter, limit }) =>
+        run("list dead letters", async (boss) => {
+          const list: Array<DeadLetter> = []
+          await walkDead(boss, queue, after, filter, (letters) => {
+            list.push(...letters)
+            return list.length >= limit
+          })
+          return list.slice(0, limit)
+        }),
+      replay: (queue, filter) =>
+        run("replay dead letters", async (boss, db) => {
+          let moved = 0
+          for (;;) {
+            const some = await boss.redrive(deadQueue(queue), { ...filterOf(filter), limit: page })
+            moved += some
+            if (some < page) break
+          }
+          // `redrive` notifies nobody.
+          if (moved > 0) await db.executeSql(sql.available, [queue])
+          return moved
+        }),
+      purge: (queue, filter) =>
+        run("purge dead letters", async (boss) => {
+          if (filter === undefined) return boss.deleteQueuedJobs(deadQueue(queue))
+          const ids: Array<string> = []
+          await walkDead(boss, queue, undefined, filter, (letters) => {
+            ids.push(...letters.map(({ id }) => id))
+            return false
+          })
+          if (ids.length > 0) await boss.deleteJob(deadQueue(queue), ids)
+          return ids.length
+        })
+    },
+    schedule: ({ cron, key, payload, priority, queue, zone }) =>
+      run("schedule", (boss) =>
+        boss.schedule(queue, cron, stored({ payload, priority }), { tz: zone, key, priority })
+      ),
+    unschedule: (queue, key) => run("unschedule", (boss) => boss.unschedule(queue, key)),
+    schedules: (queue) =>
+      run("schedules", async (boss) =>
+        (await boss.getSchedules(queue)).map(({ cron, data, key, timezone }) => {
+          const { k: priority = normal, p: payload } = data as Stored
+          return { queue, key, cron, zone: timezone, payload, priority }
+        })
+      ),
+    listen,
+    readiness
+  }
+}
+
+interface Claimed {
+  readonly id: string
+  readonly data: Stored
+  readonly retryCount: number
+}
+
+interface StatsRow {
+  readonly paused: boolean
+  readonly waiting: number
+  readonly delayed: number
+  readonly running: number
+  readonly dead: number
+  readonly oldest: number
+  readonly completed: number
+  readonly failed: number
+  readonly cancelled: number
+  readonly attempts: number
+}

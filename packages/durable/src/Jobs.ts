@@ -1,0 +1,617 @@
+/**
+ * Enqueues jobs, waits for them, and looks after their queues.
+ *
+ * @since 0.4.0
+ */
+import { Context, Cron, DateTime, Duration, Effect, Layer, Option, Result, type Scope, Tracer } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
+import type { Job, Request } from "./Job.ts"
+import { type AnyJob, idOf } from "./JobDefinition.ts"
+import { decoded, resultOf } from "./JobEnd.ts"
+import {
+  type DirectoryInUse,
+  EnqueueFailed,
+  type JobCancelled,
+  type JobFailed,
+  JobNotFound,
+  type JobStoreError,
+  type OpenFailed
+} from "./JobError.ts"
+import {
+  type DeadFilter,
+  type DeadLetter,
+  type Failure,
+  JobStore,
+  type JobRecord,
+  type JobState,
+  type NewJob,
+  type QueueStats,
+  type Readiness,
+  type Recurrence,
+  type Store,
+  type Transaction
+} from "./JobStore.ts"
+import * as JobStoreMemory from "./JobStoreMemory.ts"
+import * as JobStores from "./JobStores.ts"
+import { Signal } from "./Signal.ts"
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export interface EnqueueOptions {
+  /** Not before this long from now. Defaults to at once. */
+  readonly delay?: Duration.Input | undefined
+  /** Not before this instant; instead of `delay`. */
+  readonly at?: DateTime.DateTime.Input | undefined
+  /** Instead of the job's own. */
+  readonly priority?: Priority | undefined
+  /** Instead of the job's `idempotencyKey`. For one job. */
+  readonly key?: string | undefined
+  /**
+   * Your own transaction on the database of the store: the jobs are there when it commits, and only then. An Effect
+   * `SqlClient`, whose `withTransaction` surrounds this call, or anything with `executeSql`. With the memory store it has
+   * no effect.
+   */
+  readonly transaction?: SqlClient | Transaction | undefined
+}
+
+/**
+ * A job with what is known of it, typed. Times are epoch milliseconds.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Inspected<P> {
+  readonly id: string
+  readonly state: JobState
+  readonly attempts: number
+  readonly priority: number
+  /** A failure: the payload does not fit the schema of today. */
+  readonly payload: Result.Result<P, Error>
+  readonly createdAt: number
+  readonly startAt: number
+  readonly endedAt: number | undefined
+  readonly failure: Failure | undefined
+}
+
+/**
+ * A dead letter, typed. Times are epoch milliseconds.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface InspectedLetter<P> {
+  /** Of the letter. */
+  readonly id: string
+  readonly jobId: string
+  readonly payload: Result.Result<P, Error>
+  readonly failure: Failure
+  readonly attempts: number
+  readonly enqueuedAt: number
+  readonly diedAt: number
+}
+
+/**
+ * What the end of a job may be, beside its own errors.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export type EndError = JobFailed | JobCancelled | JobNotFound | JobStoreError
+
+type JobOf<P, A, E> = Job<string, P, A, E>
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export interface Shape {
+  /**
+   * Stores a job, or many as one: all of them or none. Returns their ids, in order, when they are durable. The id of a job
+   * with a key is that of the first one with the key.
+   */
+  readonly enqueue: {
+    (request: Request, options?: EnqueueOptions): Effect.Effect<string, EnqueueFailed>
+    (
+      requests: ReadonlyArray<Request>,
+      options?: EnqueueOptions
+    ): Effect.Effect<ReadonlyArray<string>, EnqueueFailed>
+  }
+  /**
+   * Enqueues and waits for the result, whichever process runs it. Interrupting the wait leaves the job alone. What is
+   * waited for is the job's last attempt.
+   */
+  readonly execute: <A, E>(
+    request: Request<A, E>,
+    options?: Omit<EnqueueOptions, "transaction">
+  ) => Effect.Effect<A, E | EnqueueFailed | EndError>
+  /** Waits for the result of a job that is enqueued. */
+  readonly await: <P, A, E>(job: JobOf<P, A, E>, id: string) => Effect.Effect<A, E | EndError>
+  /** Cancels jobs that have not ended; those that run are interrupted. Returns how many. */
+  readonly cancel: (job: AnyJob, id: string | ReadonlyArray<string>) => Effect.Effect<number, JobStoreError>
+  /** Moves a waiting job. `false` when it waits no longer. */
+  readonly setPriority: (job: AnyJob, id: string, priority: Priority) => Effect.Effect<boolean, JobStoreError>
+  readonly inspect: <P, A, E>(
+    job: JobOf<P, A, E>,
+    id: string
+  ) => Effect.Effect<Inspected<P>, JobNotFound | JobStoreError>
+  /**
+   * Enqueues a job again and again, to the minute. Replaces the schedule of the same job with the same `key`, which defaults
+   * to `"default"`. The zone is a name of the IANA list and defaults to UTC.
+   */
+  readonly schedule: (
+    request: Request,
+    cron: string,
+    options?: { readonly zone?: string; readonly key?: string; readonly priority?: Priority }
+  ) => Effect.Effect<void, InvalidConfig | EnqueueFailed | JobStoreError>
+  readonly unschedule: (job: AnyJob, key?: string) => Effect.Effect<void, JobStoreError>
+  readonly schedules: (job: AnyJob) => Effect.Effect<ReadonlyArray<Recurrence>, JobStoreError>
+  /** Stops claims of the queue, on all machines. Running jobs go on, new ones are accepted and wait. */
+  readonly pause: (job: AnyJob) => Effect.Effect<void, JobStoreError>
+  readonly resume: (job: AnyJob) => Effect.Effect<void, JobStoreError>
+  readonly stats: (job: AnyJob) => Effect.Effect<QueueStats, JobStoreError>
+  readonly deadLetters: {
+    /** Oldest first, 100 unless `limit` says otherwise. `after` is the id of the last letter of the page before. */
+    readonly list: <P, A, E>(
+      job: JobOf<P, A, E>,
+      options?: DeadFilter & { readonly limit?: number; readonly after?: string }
+    ) => Effect.Effect<ReadonlyArray<InspectedLetter<P>>, JobStoreError>
+    readonly inspect: <P, A, E>(
+      job: JobOf<P, A, E>,
+      id: string
+    ) => Effect.Effect<InspectedLetter<P>, JobNotFound | JobStoreError>
+    /** Back into the queue, with new ids and no attempt used: all of them, or those of the filter. Returns how many. */
+    readonly replay: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
+    readonly purge: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
+  }
+  /** Whether the store can be reached, as far as is known. */
+  readonly readiness: Effect.Effect<Readiness>
+}
+
+/**
+ * The service of enqueuers.
+ *
+ * @category services
+ * @since 0.4.0
+ */
+export class Jobs extends Context.Service<Jobs, Shape>()("@lemmings/durable/Jobs") {}
+
+/** How often a result is looked for that nobody told about. */
+const lookMillis = 1_000
+
+const transactionOf = (given: SqlClient | Transaction, context: Context.Context<never>): Transaction => {
+  if ("executeSql" in given) return given
+  const run = Effect.runPromiseWith(context)
+  return {
+    // In the context of the caller, which is where the client finds its transaction.
+    executeSql: async (text, values) => ({ rows: [...(await run(given.unsafe(text, values)))] })
+  }
+}
+
+/** The span that the call is made in, as W3C says it. */
+const traceHere = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (found) => {
+  if (Option.isNone(found)) return undefined
+  const { sampled, spanId, traceId } = found.value
+  return `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`
+})
+
+/** The settings of an enqueue, read once for all its jobs. */
+const placeOf = (options: EnqueueOptions) => {
+  const { at, delay, key, priority } = options
+  const place: { delayMillis?: number; at?: number; priority?: number } = {}
+  if (delay !== undefined) place.delayMillis = Duration.toMillis(Duration.fromInputUnsafe(delay))
+  if (place.delayMillis !== undefined && !(place.delayMillis >= 0 && place.delayMillis < Infinity))
+    throw new InvalidConfig({ field: "delay", value: delay, rule: "a finite duration, at least 0" })
+  if (at !== undefined) place.at = DateTime.toEpochMillis(DateTime.makeUnsafe(at))
+  if (priority !== undefined) place.priority = priorityLevel(priority)
+  return { ...place, key }
+}
+
+const make = Effect.gen(function* () {
+  const store = yield* JobStore
+  const declared = new Set<AnyJob>()
+  const waiting = new Map<string, Set<Signal>>()
+  yield* store.listen((news) => {
+    const wake = (signals: Iterable<Signal>) => {
+      for (const signal of signals) signal.notify()
+    }
+    if (news._tag === "Ended") wake(waiting.get(news.id) ?? [])
+    else if (news._tag === "Missed") for (const signals of waiting.values()) wake(signals)
+  })
+
+  /** Makes the queue, once in a process. */
+  const known = (job: AnyJob) =>
+    Effect.suspend(() =>
+      declared.has(job)
+        ? Effect.void
+        : Effect.map(store.declare(job.settings.spec), () => void declared.add(job))
+    )
+  const on = <A, E>(job: AnyJob, f: (store: Store) => Effect.Effect<A, E>) =>
+    Effect.andThen(known(job), f(store))
+
+  const failed = (queue: string, jobs: number, reason: EnqueueFailed["reason"], cause: unknown) =>
+    new EnqueueFailed({ queue, jobs, reason, cause })
+
+  const encode = (requests: ReadonlyArray<Request>, options: EnqueueOptions, trace: string | undefined) => {
+    const { key, priority, ...place } = placeOf(options)
+    return requests.map(({ job, payload }): NewJob => {
+      const { attempts, group, idempotencyKey, priority: own } = job.settings
+      return {
+        queue: job.name,
+        id: idOf(job.name, key ?? idempotencyKey?.(payload as never)),
+        payload: job.codecs.payload.encode(payload),
+        priority: priority ?? own,
+        attempts,
+        group: group?.(payload as never),
+        trace,
+        ...place
+      }
+    })
+  }
+
+  const put = Effect.fnUntraced(function* (
+    requests: ReadonlyArray<Request>,
+    options: EnqueueOptions,
+    watched: boolean
+  ) {
+    const [first] = requests
+    if (first === undefined) return []
+    const { length } = requests
+    const queue = first.job.name
+    const trace = yield* traceHere
+    const jobs = yield* Effect.try({
+      try: () => encode(requests, options, trace),
+      catch: (cause) => failed(queue, length, "invalid", cause)
+    })
+    if (options.key !== undefined && length > 1)
+      return yield* failed(queue, length, "invalid", new Error("a key is for one job"))
+    // The same key twice in one call is one job too.
+    const distinct = new Map(jobs.map((job) => [job.id, watched ? { ...job, watched } : job]))
+    const context = yield* Effect.context()
+    const transaction =
+      options.transaction === undefined ? undefined : transactionOf(options.transaction, context)
+    yield* Effect.forEach(new Set(requests.map(({ job }) => job)), known, { discard: true }).pipe(
+      Effect.andThen(store.enqueue([...distinct.values()], transaction)),
+      Effect.mapError(({ cause, reason }) => failed(queue, length, reason, cause))
+    )
+    return jobs.map(({ id }) => id)
+  })
+
+  const enqueue = (given: Request | ReadonlyArray<Request>, options: EnqueueOptions = {}) =>
+    Array.isArray(given)
+      ? put(given as ReadonlyArray<Request>, options, false)
+      : Effect.map(put([given as Request], options, false), (ids) => ids[0]!)
+
+  const awaitEnd = (job: AnyJob, id: string): Effect.Effect<unknown, unknown> =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const signal = yield* awaited(waiting, id)
+        yield* known(job)
+        let record = yield* store.watch(job.name, id)
+        for (;;) {
+          if (record === undefined) return yield* new JobNotFound({ queue: job.name, id })
+          if (record.endedAt !== undefined) return yield* resultOf(job, record)
+          yield* signal.wait(lookMillis)
+          // A store that is away is waited for: the job is in it.
+          const before: JobRecord = record
+          record = yield* Effect.catch(store.get(job.name, id), (error) =>
+            error.reason === "unavailable" ? Effect.succeed(before) : Effect.fail(error)
+          )
+        }
+      })
+    )
+
+  const letter = <P>(
+    job: AnyJob,
+    { attempts, diedAt, enqueuedAt, failure, id, jobId, payload }: DeadLetter
+  ): InspectedLetter<P> => ({
+    id,
+    jobId,
+    payload: decoded(job, payload),
+    failure,
+    attempts,
+    enqueuedAt,
+    diedAt
+  })
+
+  const shape: Shape = {
+    enqueue: enqueue as Shape["enqueue"],
+    execute: ((request: Request, options: EnqueueOptions = {}) =>
+      Effect.flatMap(put([request], options, true), ([id]) =>
+        awaitEnd(request.job, id!)
+      )) as Shape["execute"],
+    await: ((job: AnyJob, id: string) => awaitEnd(job, id)) as Shape["await"],
+    cancel: (job, id) => on(job, ({ cancel }) => cancel(job.name, typeof id === "string" ? [id] : id)),
+    setPriority: (job, id, priority) =>
+      on(job, ({ setPriority }) => setPriority(job.name, id, priorityLevel(priority))),
+    inspect: <P>(job: AnyJob, id: string) =>
+      Effect.flatMap(
+        on(job, ({ get }) => get(job.name, id)),
+        (record): Effect.Effect<Inspected<P>, JobNotFound> => {
+          if (record === undefined) return Effect.fail(new JobNotFound({ queue: job.name, id }))
+          const { payload, queue: _, result: __, ...rest } = record
+          return Effect.succeed({ ...rest, payload: decoded(job, payload) })
+        }
+      ),
+    schedule: ({ job, payload }, cron, { key = "default", priority, zone = "UTC" } = {}) =>
+      Effect.gen(function* () {
+        const parsed = Cron.parse(cron, zone)
+        if (Result.isFailure(parsed) || cron.trim().split(/\s+/).length !== 5)
+          return yield* new InvalidConfig({
+            field: "cron",
+            value: `${cron} (${zone})`,
+            rule: "five fields of cron, and a zone of the IANA list"
+          })
+        const encoded = yield* Effect.try({
+          try: () => job.codecs.payload.encode(payload),
+          catch: (cause) => failed(job.name, 1, "invalid", cause)
+        })
+        const level = priority === undefined ? job.settings.priority : priorityLevel(priority)
+        return yield* on(job, ({ schedule }) =>
+          schedule({ queue: job.name, key, cron, zone, payload: encoded, priority: level })
+        )
+      }),
+    unschedule: (job, key = "default") => on(job, ({ unschedule }) => unschedule(job.name, key)),
+    schedules: (job) => on(job, ({ schedules }) => schedules(job.name)),
+    pause: (job) => on(job, ({ pause }) => pause(job.name)),
+    resume: (job) => on(job, ({ resume }) => resume(job.name)),
+    stats: (job) => on(job, ({ stats }) => stats(job.name)),
+    deadLetters: {
+      list: (job, { after, limit = 100, ...filter } = {}) =>
+        Effect.map(
+          on(job, ({ dead }) => dead.list(job.name, { limit, after, filter })),
+          (letters) => letters.map((one) => letter(job, one))
+        ),
+      inspect: (job, id) =>
+        Effect.flatMap(
+          on(job, ({ dead }) => dead.list(job.name, { limit: 1, filter: { ids: [id] } })),
+          ([one]) =>
+            one === undefined
+              ? Effect.fail(new JobNotFound({ queue: job.name, id }))
+              : Effect.succeed(letter(job, one))
+        ),
+      replay: (job, filter) => on(job, ({ dead }) => dead.replay(job.name, filter)),
+      purge: (job, filter) => on(job, ({ dead }) => dead.purge(job.name, filter))
+    },
+    readiness: store.readiness
+  }
+  return shape
+})
+
+/** A signal that the end of the job sends, until the scope closes. */
+const awaited = (waiting: Map<string, Set<Signal>>, id: string): Effect.Effect<Signal, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const signal = new Signal()
+      const signals = waiting.get(id)
+      if (signals === undefined) waiting.set(id, new Set([signal]))
+      else signals.add(signal)
+      return signal
+    }),
+    (signal) =>
+      Effect.sync(() => {
+        const signals = waiting.get(id)
+        signals?.delete(signal)
+        if (signals?.size === 0) waiting.delete(id)
+      })
+  )
+
+/**
+ * The service over a store that you provide.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layer: Layer.Layer<Jobs, never, JobStore> = Layer.effect(Jobs, make)
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export interface StoreOptions {
+  /**
+   * How long a job may be without a sign of life of the process that runs it, before it is given to another one. Signs come
+   * three times in that. A job of a process that was killed runs again within `lease` and a third. At least 1 second, the same
+   * for all processes of a store. Defaults to 15 seconds.
+   */
+  readonly lease?: Duration.Input | undefined
+}
+
+const leaseOf = ({ lease = "15 seconds" }: StoreOptions): number => {
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(lease))
+  if (!(millis >= 1000 && millis < Infinity))
+    throw new InvalidConfig({ field: "lease", value: lease, rule: "a finite duration, at least 1 second" })
+  return millis
+}
+
+const over = <E>(store: () => Layer.Layer<JobStore, E>): Layer.Layer<Jobs | JobStore, E | InvalidConfig> =>
+  Layer.provideMerge(
+    layer,
+    Layer.unwrap(Effect.try({ try: store, catch: (error) => error as InvalidConfig }))
+  )
+
+/**
+ * Jobs in the memory of this process, for tests: they end with the layer.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layerMemory = (options: StoreOptions = {}): Layer.Layer<Jobs | JobStore, InvalidConfig> =>
+  over(() => JobStoreMemory.layer(leaseOf(options)))
+
+/**
+ * Jobs in a directory of this machine, for one process at a time: PostgreSQL inside the process, by PGlite, which you
+ * install beside this package (`@electric-sql/pglite`). A second process that opens the directory fails with
+ * `DirectoryInUse`; after a crash it opens at once, and what ran then is taken up again. Without a directory it is in memory.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layerEmbedded = (
+  options: StoreOptions & { readonly directory?: string | undefined } = {}
+): Layer.Layer<Jobs | JobStore, InvalidConfig | DirectoryInUse | OpenFailed> =>
+  over(() => JobStores.layerEmbedded({ directory: options.directory, leaseMillis: leaseOf(options) }))
+
+/**
+ * Jobs in a PostgreSQL database, version 13 or later, for any number of processes.
+ *
+ * The layer is there at once, whether the database is or not: until it can be reached, `readiness` says so, and what is
+ * asked fails. Tables are made in `schema` (default `"lemmings"`), with up to `connections` (default 6) and one more to listen.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layerPostgres = (
+  options: StoreOptions & {
+    readonly url: string
+    readonly schema?: string | undefined
+    readonly connections?: number | undefined
+  }
+): Layer.Layer<Jobs | JobStore, InvalidConfig> =>
+  over(() =>
+    JobStores.layerPostgres({
+      url: options.url,
+      schema: options.schema,
+      connections: options.connections,
+      leaseMillis: leaseOf(options)
+    })
+  )
+
+/**
+ * See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const enqueue: {
+  (request: Request, options?: EnqueueOptions): Effect.Effect<string, EnqueueFailed, Jobs>
+  (
+    requests: ReadonlyArray<Request>,
+    options?: EnqueueOptions
+  ): Effect.Effect<ReadonlyArray<string>, EnqueueFailed, Jobs>
+} = ((given: never, options?: EnqueueOptions) => Jobs.use((jobs) => jobs.enqueue(given, options))) as never
+
+/**
+ * Enqueues and waits for the result. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const execute = <A, E>(
+  request: Request<A, E>,
+  options?: Omit<EnqueueOptions, "transaction">
+): Effect.Effect<A, E | EnqueueFailed | EndError, Jobs> => Jobs.use((jobs) => jobs.execute(request, options))
+
+const awaitJob = <P, A, E>(job: JobOf<P, A, E>, id: string): Effect.Effect<A, E | EndError, Jobs> =>
+  Jobs.use((jobs) => jobs.await(job, id))
+
+export {
+  /**
+   * Waits for the result of a job that is enqueued. See `Shape`.
+   *
+   * @category operations
+   * @since 0.4.0
+   */
+  awaitJob as await
+}
+
+/**
+ * Cancels jobs. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const cancel = (...args: Parameters<Shape["cancel"]>) => Jobs.use((jobs) => jobs.cancel(...args))
+
+/**
+ * Moves a waiting job. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const setPriority = (...args: Parameters<Shape["setPriority"]>) =>
+  Jobs.use((jobs) => jobs.setPriority(...args))
+
+/**
+ * What is known of a job. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const inspect = <P, A, E>(job: JobOf<P, A, E>, id: string) => Jobs.use((jobs) => jobs.inspect(job, id))
+
+/**
+ * Enqueues a job again and again. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const schedule = (...args: Parameters<Shape["schedule"]>) => Jobs.use((jobs) => jobs.schedule(...args))
+
+/**
+ * Ends a schedule. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const unschedule = (...args: Parameters<Shape["unschedule"]>) =>
+  Jobs.use((jobs) => jobs.unschedule(...args))
+
+/**
+ * The schedules of a job. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const schedules = (job: AnyJob) => Jobs.use((jobs) => jobs.schedules(job))
+
+/**
+ * Stops claims of a queue. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const pause = (job: AnyJob) => Jobs.use((jobs) => jobs.pause(job))
+
+/**
+ * Goes on after `pause`. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const resume = (job: AnyJob) => Jobs.use((jobs) => jobs.resume(job))
+
+/**
+ * A queue in figures. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const stats = (job: AnyJob) => Jobs.use((jobs) => jobs.stats(job))
+
+/**
+ * Whether the store can be reached. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const readiness = Jobs.use((jobs) => jobs.readiness)
+
+/**
+ * The jobs that failed for good. See `Shape`.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const deadLetters = {
+  list: <P, A, E>(
+    job: JobOf<P, A, E>,
+    options?: DeadFilter & { readonly limit?: number; readonly after?: string }
+  ) => Jobs.use((jobs) => jobs.deadLetters.list(job, options)),
+  inspect: <P, A, E>(job: JobOf<P, A, E>, id: string) =>
+    Jobs.use((jobs) => jobs.deadLetters.inspect(job, id)),
+  replay: (job: AnyJob, filter?: DeadFilter) => Jobs.use((jobs) => jobs.deadLetters.replay(job, filter)),
+  purge: (job: AnyJob, filter?: DeadFilter) => Jobs.use((jobs) => jobs.deadLetters.purge(job, filter))
+}

@@ -1,0 +1,44 @@
+/**
+ * Wakes a fiber that waits.
+ *
+ * @since 0.4.0
+ */
+import { Effect } from "effect"
+
+/**
+ * Wakes whoever waits, or the next one that will.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export class Signal {
+  #notified = false
+  readonly #waiting = new Set<() => void>()
+
+  notify() {
+    if (this.#waiting.size === 0) {
+      this.#notified = true
+      return
+    }
+    // Each takes itself out; one that waits again is not woken twice.
+    for (const wake of Array.from(this.#waiting)) wake()
+  }
+
+  /** Waits for a notification, at most `millis`. `false`: there was none. */
+  wait(millis: number): Effect.Effect<boolean> {
+    const notified = Effect.callback<boolean>((resume) => {
+      if (this.#notified) {
+        this.#notified = false
+        return resume(Effect.succeed(true))
+      }
+      const wake = () => {
+        this.#waiting.delete(wake)
+        resume(Effect.succeed(true))
+      }
+      this.#waiting.add(wake)
+      return Effect.sync(() => this.#waiting.delete(wake))
+    })
+    if (millis === Infinity) return notified
+    return Effect.raceFirst(notified, Effect.as(Effect.sleep(millis), false))
+  }
+}
