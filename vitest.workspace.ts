@@ -68,6 +68,7 @@ export default defineConfig({
       },
       project("durable", "packages/durable/test/**/*.test.ts"),
       project("threads", "packages/threads/test/**/*.test.ts"),
+      project("servers", "packages/servers/test/**/*.test.ts"),
       project("simulate", "packages/simulate/test/**/*.test.ts"),
       project("scripts", "scripts/test/**/*.test.ts")
     ],

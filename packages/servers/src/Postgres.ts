@@ -1,0 +1,63 @@
+/**
+ * A private PostgreSQL.
+ */
+import { Effect, type Scope } from "effect"
+import { dirname, join } from "node:path"
+import { command, find, folders, ownerOf, serve, type Server, type ServerMissing } from "./Server.ts"
+
+/** How PostgreSQL is to run. */
+export interface PostgresOptions {
+  /**
+   * Whether what is committed is on the disk. `false` writes as fast as the machine can and loses data when the
+   * machine fails, which is enough for tests: a crash of the server alone loses nothing. Defaults to `true`.
+   */
+  readonly durable?: boolean | undefined
+  /** Settings by name, over those that it is delivered with. */
+  readonly settings?: Readonly<Record<string, string>> | undefined
+  /** Where to look for its programs. Defaults to where Debian and Homebrew put them. */
+  readonly folders?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * Starts a PostgreSQL with an empty database until the scope closes.
+ *
+ * **Details**
+ *
+ * The version is the newest installed one, and the settings those that it is delivered with. Its user is `postgres`,
+ * without a password; nothing but loopback reaches it.
+ *
+ * *Errors*: `ServerMissing` where it is not installed. A server that does not start is a defect that says why.
+ */
+export const postgres = (options: PostgresOptions = {}): Effect.Effect<Server, ServerMissing, Scope.Scope> =>
+  Effect.gen(function* () {
+    const initdb = yield* find("initdb", "postgresql", options.folders ?? folders.postgres)
+    const owner = yield* ownerOf("postgres")
+    const settings = {
+      listen_addresses: "127.0.0.1",
+      unix_socket_directories: "",
+      // Segments of shared memory that a killed server leaves go with its folder.
+      dynamic_shared_memory_type: "mmap",
+      ...(options.durable === false ? { fsync: "off", full_page_writes: "off" } : {}),
+      ...options.settings
+    }
+    return yield* serve("postgres", owner, (kept) => {
+      const data = join(kept.folder, "data")
+      // `--no-sync` is about the empty database only, which nobody will miss.
+      const args = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+      return Effect.as(command(kept, owner, initdb, args), {
+        file: join(dirname(initdb), "postgres"),
+        args: (port: number) => [
+          "-D",
+          data,
+          "-p",
+          String(port),
+          ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+        ],
+        url: (port: number) => `postgres://postgres@127.0.0.1:${port}/postgres`,
+        owner,
+        ready: /database system is ready to accept connections/,
+        // "Fast": it ends its sessions and writes what it has.
+        stopSignal: "SIGINT" as const
+      })
+    })
+  })
