@@ -80,7 +80,7 @@ The dashboard of ${members[0]?.name} is at ${dashboard}. Ctrl+C ends.
     yield* Effect.sleep("5 seconds")
   })
   // This process enqueues, and works on nothing.
-  yield* Effect.provide(Effect.forever(wave), Jobs.layerPostgres({ url }))
+  return yield* Effect.provide(Effect.forever(wave), Jobs.layerPostgres({ url }))
 }).pipe(Effect.scoped)
 
 // Stores and herds log what they do, which is for another time.
