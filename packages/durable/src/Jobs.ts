@@ -37,6 +37,8 @@ import * as JobStores from "./JobStores.ts"
 import { Signal } from "./Signal.ts"
 
 /**
+ * When a job is to run, and how it is stored.
+ *
  * @category models
  * @since 0.4.0
  */
@@ -104,6 +106,8 @@ export type EndError = JobFailed | JobCancelled | JobNotFound | JobStoreError
 type JobOf<P, A, E> = Job<string, P, A, E>
 
 /**
+ * What can be done with jobs. The functions of this module are the same, and take the service from their context.
+ *
  * @category models
  * @since 0.4.0
  */
@@ -121,7 +125,8 @@ export interface Shape {
   }
   /**
    * Enqueues and waits for the result, whichever process runs it. Interrupting the wait leaves the job alone. What is
-   * waited for is the job's last attempt.
+   * waited for is the job's last attempt. With a key that is stored already it waits for that job, delayed or not; one that
+   * has ended gives its result.
    */
   readonly execute: <A, E>(
     request: Request<A, E>,
@@ -131,7 +136,7 @@ export interface Shape {
   readonly await: <P, A, E>(job: JobOf<P, A, E>, id: string) => Effect.Effect<A, E | EndError>
   /** Cancels jobs that have not ended; those that run are interrupted. Returns how many. */
   readonly cancel: (job: AnyJob, id: string | ReadonlyArray<string>) => Effect.Effect<number, JobStoreError>
-  /** Moves a waiting job. `false` when it waits no longer. */
+  /** Moves a waiting job before or behind others. `false` when it waits no longer. */
   readonly setPriority: (job: AnyJob, id: string, priority: Priority) => Effect.Effect<boolean, JobStoreError>
   readonly inspect: <P, A, E>(
     job: JobOf<P, A, E>,
@@ -139,7 +144,8 @@ export interface Shape {
   ) => Effect.Effect<Inspected<P>, JobNotFound | JobStoreError>
   /**
    * Enqueues a job again and again, to the minute. Replaces the schedule of the same job with the same `key`, which defaults
-   * to `"default"`. The zone is a name of the IANA list and defaults to UTC.
+   * to `"default"`. The zone is a name of the IANA list and defaults to UTC. What was due while no process had the store open
+   * is not made up for.
    */
   readonly schedule: (
     request: Request,
@@ -151,6 +157,7 @@ export interface Shape {
   /** Stops claims of the queue, on all machines. Running jobs go on, new ones are accepted and wait. */
   readonly pause: (job: AnyJob) => Effect.Effect<void, JobStoreError>
   readonly resume: (job: AnyJob) => Effect.Effect<void, JobStoreError>
+  /** Depths, the oldest age in milliseconds, and what ended in the last minute, over all machines. */
   readonly stats: (job: AnyJob) => Effect.Effect<QueueStats, JobStoreError>
   readonly deadLetters: {
     /** Oldest first, 100 unless `limit` says otherwise. `after` is the id of the last letter of the page before. */
@@ -164,6 +171,7 @@ export interface Shape {
     ) => Effect.Effect<InspectedLetter<P>, JobNotFound | JobStoreError>
     /** Back into the queue, with new ids and no attempt used: all of them, or those of the filter. Returns how many. */
     readonly replay: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
+    /** Deletes them: all of them, or those of the filter. Returns how many. */
     readonly purge: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
   }
   /** Whether the store can be reached, as far as is known. */
@@ -407,6 +415,8 @@ const awaited = (waiting: Map<string, Set<Signal>>, id: string): Effect.Effect<S
 export const layer: Layer.Layer<Jobs, never, JobStore> = Layer.effect(Jobs, make)
 
 /**
+ * What all stores can be told.
+ *
  * @category models
  * @since 0.4.0
  */

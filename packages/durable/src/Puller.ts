@@ -25,6 +25,10 @@ import { Signal } from "./Signal.ts"
  * @since 0.4.0
  */
 export interface JobContext {
+  /**
+   * The same in every attempt: a receiver that remembers it can throw away what it gets a second time. A replayed dead letter
+   * is a new job with a new id.
+   */
   readonly id: string
   readonly queue: string
   /** This execution, from 1. */

@@ -1,0 +1,84 @@
+// Sends e-mails from a queue, kills the process that does it in the middle, starts it again, and counts.
+import { NodeRuntime } from "@effect/platform-node"
+import { Clock, Console, Data, Effect, Random } from "effect"
+import { type ChildProcess, fork } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import type { Told } from "./SendEmail.ts"
+
+const emails = 200
+const killedAt = 80
+
+const worker = fileURLToPath(new URL("worker.ts", import.meta.url))
+
+class WorkerFailed extends Data.TaggedError("WorkerFailed")<{ readonly code: number | null }> {
+  override get message() {
+    return `The worker ended with ${this.code} before it was done.`
+  }
+}
+
+/** A worker from its start to its end: whether it was killed, which it is when `heard` says so. */
+const work = (args: ReadonlyArray<string>, heard: (told: Told) => boolean) =>
+  Effect.callback<boolean, WorkerFailed>((resume) => {
+    const child: ChildProcess = fork(worker, args)
+    child.on("message", (told: Told) => {
+      if (heard(told)) child.kill("SIGKILL")
+    })
+    child.once("close", (code, signal) =>
+      resume(
+        code === 0 || signal === "SIGKILL"
+          ? Effect.succeed(signal === "SIGKILL")
+          : Effect.fail(new WorkerFailed({ code }))
+      )
+    )
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+const program = Effect.gen(function* () {
+  const run = `run ${yield* Random.nextIntBetween(1, 1_000_000_000)}`
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "emails-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
+  const jobs = new Set<string>()
+  /** What the mail server got, by the e-mail's id, and how often. A receiver that counts can throw the second one away. */
+  const got = new Map<string, number>()
+  const hear = (told: Told) => {
+    if (told._tag === "Enqueued") for (const id of told.ids) jobs.add(id)
+    else if (jobs.has(told.id)) got.set(told.id, (got.get(told.id) ?? 0) + 1)
+  }
+
+  yield* Console.log(
+    process.env["DATABASE_URL"] === undefined
+      ? "A queue of e-mails in a directory of this machine (DATABASE_URL: in PostgreSQL)"
+      : "A queue of e-mails in PostgreSQL"
+  )
+  const args = [run, String(emails), directory]
+  yield* work(args, (told) => {
+    hear(told)
+    return got.size >= killedAt
+  })
+  const before = got.size
+  yield* Console.log(`enqueued   ${jobs.size}`)
+  yield* Console.log(`killed     kill -9, with ${before} delivered`)
+
+  const restarted = yield* Clock.currentTimeMillis
+  yield* work(args, (told) => {
+    hear(told)
+    return false
+  })
+  const seconds = ((yield* Clock.currentTimeMillis) - restarted) / 1000
+  yield* Console.log(`restarted  the same enqueued again: ${jobs.size} jobs, by their keys`)
+  const twice = [...got.values()].filter((times) => times > 1).length
+  yield* Console.log(
+    `done       ${got.size} in another ${seconds.toFixed(1)} s, lost ${jobs.size - got.size}`
+  )
+  yield* Console.log(
+    `delivered  ${twice} twice: sent, and not yet written down when the process was killed.\n` +
+      `           The receiver knows an e-mail by the id of its job, and threw the second one away.`
+  )
+}).pipe(Effect.scoped)
+
+NodeRuntime.runMain(program)

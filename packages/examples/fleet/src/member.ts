@@ -1,0 +1,39 @@
+// One process of the fleet, until its parent is gone: `node src/member.ts <name> <workers> <url> [port]`. With a port it
+// has the dashboard.
+import { NodeRuntime } from "@effect/platform-node"
+import { Control } from "@lemmings/control"
+import { Jobs } from "@lemmings/durable"
+import { Context, Effect, Layer, References } from "effect"
+import { HttpServer } from "effect/http"
+import { making, Thumbnails, type Told } from "./Thumbnails.ts"
+
+const [name = "", workers = "1", url = "", port] = process.argv.slice(2)
+
+const tell = (told: Told) => {
+  if (process.connected) process.send?.(told)
+}
+
+const work = making(name, tell).pipe(
+  Layer.provideMerge(Jobs.layerPostgres({ url })),
+  Layer.provideMerge(Thumbnails.layer({ workers: { min: 1, max: Number(workers) } }))
+)
+
+const dashboard = Effect.gen(function* () {
+  if (port === undefined) return undefined
+  const control = yield* Layer.build(Control.layer({ port: Number(port) }))
+  return HttpServer.formatAddress(Context.get(control, HttpServer.HttpServer).address)
+})
+
+const orphaned = Effect.callback<void>((resume) => {
+  process.once("disconnect", () => resume(Effect.void))
+})
+
+const program = Effect.gen(function* () {
+  tell({ _tag: "Ready", dashboard: yield* dashboard })
+  yield* orphaned
+}).pipe(Effect.scoped)
+
+// It ends what it has begun, which takes milliseconds here, and gives back the rest.
+NodeRuntime.runMain(
+  program.pipe(Effect.provide(work), Effect.provideService(References.MinimumLogLevel, "Warn"))
+)
