@@ -1,3 +1,4 @@
+import { missing, postgres } from "@lemmings/servers"
 import { Effect, Layer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -5,7 +6,6 @@ import { join } from "node:path"
 import * as JobStoreMemory from "../src/JobStoreMemory.ts"
 import * as JobStores from "../src/JobStores.ts"
 import { suite } from "./support/JobStoreSuite.ts"
-import * as Postgres from "./support/postgres.ts"
 
 const leaseMillis = 1_000
 
@@ -23,8 +23,9 @@ suite(
 suite(
   "PostgreSQL",
   Layer.unwrap(
-    Effect.map(Postgres.start, ({ url }) =>
+    Effect.map(postgres(), ({ url }) =>
       JobStores.layerPostgres({ url, schema: undefined, connections: undefined, leaseMillis })
     )
-  )
+  ),
+  missing.postgres
 )

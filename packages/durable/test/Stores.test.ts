@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { missing, postgres } from "@lemmings/servers"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Redacted, Schedule, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
@@ -11,7 +12,6 @@ import { fileURLToPath } from "node:url"
 import * as Job from "../src/Job.ts"
 import * as Jobs from "../src/Jobs.ts"
 import { eventually } from "./support/JobStoreSuite.ts"
-import * as Postgres from "./support/postgres.ts"
 
 const Work = Job.make("Work", { payload: Schema.Int, success: Schema.Int })
 const doubling = Work.toLayer((n) => Effect.succeed(n * 2))
@@ -54,10 +54,10 @@ describe("an embedded store", () => {
   )
 })
 
-describe("PostgreSQL", () => {
+describe.skipIf(missing.postgres)("PostgreSQL", () => {
   it.live("takes jobs in the caller's own transaction", () =>
     Effect.gen(function* () {
-      const { url } = yield* Postgres.start
+      const { url } = yield* postgres()
       const live = Layer.merge(Jobs.layerPostgres({ url }), PgClient.layer({ url: Redacted.make(url) }))
       yield* Effect.gen(function* () {
         const sql = yield* SqlClient
@@ -82,15 +82,15 @@ describe("PostgreSQL", () => {
     "may restart under workers, who go on by themselves",
     () =>
       Effect.gen(function* () {
-        const server = yield* Postgres.start
+        const server = yield* postgres()
         const live = doubling.pipe(Layer.provideMerge(Jobs.layerPostgres({ url: server.url })))
         yield* Effect.gen(function* () {
           assert.strictEqual(yield* Jobs.execute(Work(1)), 2)
-          yield* Effect.promise(() => server.down("fast"))
+          yield* server.crash
           const failed = yield* Effect.flip(Jobs.enqueue(Work(2)))
           assert.deepStrictEqual([failed._tag, failed.reason], ["EnqueueFailed", "unavailable"])
           assert.isFalse((yield* Jobs.readiness).ready)
-          yield* Effect.promise(() => server.up())
+          yield* server.restart
           yield* eventually(Jobs.readiness, ({ ready }) => ready)
           assert.strictEqual(yield* Jobs.execute(Work(3)), 6)
         }).pipe(Effect.provide(live))
@@ -102,14 +102,14 @@ describe("PostgreSQL", () => {
     "may come later than those who ask for it",
     () =>
       Effect.gen(function* () {
-        const server = yield* Postgres.start
-        yield* Effect.promise(() => server.down("fast"))
+        const server = yield* postgres()
+        yield* server.crash
         const live = doubling.pipe(Layer.provideMerge(Jobs.layerPostgres({ url: server.url })))
         yield* Effect.gen(function* () {
           const { ready, reason } = yield* Jobs.readiness
           assert.isFalse(ready)
           assert.isDefined(reason)
-          yield* Effect.promise(() => server.up())
+          yield* server.restart
           yield* eventually(Jobs.readiness, (state) => state.ready)
           const execute = Effect.retry(Jobs.execute(Work(5)), Schedule.spaced("100 millis"))
           assert.strictEqual(yield* execute, 10)
@@ -120,7 +120,7 @@ describe("PostgreSQL", () => {
 
   it.live("refuses what it cannot hold, and harms no other job", () =>
     Effect.gen(function* () {
-      const { url } = yield* Postgres.start
+      const { url } = yield* postgres()
       const Text = Job.make("Text", { payload: Schema.String, success: Schema.String })
       const live = Text.toLayer((text) => Effect.succeed(text === "bad" ? "a\u0000b" : text)).pipe(
         Layer.provideMerge(Jobs.layerPostgres({ url }))
@@ -142,7 +142,7 @@ describe("PostgreSQL", () => {
 
   it.live("gives what one process enqueues to another, and the result back", () =>
     Effect.gen(function* () {
-      const { url } = yield* Postgres.start
+      const { url } = yield* postgres()
       const here = Jobs.layerPostgres({ url })
       const there = doubling.pipe(Layer.provide(Layer.fresh(Jobs.layerPostgres({ url }))))
       const results = yield* Effect.forEach([1, 2, 3], (n) => Jobs.execute(Work(n)), {

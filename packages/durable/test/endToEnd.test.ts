@@ -1,9 +1,9 @@
 import { assert, it } from "@effect/vitest"
+import { missing, postgres } from "@lemmings/servers"
 import { Effect, type Layer, Layer as L, Schedule, Schema } from "effect"
 import * as Job from "../src/Job.ts"
 import * as Jobs from "../src/Jobs.ts"
 import type { JobStore } from "../src/JobStore.ts"
-import * as Postgres from "./support/postgres.ts"
 
 class Bounced extends Schema.TaggedError<Bounced>()("Bounced", { to: Schema.String }) {}
 
@@ -25,8 +25,8 @@ const handled = (attempts: Map<string, number>) =>
     return Effect.succeed(`${to} ${at.toISOString()}`)
   })
 
-const endToEnd = <E>(name: string, jobs: Layer.Layer<Jobs.Jobs | JobStore, E>) =>
-  it.live(
+const endToEnd = <E>(name: string, jobs: Layer.Layer<Jobs.Jobs | JobStore, E>, skip = false) =>
+  it.live.skipIf(skip)(
     name,
     () => {
       const attempts = new Map<string, number>()
@@ -61,4 +61,8 @@ const endToEnd = <E>(name: string, jobs: Layer.Layer<Jobs.Jobs | JobStore, E>) =
 
 endToEnd("memory", Jobs.layerMemory())
 endToEnd("PGlite", Jobs.layerEmbedded())
-endToEnd("PostgreSQL", L.unwrap(Effect.map(Postgres.start, ({ url }) => Jobs.layerPostgres({ url }))))
+endToEnd(
+  "PostgreSQL",
+  L.unwrap(Effect.map(postgres(), ({ url }) => Jobs.layerPostgres({ url }))),
+  missing.postgres
+)

@@ -1,12 +1,13 @@
 import { assert, it } from "@effect/vitest"
+import { missing, postgres } from "@lemmings/servers"
 import { Effect, Schedule } from "effect"
 import { fork } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Jobs from "../../src/Jobs.ts"
-import * as Postgres from "../support/postgres.ts"
 import { Work } from "./work.ts"
 
 const total = 10_000
@@ -35,11 +36,15 @@ const until = (condition: () => boolean) =>
     Effect.timeout("40 seconds")
   )
 
-it.live(
+it.live.skipIf(missing.postgres)(
   "kill -9 of one of two processes loses no job and repeats only what that process held",
   () =>
     Effect.gen(function* () {
-      const { directory, url } = yield* Postgres.start
+      const { url } = yield* postgres()
+      const directory = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "lemmings-kill-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+      )
       const [a, b] = [join(directory, "a"), join(directory, "b")]
       yield* Jobs.enqueue(Array.from({ length: total }, (_, n) => Work(n))).pipe(
         Effect.provide(Jobs.layerPostgres({ url, lease: "3 seconds" }))
