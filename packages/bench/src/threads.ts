@@ -171,7 +171,7 @@ export const threads: Bench = {
   about: "work on two threads: messages, hashing, large payloads, a cold start",
   races: (quick) => {
     const many = quick ? 200 : 50_000
-    const some = quick ? 20 : 2000
+    const some = quick ? 20 : 10_000
     const few = quick ? 2 : 400
     const bytes = quick ? 1000 : 1 << 20
     const echo = (payload: unknown): Work => ({ megabytes: 0, payload })

@@ -277,11 +277,11 @@ export class Thread implements Caller {
     if (this.host.states !== undefined) Atomics.store(this.host.states, slot, State.sent)
     this.outbox.push(slot, this.index.get(pending.task.name) ?? -1, payload, origin)
     if (transfer !== undefined) this.moved.push(...transfer)
-    if (!this.flushing) {
+    // A thread with nothing to do gets it at once. One that works gets what all the answers of this turn made room for.
+    if (this.inFlight === 1) this.flush()
+    else if (!this.flushing) {
       this.flushing = true
-      // A thread with nothing to do gets it at once. One that works gets what all the answers of this turn made room for.
-      if (this.inFlight === 1) queueMicrotask(() => this.flush())
-      else setImmediate(() => this.flush())
+      setImmediate(() => this.flush())
     }
     if (this.inFlight > 1 && this.options.ahead && !this.watching) this.watch()
     return slot
