@@ -25,7 +25,7 @@ const bands = [
   { modules: ["ScalingCombinators"] },
   { modules: ["WorkerStart"] },
   { modules: ["Upkeep", "PulledMetrics", "Worker"] },
-  { modules: ["TaskQueue", "Resources", "Timers", "ScalingModel", "HerdRegistry"] },
+  { modules: ["TaskQueue", "Resources", "Timers", "ScalingModel", "HerdRegistry", "QueueRegistry"] },
   {
     modules: ["HerdConfig", "HerdError", "HerdEvent", "HerdStats", "HerdTasks", "SystemMetrics", "Task"],
     siblings: true
@@ -56,9 +56,11 @@ export const control = {
     { modules: ["index"] },
     { modules: ["Control", "ControlClient"] },
     { modules: ["ControlRoutes"] },
-    { modules: ["Handlers", "Guard", "DashboardPage", "Prometheus"] },
+    { modules: ["Handlers"] },
+    { modules: ["QueueHandlers", "Guard", "DashboardPage", "Prometheus"] },
     { modules: ["Frames", "EventLog", "Access", "ControlApi", "Closing"] },
-    { modules: ["Wire", "ProcessMetrics"] },
+    { modules: ["Wire", "ProcessMetrics", "Queues", "QueueApi"] },
+    { modules: ["ControlMiddleware"] },
     { modules: ["ControlModel", "ControlError", "Settings"] }
   ],
   folders: {},
@@ -102,7 +104,7 @@ export const durable = {
     { modules: ["Jobs"] },
     { modules: ["Job"] },
     { modules: ["JobWorkers"] },
-    { modules: ["QueueMetrics", "JobEnd"] },
+    { modules: ["QueueMetrics", "QueueRegistration", "JobEnd"] },
     { modules: ["Puller"] },
     { modules: ["JobStores", "JobStoreMemory", "JobDefinition"] },
     { modules: ["JobStorePgBoss", "DirectoryLock", "MemoryLine"] },

@@ -5,49 +5,13 @@
  */
 import { Schema } from "effect"
 import { Sse } from "effect/encoding"
-import {
-  HttpApi,
-  HttpApiEndpoint,
-  HttpApiGroup,
-  HttpApiMiddleware,
-  HttpApiSchema,
-  HttpApiSecurity,
-  OpenApi
-} from "effect/http-api"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { HerdMetrics, ScalingDecision } from "lemmings/HerdStats"
 import { TaskPage } from "lemmings/HerdTasks"
-import {
-  BadRequest,
-  BodyTooLarge,
-  Closed,
-  Forbidden,
-  NotJson,
-  Unauthorized,
-  UnknownHerd,
-  UnknownTask
-} from "./ControlError.ts"
+import { Closed, Forbidden, Unauthorized, UnknownHerd, UnknownTask } from "./ControlError.ts"
+import { Guarded, Understood } from "./ControlMiddleware.ts"
+import { QueuesGroup } from "./QueueApi.ts"
 import { Failure, Frame, HerdSnapshot, LoggedEvent } from "./ControlModel.ts"
-
-/**
- * What guards every route but liveness. The routes themselves ask for the token; this says so to clients and documents.
- *
- * @category middleware
- * @since 0.3.0
- */
-export class Guarded extends HttpApiMiddleware.Service<Guarded>()("lemmings/control/Guarded", {
-  error: [Unauthorized, Forbidden, BodyTooLarge, NotJson],
-  security: { token: HttpApiSecurity.bearer }
-}) {}
-
-/**
- * Says which part of a request could not be understood.
- *
- * @category middleware
- * @since 0.3.0
- */
-export class Understood extends HttpApiMiddleware.Service<Understood>()("lemmings/control/Understood", {
-  error: BadRequest
-}) {}
 
 /** A path parameter: percent-encoded where it has a slash. */
 const herd = { id: Schema.String.annotate({ description: "The herd's id, percent-encoded" }) }
@@ -111,7 +75,9 @@ const Accepted = Schema.Struct({ herd: Schema.String, accepted: Schema.String })
 )
 const Ready = Schema.Struct({
   ready: Schema.Boolean,
-  herds: Schema.Record(Schema.String, Schema.String)
+  herds: Schema.Record(Schema.String, Schema.String),
+  /** Where there are queues: whether the store of each can be reached. */
+  queues: Schema.optionalKey(Schema.Record(Schema.String, Schema.Literals(["ready", "unavailable"])))
 })
 
 /** Query strings say numbers in digits. */
@@ -246,10 +212,10 @@ class HealthGroup extends HttpApiGroup.make("health").add(
  * @since 0.3.0
  */
 export class ControlApi extends HttpApi.make("lemmings")
-  .add(GofherdGroup, HerdsGroup, DashboardGroup, HealthGroup)
+  .add(GofherdGroup, HerdsGroup, QueuesGroup, DashboardGroup, HealthGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Lemmings control",
-      description: "See, change and stop the herds of a process."
+      description: "See, change and stop the herds of a process, and look after its queues of jobs."
     })
   ) {}

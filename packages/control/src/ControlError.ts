@@ -135,3 +135,39 @@ export class NotJson extends Schema.TaggedError<NotJson>("lemmings/control/NotJs
   { contentType: Schema.String, message: Schema.String },
   { httpApiStatus: 415 }
 ) {}
+
+/**
+ * No queue has this name.
+ *
+ * @category errors
+ * @since 0.4.0
+ */
+export class UnknownQueue extends Schema.TaggedError<UnknownQueue>("lemmings/control/UnknownQueue")(
+  "UnknownQueue",
+  { queue: Schema.String, known: Schema.Array(Schema.String), message: Schema.String },
+  { httpApiStatus: 404 }
+) {}
+
+/**
+ * The queue has no job, or no dead letter, with this id, or it has ended.
+ *
+ * @category errors
+ * @since 0.4.0
+ */
+export class UnknownJob extends Schema.TaggedError<UnknownJob>("lemmings/control/UnknownJob")(
+  "UnknownJob",
+  { queue: Schema.String, job: Schema.String, message: Schema.String },
+  { httpApiStatus: 404 }
+) {}
+
+/**
+ * The store of the queue cannot be reached, or did not answer in time.
+ *
+ * @category errors
+ * @since 0.4.0
+ */
+export class QueueAway extends Schema.TaggedError<QueueAway>("lemmings/control/QueueAway")(
+  "QueueAway",
+  { queue: Schema.String, message: Schema.String },
+  { httpApiStatus: 503 }
+) {}

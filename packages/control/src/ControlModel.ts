@@ -6,6 +6,7 @@
 import { Schema } from "effect"
 import { HerdEvent } from "lemmings/HerdEvent"
 import { HerdMetrics, HerdStats, ResourceCounts, ScalingDecision } from "lemmings/HerdStats"
+import { QueueLetter, QueueStats } from "lemmings/QueueRegistry"
 import { FailureKind, QueueLevels, TaskSummary } from "lemmings/HerdTasks"
 
 const { lastCreateError: _, ...resourceCounts } = ResourceCounts.fields
@@ -123,6 +124,46 @@ export const HerdFrame = Schema.Struct({
 export type HerdFrame = typeof HerdFrame.Type
 
 /**
+ * A queue of durable jobs at one instant.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export const QueueSnapshot = Schema.Struct({
+  queue: Schema.String,
+  /** What keeps the jobs: `memory`, `pglite`, `postgres`. */
+  store: Schema.String,
+  /** Whether the store can be reached. */
+  ready: Schema.Boolean,
+  /** `null`: the store did not answer in time. */
+  stats: Schema.NullOr(QueueStats)
+})
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export type QueueSnapshot = typeof QueueSnapshot.Type
+
+/**
+ * One queue in a frame of the dashboard.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export const QueueFrame = Schema.Struct({
+  ...QueueSnapshot.fields,
+  /** The oldest 20. */
+  letters: Schema.Array(QueueLetter)
+})
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export type QueueFrame = typeof QueueFrame.Type
+
+/**
  * The process that the herds are in.
  *
  * @category models
@@ -160,7 +201,9 @@ export const Frame = Schema.Struct({
   /** Whether the herds may only be looked at. */
   readOnly: Schema.Boolean,
   process: ProcessFrame,
-  herds: Schema.Array(HerdFrame)
+  herds: Schema.Array(HerdFrame),
+  /** As they were read last, at most a second before. */
+  queues: Schema.Array(QueueFrame)
 })
 
 /**

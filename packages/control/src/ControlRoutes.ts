@@ -36,6 +36,7 @@ import { guardRoutes } from "./Guard.ts"
 import * as Handlers from "./Handlers.ts"
 import * as ProcessMetrics from "./ProcessMetrics.ts"
 import * as Prometheus from "./Prometheus.ts"
+import { snapshots } from "./Queues.ts"
 import { ControlSettings, decode, type RoutesOptions } from "./Settings.ts"
 
 export type {
@@ -58,7 +59,8 @@ const metrics = HttpRouter.use((router) =>
   router.add(
     "GET",
     "/metrics",
-    Effect.map(Prometheus.format, (text) =>
+    // What stores have is read before, so that a scrape is not one behind.
+    Effect.map(Effect.andThen(snapshots, Prometheus.format), (text) =>
       HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
     )
   )

@@ -7,8 +7,9 @@
 import { Clock, Duration, Effect, Schedule, Stream } from "effect"
 import { HerdRegistry, type ManagedHerd } from "lemmings/HerdRegistry"
 import type { ScalingDecision } from "lemmings/HerdStats"
-import type { Decision, Frame, HerdFrame, Point } from "./ControlModel.ts"
+import type { Decision, Frame, HerdFrame, Point, QueueFrame } from "./ControlModel.ts"
 import * as ProcessMetrics from "./ProcessMetrics.ts"
+import * as Queues from "./Queues.ts"
 import type { Settings } from "./Settings.ts"
 import { wireFailure, wirePoint, wireStats, wireTask } from "./Wire.ts"
 
@@ -40,6 +41,7 @@ const decisionOf = ({ at, by, from, paused, reason, to }: ScalingDecision): Deci
 export const make = Effect.fnUntraced(function* (settings: Settings) {
   const registry = yield* HerdRegistry
   const process = yield* ProcessMetrics.readings
+  const scope = yield* Effect.scope
   const points = new WeakMap<ManagedHerd, Array<Point>>()
   const pointsOf = (herd: ManagedHerd): Array<Point> => {
     const found = points.get(herd) ?? []
@@ -60,6 +62,22 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
     Effect.repeat(Schedule.fixed("1 second")),
     Effect.forkScoped
   )
+
+  // Asked for while somebody looks, once a second for all who do, and never waited for: a store may be away.
+  let queues: ReadonlyArray<QueueFrame> = []
+  let askedAt = -Infinity
+  const askQueues = (at: number) =>
+    Effect.gen(function* () {
+      if (at - askedAt < 1000) return
+      askedAt = at
+      const ask = Effect.map(Queues.frames(settings), (next) => {
+        queues = next
+      })
+      yield* Effect.forkIn(
+        Effect.catchCause(ask, (cause) => Effect.logWarning("control: a look at the queues failed", cause)),
+        scope
+      )
+    })
 
   const herdFrame = (name: string, herd: ManagedHerd, seen: Seen) =>
     Effect.gen(function* () {
@@ -97,7 +115,8 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
             herds.push(yield* herdFrame(name, herd, before))
           }
           const at = yield* Clock.currentTimeMillis
-          return { at, readOnly: settings.readOnly, process: read(), herds } satisfies Frame
+          yield* askQueues(at)
+          return { at, readOnly: settings.readOnly, process: read(), herds, queues } satisfies Frame
         })
         const later = Effect.delay(frame, Duration.millis(1000 / rate))
         const all = Stream.concat(Stream.fromEffect(frame), Stream.forever(Stream.fromEffect(later)))

@@ -8,11 +8,14 @@ import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { HerdClosed, InvalidConfig } from "lemmings/HerdError"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "lemmings/HerdRegistry"
+import { QueueRegistry } from "lemmings/QueueRegistry"
 import { Closing, eventStream } from "./Closing.ts"
-import { ControlApi, type DrainLimits, Guarded, type HerdChange, Understood } from "./ControlApi.ts"
+import { ControlApi, type DrainLimits, type HerdChange } from "./ControlApi.ts"
+import { Guarded, Understood } from "./ControlMiddleware.ts"
 import { BadRequest, Closed, UnknownHerd, UnknownTask } from "./ControlError.ts"
 import * as EventLog from "./EventLog.ts"
 import * as Frames from "./Frames.ts"
+import { queues } from "./QueueHandlers.ts"
 import { ControlSettings } from "./Settings.ts"
 import { wireFailure, wireStats, wireTask } from "./Wire.ts"
 
@@ -227,7 +230,15 @@ const health = HttpApiBuilder.group(ControlApi, "health", (handlers) =>
           states[name] = state
           if (state !== "running") ready = false
         }
-        return yield* ready ? Effect.succeed({ ready, herds: states }) : Effect.fail({ ready, herds: states })
+        const stores: Record<string, "ready" | "unavailable"> = {}
+        for (const [name, queue] of (yield* QueueRegistry).queues()) {
+          const there = (yield* queue.readiness).ready
+          stores[name] = there ? "ready" : "unavailable"
+          if (!there) ready = false
+        }
+        const queues = Object.keys(stores).length === 0 ? {} : { queues: stores }
+        const answer = { ready, herds: states, ...queues }
+        return yield* ready ? Effect.succeed(answer) : Effect.fail(answer)
       })
   })
 )
@@ -256,6 +267,6 @@ const understood = Layer.unwrap(
  * @category layers
  * @since 0.3.0
  */
-export const layer = Layer.mergeAll(gofherd, herds, dashboard, health).pipe(
+export const layer = Layer.mergeAll(gofherd, herds, queues, dashboard, health).pipe(
   Layer.provideMerge([checkedBefore, understood])
 )

@@ -45,6 +45,8 @@ export interface RoutesOptions {
    * what nobody else should see. Defaults to `false`. What tasks work on and return is never shown.
    */
   readonly exposeErrors?: boolean | undefined
+  /** Shows the payloads of stored jobs and of dead letters. They may hold what nobody else should see. Defaults to `false`. */
+  readonly exposePayloads?: boolean | undefined
   /** What to show of the label and the key of a task. Defaults to both as they are. Ids are shown as they are. */
   readonly redact?: ((names: Names) => Names) | undefined
   /** Longest body of a request, in bytes, 1 to 1,048,576. Defaults to 16,384. */
@@ -70,6 +72,7 @@ export interface Settings {
   readonly readOnly: boolean
   readonly herd: string | undefined
   readonly exposeErrors: boolean
+  readonly exposePayloads: boolean
   readonly redact: (names: Names) => Names
   readonly maxBodyBytes: number
   readonly eventBuffer: number
@@ -123,6 +126,7 @@ export const decode = Effect.fnUntraced(function* (
     readOnly: options.readOnly ?? false,
     herd: options.herd,
     exposeErrors: options.exposeErrors ?? false,
+    exposePayloads: options.exposePayloads ?? false,
     redact: options.redact ?? ((names) => names),
     maxBodyBytes: yield* checkInteger("maxBodyBytes", options.maxBodyBytes ?? 16_384, 1, 1_048_576),
     eventBuffer: yield* checkInteger("eventBuffer", options.eventBuffer ?? 1024, 16, 65_536)

@@ -5,6 +5,7 @@ import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import { chromium, type Page } from "playwright-core"
 import { alone, Db, herd, Mail, serve, until } from "./support/control.ts"
+import { queue } from "./support/queue.ts"
 
 const executablePath = "/usr/bin/chromium"
 /** CI installs the browser, and leaves out nothing. */
@@ -222,6 +223,62 @@ describe.skipIf(missing)("the dashboard in a real browser", () => {
         yield* does(() => page.getByText("read-only").waitFor())
         for (const id of ["resize-apply", "pause", "drain", "interrupt"])
           assert.strictEqual(yield* does(() => page.getByTestId(id).count()), 0, id)
+      }).pipe(alone),
+    60_000
+  )
+
+  it.live(
+    "shows a queue of jobs, replays and purges its dead letters, and says when its store is away",
+    () =>
+      Effect.gen(function* () {
+        yield* herd(Db)
+        const fake = yield* queue("app/SendEmail", 23)
+        const { url } = yield* serve({ exposeErrors: true })
+        const { page, wrong } = yield* open(url)
+        const section = page.locator(`[data-queue="app/SendEmail"]`)
+        const rows = section.getByTestId("letter-row")
+        yield* does(() => rows.first().waitFor())
+        assert.strictEqual(yield* does(() => rows.count()), 20)
+        assert.strictEqual(yield* text(page, "queue-waiting"), "12,345")
+        assert.strictEqual(yield* text(page, "queue-oldest"), "1 min 1 s")
+        yield* does(() => section.getByText("and 3 more, which died later").waitFor())
+        yield* does(() => section.getByText("no such mailbox 20").waitFor())
+        yield* shoot(page, "queue")
+
+        // One, asked back: no is no.
+        yield* does(() => rows.nth(1).getByTestId("replay").click())
+        yield* does(() => page.getByTestId("cancel").click())
+        assert.strictEqual(fake.letters.length, 23)
+        yield* does(() => rows.nth(1).getByTestId("replay").click())
+        yield* does(() => page.getByTestId("confirm").click())
+        yield* until(() => Effect.sync(() => fake.letters.length === 22))
+        assert.include(fake.asked, `replay {"ids":["letter-2"]}`)
+        yield* does(() => section.getByText("and 2 more, which died later").waitFor())
+
+        yield* does(() => rows.first().getByTestId("purge").click())
+        yield* does(() => page.getByTestId("confirm").click())
+        yield* until(() => Effect.sync(() => fake.asked.includes(`purge {"ids":["letter-1"]}`)))
+
+        yield* does(() => section.getByTestId("queue-pause").click())
+        yield* does(() => section.getByTestId("queue-resume").waitFor())
+        yield* does(() => section.getByTestId("queue-resume").click())
+        yield* does(() => section.getByTestId("queue-pause").waitFor())
+
+        fake.store = "away"
+        yield* does(() => section.getByText("unavailable").waitFor())
+        fake.store = "there"
+        yield* does(() => section.getByText("ready", { exact: true }).waitFor())
+
+        yield* does(() => section.getByTestId("replay-all").click())
+        yield* does(() => page.getByTestId("confirm").click())
+        yield* until(() => Effect.sync(() => fake.letters.length === 0))
+        yield* does(() => section.getByText("None.").waitFor())
+        assert.deepStrictEqual(wrong, [])
+
+        const readOnly = yield* serve({ readOnly: true })
+        const other = yield* open(readOnly.url)
+        yield* does(() => other.page.getByTestId("queue").waitFor())
+        assert.strictEqual(yield* does(() => other.page.getByTestId("queue-pause").count()), 0)
       }).pipe(alone),
     60_000
   )

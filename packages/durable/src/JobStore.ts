@@ -292,6 +292,8 @@ type Op<A> = Effect.Effect<A, JobStoreError>
  * @since 0.4.0
  */
 export interface Store {
+  /** What keeps the jobs: `memory`, `pglite`, `postgres`. */
+  readonly engine: string
   /** Milliseconds that a claim lasts without a heartbeat. */
   readonly leaseMillis: number
   /** Makes a queue or changes its settings. Comes before every other operation on it. */

@@ -270,6 +270,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   }
 
   const store: Store = {
+    engine: "memory",
     leaseMillis,
     declare: (spec) =>
       Effect.sync(() => {

@@ -200,7 +200,8 @@ const byQueue = (jobs: ReadonlyArray<NewJob>): Map<string, Array<NewJob>> => {
  */
 export const make = (
   { listen, paused, readiness, run, sql, transaction }: Engine,
-  leaseMillis: number
+  leaseMillis: number,
+  engine: "pglite" | "postgres"
 ): Store => {
   // Of a queue that it does not know pg-boss asks the database, outside of the transaction that it is given: where there is
   // one connection, for ever.
@@ -250,6 +251,7 @@ export const make = (
     })
 
   return {
+    engine,
     leaseMillis,
     declare: (spec) =>
       Effect.map(

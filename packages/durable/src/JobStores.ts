@@ -37,7 +37,7 @@ export const layerPostgres = (options: {
         connectionTimeoutMillis: 5_000,
         application_name: "lemmings"
       }),
-      (engine) => JobStorePgBoss.make(engine, options.leaseMillis)
+      (engine) => JobStorePgBoss.make(engine, options.leaseMillis, "postgres")
     )
   )
 
@@ -82,6 +82,6 @@ export const layerEmbedded = (options: {
         { db: fromPglite(pglite), backend: "pglite", schema },
         { transaction: transaction(pglite) }
       )
-      return JobStorePgBoss.make(engine, options.leaseMillis)
+      return JobStorePgBoss.make(engine, options.leaseMillis, "pglite")
     })
   )

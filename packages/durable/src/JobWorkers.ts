@@ -9,6 +9,7 @@ import type { AnyJob } from "./JobDefinition.ts"
 import { JobStore, type News } from "./JobStore.ts"
 import { type JobContext, Puller, type PulledHerd, type Settings } from "./Puller.ts"
 import * as QueueMetrics from "./QueueMetrics.ts"
+import * as QueueRegistration from "./QueueRegistration.ts"
 
 export type {
   /**
@@ -123,6 +124,7 @@ const serve = Effect.fnUntraced(function* (
   }
   yield* store.listen(heard)
   yield* QueueMetrics.publish(job.name, puller)
+  yield* QueueRegistration.register(store, job)
   const work = Effect.gen(function* () {
     // A store that is not there yet is waited for: it says itself in its log that it is not.
     yield* Effect.retry(store.declare(job.settings.spec), {

@@ -3,7 +3,7 @@
  *
  * @since 0.4.0
  */
-import { Context, Cron, DateTime, Duration, Effect, Layer, Option, Result, type Scope, Tracer } from "effect"
+import { Context, Cron, DateTime, Duration, Effect, Layer, Option, Result, Scope, Tracer } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
@@ -34,6 +34,7 @@ import {
 } from "./JobStore.ts"
 import * as JobStoreMemory from "./JobStoreMemory.ts"
 import * as JobStores from "./JobStores.ts"
+import * as QueueRegistration from "./QueueRegistration.ts"
 import { Signal } from "./Signal.ts"
 
 /**
@@ -219,6 +220,7 @@ const placeOf = (options: EnqueueOptions) => {
 
 const make = Effect.gen(function* () {
   const store = yield* JobStore
+  const scope = yield* Effect.scope
   const declared = new Set<AnyJob>()
   const waiting = new Map<string, Set<Signal>>()
   yield* store.listen((news) => {
@@ -229,12 +231,19 @@ const make = Effect.gen(function* () {
     else if (news._tag === "Missed") for (const signals of waiting.values()) wake(signals)
   })
 
-  /** Makes the queue, once in a process. */
+  /** Makes the queue, once in a process, and shows it. */
   const known = (job: AnyJob) =>
     Effect.suspend(() =>
       declared.has(job)
         ? Effect.void
-        : Effect.map(store.declare(job.settings.spec), () => void declared.add(job))
+        : Effect.andThen(
+            store.declare(job.settings.spec),
+            Effect.suspend(() => {
+              if (declared.has(job)) return Effect.void
+              declared.add(job)
+              return Scope.provide(QueueRegistration.register(store, job), scope)
+            })
+          )
     )
   const on = <A, E>(job: AnyJob, f: (store: Store) => Effect.Effect<A, E>) =>
     Effect.andThen(known(job), f(store))

@@ -16,6 +16,7 @@ export {
 } from "./HerdStats.ts"
 export * from "./HerdTasks.ts"
 export { Lemmings, LemmingsLive } from "./Lemmings.ts"
+export * as QueueRegistry from "./QueueRegistry.ts"
 export * as ResourcePool from "./ResourcePool.ts"
 export { Resources } from "./Resources.ts"
 export * as Retry from "./Retry.ts"

@@ -14,7 +14,7 @@ export interface Action {
 /** Asks a person, and does it. */
 export type Act = (action: Action) => void
 
-export const Confirm = ({ action, close }: { action: Action; close: (confirmed: boolean) => void }) => {
+const Confirm = ({ action, close }: { action: Action; close: (confirmed: boolean) => void }) => {
   const dialog = useRef<HTMLDialogElement>(null)
   useLayoutEffect(() => {
     dialog.current?.showModal()
@@ -33,6 +33,39 @@ export const Confirm = ({ action, close }: { action: Action; close: (confirmed: 
       </div>
     </dialog>
   )
+}
+
+/** What a section does for its buttons: one thing at a time, asked back where that was wanted, and what went wrong. */
+export const useActions = () => {
+  const [error, setError] = useState<string>()
+  const [busy, setBusy] = useState(false)
+  const [action, setAction] = useState<Action>()
+  const run = async (f: () => Promise<void>) => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      await f()
+    } catch (problem) {
+      setError(problem instanceof Error ? problem.message : String(problem))
+    } finally {
+      setBusy(false)
+    }
+  }
+  const answered = (confirmed: boolean) => {
+    setAction(undefined)
+    if (confirmed && action !== undefined) void run(action.run)
+  }
+  const act: Act = (wanted) => setAction(wanted)
+  const problem = error !== undefined && (
+    <p class="problem" role="alert" data-testid="error">
+      {error}
+      <button class="small" onClick={() => setError(undefined)}>
+        Dismiss
+      </button>
+    </p>
+  )
+  const question = action !== undefined && <Confirm action={action} close={answered} />
+  return { act, busy, problem, question, run }
 }
 
 interface Props {

@@ -1,7 +1,6 @@
 // One herd: its state, its workers as a picture, its charts, lists and controls.
-import { useState } from "preact/hooks"
 import { Chart, type Line } from "./Charts.tsx"
-import { type Act, type Action, Confirm, Controls } from "./Controls.tsx"
+import { Controls, useActions } from "./Controls.tsx"
 import { count, describe, figures, type HerdView, millis, percent, rate } from "./model.ts"
 import { Failures, History, Queue, Running } from "./Tables.tsx"
 
@@ -115,27 +114,9 @@ export const HerdSection = ({
   readOnly: boolean
   theme: string
 }) => {
-  const [error, setError] = useState<string>()
-  const [busy, setBusy] = useState(false)
-  const [action, setAction] = useState<Action>()
+  const { act, busy, problem, question, run } = useActions()
   const { paused, scaling, state } = herd.frame.stats
 
-  const run = async (f: () => Promise<void>) => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      await f()
-    } catch (problem) {
-      setError(problem instanceof Error ? problem.message : String(problem))
-    } finally {
-      setBusy(false)
-    }
-  }
-  const act: Act = (wanted) => setAction(wanted)
-  const answered = (confirmed: boolean) => {
-    setAction(undefined)
-    if (confirmed && action !== undefined) void run(action.run)
-  }
   const common = { points: herd.points, theme }
 
   return (
@@ -159,14 +140,7 @@ export const HerdSection = ({
       </header>
       <Counters herd={herd} />
       {!readOnly && <Controls herd={herd} act={act} run={run} busy={busy} />}
-      {error !== undefined && (
-        <p class="problem" role="alert" data-testid="error">
-          {error}
-          <button class="small" onClick={() => setError(undefined)}>
-            Dismiss
-          </button>
-        </p>
-      )}
+      {problem}
       <div class="grid">
         <Workers herd={herd} />
         <Queue queue={herd.frame.queue} />
@@ -184,7 +158,7 @@ export const HerdSection = ({
         <History decisions={herd.decisions} />
         <Failures failures={herd.frame.failures} />
       </div>
-      {action !== undefined && <Confirm action={action} close={answered} />}
+      {question}
     </article>
   )
 }

@@ -4,9 +4,9 @@ import type { Act } from "./Controls.tsx"
 import { interrupt } from "./api.ts"
 import { count, type HerdView, millis, priority } from "./model.ts"
 
-const clock = (at: number): string => new Date(at).toLocaleTimeString("en-GB")
+export const clock = (at: number): string => new Date(at).toLocaleTimeString("en-GB")
 
-const Empty = ({ columns, text }: { columns: number; text: string }) => (
+export const Empty = ({ columns, text }: { columns: number; text: string }) => (
   <tr>
     <td colSpan={columns} class="empty">
       {text}
@@ -43,7 +43,7 @@ export const Queue = ({ queue }: { queue: HerdFrame["queue"] }) => {
 
 const columns = ["Task", "Label", "Key", "Priority", "Attempt"]
 
-const Head = ({ names }: { names: ReadonlyArray<string> }) => (
+export const Head = ({ names }: { names: ReadonlyArray<string> }) => (
   <thead>
     <tr>
       {names.map((name) => (

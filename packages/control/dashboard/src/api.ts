@@ -26,3 +26,12 @@ export const call = (id: string, action: "pause" | "resume" | "clear" | "drain")
 
 export const interrupt = (id: string, task: string): Promise<void> =>
   ask("DELETE", `${herd(id)}/tasks/${encodeURIComponent(task)}`)
+
+const queue = (id: string): string => `queues/${encodeURIComponent(id)}`
+
+export const callQueue = (id: string, action: "pause" | "resume"): Promise<void> =>
+  ask("POST", `${queue(id)}/${action}`)
+
+/** All of the dead letters, or those with these ids. */
+export const letters = (id: string, action: "replay" | "purge", ids?: ReadonlyArray<string>): Promise<void> =>
+  ask("POST", `${queue(id)}/dead-letters/${action}`, ids === undefined ? { all: true } : { ids })

@@ -3,6 +3,7 @@ import { render } from "preact"
 import { useEffect, useState } from "preact/hooks"
 import { connect, type Feed } from "./feed.ts"
 import { HerdSection } from "./HerdSection.tsx"
+import { QueueSection } from "./QueueSection.tsx"
 import { bytes, count, millis, percent, rate, type View } from "./model.ts"
 
 const dark = matchMedia("(prefers-color-scheme: dark)")
@@ -39,7 +40,7 @@ const Process = ({ process }: { process: View["process"] }) => (
 )
 
 const Overview = ({ view }: { view: View }) => (
-  <nav class="overview" aria-label="Herds">
+  <nav class="overview" aria-label="Herds and queues">
     {view.herds.map(({ frame: { metrics, stats }, id }) => (
       <a key={id} href={`#herd-${id}`} class={`card ${stats.state}`}>
         <b>{id}</b>
@@ -48,6 +49,19 @@ const Overview = ({ view }: { view: View }) => (
         </span>
         <span>
           {rate(metrics.completionRate)} · {stats.paused ? "paused" : stats.state}
+        </span>
+      </a>
+    ))}
+    {view.queues.map(({ queue, stats, store }) => (
+      <a key={queue} href={`#queue-${queue}`} class="card">
+        <b>{queue}</b>
+        <span>
+          {stats === null
+            ? "unavailable"
+            : `${count(stats.waiting)} waiting · ${count(stats.running)} running`}
+        </span>
+        <span>
+          jobs in {store} · {stats === null ? "–" : count(stats.deadLetters)} dead
         </span>
       </a>
     ))}
@@ -89,7 +103,7 @@ const App = () => {
       </header>
       <main class={live ? "" : "stale"}>
         {view !== undefined && <Process process={view.process} />}
-        {view !== undefined && view.herds.length > 1 && <Overview view={view} />}
+        {view !== undefined && view.herds.length + view.queues.length > 1 && <Overview view={view} />}
         {view !== undefined && view.herds.length === 0 && (
           <p class="nothing">
             No herd is there. A herd appears here as soon as its layer is built: provide{" "}
@@ -98,6 +112,9 @@ const App = () => {
         )}
         {view?.herds.map((herd) => (
           <HerdSection key={herd.id} herd={herd} readOnly={view.readOnly} theme={theme} />
+        ))}
+        {view?.queues.map((queue) => (
+          <QueueSection key={queue.queue} queue={queue} readOnly={view.readOnly} />
         ))}
       </main>
     </>

@@ -16,6 +16,7 @@ export interface View {
   readonly readOnly: boolean
   readonly process: Frame["process"]
   readonly herds: ReadonlyArray<HerdView>
+  readonly queues: Frame["queues"]
 }
 
 /** The next view. The first frame of a connection has everything, and replaces what was there. */
@@ -30,7 +31,7 @@ export const merge = (before: View | undefined, frame: Frame, first: boolean): V
       decisions: [...(old?.decisions ?? []), ...herd.decisions].slice(-mostDecisions)
     }
   })
-  return { at: frame.at, readOnly: frame.readOnly, process: frame.process, herds }
+  return { at: frame.at, readOnly: frame.readOnly, process: frame.process, herds, queues: frame.queues }
 }
 
 const digits = new Intl.NumberFormat("en", { maximumFractionDigits: 0 })

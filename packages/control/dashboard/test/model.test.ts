@@ -24,7 +24,8 @@ const frame = (points: ReadonlyArray<Point>): Frame =>
     at: 1,
     readOnly: false,
     process: {},
-    herds: [{ stats: { herd: "app/Db" }, points, decisions: [] }]
+    herds: [{ stats: { herd: "app/Db" }, points, decisions: [] }],
+    queues: []
   }) as unknown as Frame
 
 describe("merge", () => {

@@ -4,7 +4,7 @@
 import { Control } from "../../src/index.ts"
 import { Context, Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
-import { Herd, HerdRegistry } from "lemmings"
+import { Herd, HerdRegistry, QueueRegistry } from "lemmings"
 
 export class Db extends Herd.Service<Db>()("app/Db", { sheds: true }) {}
 export class Mail extends Herd.Service<Mail>()("app/Mail", { sheds: true }) {}
@@ -75,9 +75,14 @@ export const herd = <Self>(
     Context.get(service)
   )
 
-/** Each test has herds of its own. */
+/** Each test has herds and queues of its own. */
 export const alone = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => Effect.provideService(effect, HerdRegistry.HerdRegistry, HerdRegistry.make()))
+  Effect.suspend(() =>
+    effect.pipe(
+      Effect.provideService(HerdRegistry.HerdRegistry, HerdRegistry.make()),
+      Effect.provideService(QueueRegistry.QueueRegistry, QueueRegistry.make())
+    )
+  )
 
 /** Waits until something holds, a millisecond at a time. */
 export const until = (holds: () => Effect.Effect<boolean>): Effect.Effect<void> =>
