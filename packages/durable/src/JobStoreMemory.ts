@@ -7,7 +7,6 @@ import { Clock, Cron, Effect, FiberMap, Layer } from "effect"
 import {
   type Claim,
   type ClaimedJob,
-  type ClaimOptions,
   type DeadFilter,
   type DeadLetter,
   type Failure,
@@ -21,13 +20,17 @@ import {
   type QueueStats,
   type Recurrence,
   type Settlement,
-  type Store
+  type Store,
+  type Within
 } from "./JobStore.ts"
+import * as Limits from "./Limits.ts"
 import { Line, type Row } from "./MemoryLine.ts"
 
 interface Queue {
   spec: QueueSpec
   paused: boolean
+  /** When the rate of its claims is as good as unused. */
+  freeAt: number
   readonly rows: Map<string, Row>
   readonly line: Line
   /** Waiting rows whose time has not come when they were last looked at. */
@@ -177,7 +180,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     result: row.result,
     failure: row.failure
   })
-  const claim = (queue: Queue, max: number, { perGroup = Infinity }: ClaimOptions): Array<ClaimedJob> => {
+  const claim = (queue: Queue, max: number, perGroup = Infinity): Array<ClaimedJob> => {
     if (queue.paused) return []
     housekeep(queue)
     const inGroup = new Map<string, number>()
@@ -201,6 +204,15 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       const { attempts: attempt, claim, id, payload, priority, trace } = row
       return { id, claim, attempt, payload, priority, trace }
     })
+  }
+  const claimWithin = (queue: Queue, max: number, limits: Limits.Limits): Within => {
+    const usage = { now: now(), running: queue.running.size, freeAt: queue.freeAt }
+    const room = Limits.allowed(limits, usage, max)
+    const jobs = claim(queue, room, limits.perGroup)
+    const after = Limits.spent(limits, usage, jobs.length)
+    queue.freeAt = after.freeAt
+    const keptBack = jobs.length === room && room < max && !queue.paused
+    return { jobs, opensInMillis: keptBack ? Limits.opensIn(limits, after) : undefined }
   }
   const stats = (queue: Queue): QueueStats => {
     housekeep(queue)
@@ -279,6 +291,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
           queues.set(spec.name, {
             spec,
             paused: false,
+            freeAt: 0,
             rows: new Map(),
             line: new Line(),
             later: new Set(),
@@ -300,7 +313,8 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         for (const queue of told) tell({ _tag: "Available", queue })
         return refused
       }),
-    claim: (queue, max, options = {}) => Effect.sync(() => claim(queueOf(queue), max, options)),
+    claim: (queue, max) => Effect.sync(() => claim(queueOf(queue), max)),
+    claimWithin: (queue, max, limits) => Effect.sync(() => claimWithin(queueOf(queue), max, limits)),
     settle: (name, settlements) =>
       Effect.sync(() => {
         const queue = queueOf(name)

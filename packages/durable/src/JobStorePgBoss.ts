@@ -6,6 +6,7 @@
 import { Effect } from "effect"
 import type { Db, JobWithMetadata, PgBoss } from "pg-boss"
 import type {
+  ClaimedJob,
   DeadFilter,
   DeadLetter,
   Failure,
@@ -84,6 +85,15 @@ const saidOf = (settlement: Settlement): Said => {
       return { k: "x" }
   }
 }
+
+const claimedOf = ({ data, id, retryCount }: Claimed): ClaimedJob => ({
+  id,
+  claim: retryCount,
+  attempt: retryCount + 1 - (data.r ?? 0),
+  payload: data.p,
+  priority: data.k ?? normal,
+  trace: data.t
+})
 
 const failureOf = (output: unknown): Failure | undefined => {
   if (typeof output !== "object" || output === null || !("reason" in output)) return undefined
@@ -257,21 +267,24 @@ export const make = (
         () => void known.add(spec.name)
       ),
     enqueue,
-    claim: (queue, max, { perGroup } = {}) => {
+    claim: (queue, max) => {
       if (paused.has(queue)) return Effect.succeed([])
-      return run("claim", async (boss, db) => {
-        const rows =
-          perGroup === undefined
-            ? ((await db.executeSql(sql.claim, [queue, max])).rows as ReadonlyArray<Claimed>)
-            : await boss.fetch<Stored>(queue, { batchSize: max, groupConcurrency: perGroup })
-        return rows.map(({ data, id, retryCount }) => ({
-          id,
-          claim: retryCount,
-          attempt: retryCount + 1 - (data.r ?? 0),
-          payload: data.p,
-          priority: data.k ?? normal,
-          trace: data.t
-        }))
+      return run("claim", async (_, db) => {
+        const { rows } = await db.executeSql(sql.claim, [queue, max])
+        return (rows as Array<Claimed>).map(claimedOf)
+      })
+    },
+    claimWithin: (queue, max, { perGroup = null, perQueue = null, rate }) => {
+      if (paused.has(queue)) return Effect.succeed({ jobs: [], opensInMillis: undefined })
+      return run("claim", async (_, db) => {
+        const values = [queue, max, perQueue, perGroup, rate?.limit ?? null, rate?.perMillis ?? null]
+        const { rows } = await db.executeSql(sql.claimWithin, values)
+        const [{ answer }] = rows as [{ readonly answer: Answer }]
+        return {
+          jobs: answer.jobs.map(claimedOf),
+          // JSON has infinity as a text.
+          opensInMillis: answer.opens === null ? undefined : Number(answer.opens)
+        }
       })
     },
     settle: (queue, settlements) => settleBatch(queue, settlements),
@@ -395,6 +408,11 @@ interface Claimed {
   readonly id: string
   readonly data: Stored
   readonly retryCount: number
+}
+
+interface Answer {
+  readonly jobs: ReadonlyArray<Claimed>
+  readonly opens: number | "Infinity" | null
 }
 
 interface StatsRow {

@@ -6,8 +6,8 @@
  * been started before; the channel that `insert` notifies; that a dead letter is a waiting job of another queue with
  * `source_*` columns.
  *
- * - `claim`: the plan of `fetch` is quadratic on a queue that is new to the statistics. With a limit per group it is not, and
- *   `fetch` is used.
+ * - `claim`: the plan of `fetch` is quadratic on a queue that is new to the statistics. Within limits: `PgBossLimits`, since
+ *   those of `fetch` do not hold where two claim at a time.
  * - `settle`: `complete` and `fail` take one output for the whole batch, and `fail` has no time to retry at. Nothing public
  *   gives a job back. One statement here ends a batch of claims, whatever became of each.
  * - `heartbeat`: `touch` does not say which claims are lost.
@@ -23,6 +23,7 @@
  * @since 0.4.0
  */
 import { createHash } from "node:crypto"
+import * as PgBossLimits from "./PgBossLimits.ts"
 
 /**
  * @category models
@@ -78,6 +79,7 @@ export interface Said {
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`
+  const limits = PgBossLimits.make(schema)
   const notify = (payload: string) => `pg_notify('${channel(schema)}', ${payload})`
 
   /** Copies what `settled` has failed to the dead letters, as pg-boss would. */
@@ -115,6 +117,8 @@ export const make = (schema: string) => {
       retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
     WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM next))
     RETURNING id, data, retry_count AS "retryCount"`,
+
+    claimWithin: limits.claim,
 
     /** $1 queue, $2 ids, $3 `id:claim`, $4 what is said by id; all complete. Returns the ids that were held. */
     complete: `WITH settled AS (
@@ -202,9 +206,11 @@ export const make = (schema: string) => {
         FROM ${jobs} WHERE name = $1 AND completed_on > ${now} - interval '1 minute'
       ) l`,
 
-    /** What of ours is beside the tables of pg-boss. */
-    install: `CREATE TABLE IF NOT EXISTS ${schema}.lemmings_paused (
-      name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now())`,
+    /** What of ours is beside the tables of pg-boss. Under a lock: processes that start together would collide. */
+    install: `SELECT pg_advisory_xact_lock(hashtextextended('${schema} install', 0));
+    CREATE TABLE IF NOT EXISTS ${schema}.lemmings_paused (
+      name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());
+    ${limits.install}`,
     paused: `SELECT name FROM ${schema}.lemmings_paused`,
     /** $1 queue. */
     pause: `WITH added AS (INSERT INTO ${schema}.lemmings_paused (name) VALUES ($1) ON CONFLICT DO NOTHING)

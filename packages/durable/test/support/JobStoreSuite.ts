@@ -21,7 +21,7 @@ const spec = (over: Partial<QueueSpec> = {}): QueueSpec => ({
   ...over
 })
 
-const job = (queue: string, over: Partial<NewJob> = {}): NewJob => ({
+export const job = (queue: string, over: Partial<NewJob> = {}): NewJob => ({
   queue,
   id: randomUUID(),
   payload: { n: 1 },
@@ -39,7 +39,7 @@ export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (value:
     Effect.timeout("20 seconds")
   )
 
-const declared = (over: Partial<QueueSpec> = {}) =>
+export const declared = (over: Partial<QueueSpec> = {}) =>
   Effect.gen(function* () {
     const store = yield* JobStore
     const queue = spec(over)
@@ -162,25 +162,6 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
             const ids = [...claims.flat(), ...more].map(({ id }) => id)
             assert.lengthOf(ids, 100)
             assert.strictEqual(new Set(ids).size, 100)
-          })
-        )
-
-        it.effect("keeps to the limit of a group", () =>
-          Effect.gen(function* () {
-            const { queue, store } = yield* declared()
-            yield* store.enqueue([
-              ...Array.from({ length: 4 }, () => job(queue, { group: "a" })),
-              job(queue, { group: "b" }),
-              job(queue)
-            ])
-            const first = yield* store.claim(queue, 10, { perGroup: 2 })
-            assert.lengthOf(first, 4)
-            assert.deepStrictEqual(yield* store.claim(queue, 10, { perGroup: 2 }), [])
-            yield* store.settle(
-              queue,
-              first.map((held) => ({ ...held, _tag: "Complete" as const }))
-            )
-            assert.lengthOf(yield* store.claim(queue, 10, { perGroup: 2 }), 2)
           })
         )
 
