@@ -45,7 +45,7 @@ export type Json = unknown
 export interface QueueSpec {
   /** Letters, digits, `_`, `-`, `.` and `/`. */
   readonly name: string
-  /** Most executions of a job, at least 1. For jobs that are replayed or scheduled; others bring their own. */
+  /** Most executions of a job, at least 1. For jobs that are scheduled; others bring their own. */
   readonly attempts: number
   /** Whether failed jobs are copied to the dead letters. */
   readonly deadLetter: boolean
@@ -334,7 +334,10 @@ export interface Store {
       queue: string,
       options: { readonly limit: number; readonly after?: string | undefined; readonly filter?: DeadFilter }
     ) => Op<ReadonlyArray<DeadLetter>>
-    /** Back to waiting, as a new job with a fresh count of attempts. Returns how many. */
+    /**
+     * Back to waiting, as new jobs with a fresh count of attempts, and with the priority, the group and the limit of attempts
+     * that they had. Returns how many.
+     */
     readonly replay: (queue: string, filter?: DeadFilter) => Op<number>
     readonly purge: (queue: string, filter?: DeadFilter) => Op<number>
   }

@@ -64,6 +64,8 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const queues = new Map<string, Queue>()
   const listeners = new Set<(news: News) => void>()
   const crons = yield* FiberMap.make<string>()
+  /** What a dead letter was, also when the job itself is kept no longer. */
+  const buried = new WeakMap<DeadLetter, Row>()
   let sequence = 0
   const begun = now()
 
@@ -116,7 +118,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     queue.ended.add(row)
     if (state === "failed" && queue.spec.deadLetter) {
       const id = crypto.randomUUID()
-      queue.dead.set(id, {
+      const letter: DeadLetter = {
         id,
         jobId: row.id,
         queue: row.queue,
@@ -125,7 +127,9 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         attempts: row.attempts,
         enqueuedAt: row.createdAt,
         diedAt: row.endedAt
-      })
+      }
+      queue.dead.set(id, letter)
+      buried.set(letter, row)
     }
     if (row.watched) tell({ _tag: "Ended", queue: row.queue, id: row.id })
   }
@@ -244,16 +248,8 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     const letters = deadOf(queue, filter)
     for (const letter of letters) {
       queue.dead.delete(letter.id)
-      const row = queue.rows.get(letter.jobId)
-      add(queue, {
-        queue: letter.queue,
-        id: crypto.randomUUID(),
-        payload: letter.payload,
-        priority: row?.priority ?? 0,
-        attempts: queue.spec.attempts,
-        group: row?.group,
-        trace: row?.trace
-      })
+      const { group, maxAttempts: attempts, payload, priority, trace } = buried.get(letter)!
+      add(queue, { queue: letter.queue, id: crypto.randomUUID(), payload, priority, attempts, group, trace })
     }
     if (letters.length > 0) tell({ _tag: "Available", queue: queue.spec.name })
     return letters.length

@@ -129,11 +129,12 @@ const letterOf = (job: JobWithMetadata<Stored>): DeadLetter => ({
   diedAt: job.createdOn.getTime()
 })
 
-const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => ({
-  ...(ids === undefined ? {} : { ids: [...ids] }),
-  ...(diedBefore === undefined ? {} : { createdBefore: new Date(diedBefore) }),
-  ...(payload === undefined ? {} : { data: { p: payload } })
-})
+/** The last parameters of `replay`. */
+const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => [
+  payload === undefined ? null : JSON.stringify({ p: payload }),
+  diedBefore === undefined ? null : new Date(diedBefore).toISOString(),
+  ids === undefined ? null : [...ids]
+]
 
 /** The dead letters of one page of ids, or of the queue from the oldest. */
 const findDead = async (
@@ -306,10 +307,9 @@ export const make = (
     cancel: (queue, ids) =>
       ids.length === 0
         ? Effect.succeed(0)
-        : run("cancel", async (boss, db) => {
-            const { affected } = (await boss.cancel(queue, [...ids])) as { readonly affected: number }
-            if (affected > 0) await db.executeSql(sql.cancelled, [queue])
-            return affected
+        : run("cancel", async (_, db) => {
+            const { rows } = await db.executeSql(sql.cancel, [queue, [...ids]])
+            return (rows as [{ readonly cancelled: number }])[0].cancelled
           }),
     setPriority: (queue, id, priority) =>
       run("setPriority", async (_, db) => {
@@ -364,16 +364,15 @@ export const make = (
           return list.slice(0, limit)
         }),
       replay: (queue, filter) =>
-        run("replay dead letters", async (boss, db) => {
-          let moved = 0
+        run("replay dead letters", async (_, db) => {
+          let replayed = 0
           for (;;) {
-            const some = await boss.redrive(deadQueue(queue), { ...filterOf(filter), limit: page })
-            moved += some
-            if (some < page) break
+            const values = [queue, deadQueue(queue), page, ...filterOf(filter)]
+            const { rows } = await db.executeSql(sql.replay, values)
+            const { moved } = (rows as [{ readonly moved: number }])[0]
+            replayed += moved
+            if (moved < page) return replayed
           }
-          // `redrive` notifies nobody.
-          if (moved > 0) await db.executeSql(sql.available, [queue])
-          return moved
         }),
       purge: (queue, filter) =>
         run("purge dead letters", async (boss) => {

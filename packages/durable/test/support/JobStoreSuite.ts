@@ -385,6 +385,26 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
           })
         )
 
+        it.effect("are replayed with what was the job's own, also when the job is gone", () =>
+          Effect.gen(function* () {
+            const { queue, store } = yield* declared({ attempts: 3, keepEndedMillis: 1 })
+            yield* store.enqueue([job(queue, { attempts: 1, priority: 9, group: "g", trace: "00-1-2-01" })])
+            const first = yield* claimOne(queue)
+            yield* store.settle(queue, [{ ...first, _tag: "Discard", failure }])
+            yield* Effect.sleep("2 millis")
+            assert.strictEqual(yield* store.dead.replay(queue, { diedBefore: Date.now() + 60_000 }), 1)
+            yield* store.enqueue([job(queue, { group: "g", priority: 1 })])
+            const { jobs } = yield* store.claimWithin(queue, 10, { perGroup: 1 })
+            assert.deepStrictEqual(
+              jobs.map(({ attempt, priority, trace }) => [attempt, priority, trace]),
+              [[1, 9, "00-1-2-01"]]
+            )
+            // The only attempt, so that it has failed when its lease has lapsed.
+            yield* eventually(store.sweep(queue), (count) => count === 1)
+            assert.strictEqual((yield* store.stats(queue)).deadLetters, 1)
+          })
+        )
+
         it.effect("are purged", () =>
           Effect.gen(function* () {
             const { queue, store } = yield* declared()
@@ -450,10 +470,14 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
             Effect.sync(() => heard.flatMap((news) => (news._tag === "Ended" ? [news.id] : []))),
             (ids) => [watched.id, unwatched.id].every((id) => ids.includes(id))
           )
-          const third = job(queue)
+          const third = job(queue, { watched: true })
           yield* store.enqueue([third])
           yield* store.cancel(queue, [third.id])
           yield* has("Cancelled")
+          yield* eventually(
+            Effect.sync(() => heard.some((news) => news._tag === "Ended" && news.id === third.id)),
+            (yes) => yes
+          )
         })
       )
 
