@@ -46,11 +46,9 @@ describe("the law of limits", () => {
       const spent = Limits.spent(limits, full, Limits.allowed(limits, full, 100))
       const usage = { ...spent, now: spent.now + wait }
       const opens = Limits.opensIn(limits, usage)
-      assert.isAtLeast(
-        Limits.allowed(limits, { ...usage, now: usage.now + Math.ceil(opens) }, 1),
-        1
-      )
-      if (opens > 1) assert.strictEqual(Limits.allowed(limits, { ...usage, now: usage.now + opens - 1 }, 1), 0)
+      assert.isAtLeast(Limits.allowed(limits, { ...usage, now: usage.now + Math.ceil(opens) }, 1), 1)
+      if (opens > 1)
+        assert.strictEqual(Limits.allowed(limits, { ...usage, now: usage.now + opens - 1 }, 1), 0)
     }
   )
 
