@@ -66,7 +66,14 @@ export default defineConfig({
           globalSetup: [fileURLToPath(new URL("packages/control/test/support/assets.ts", import.meta.url))]
         }
       },
-      project("durable", "packages/durable/test/**/*.test.ts"),
+      {
+        extends: true,
+        test: {
+          ...project("durable", "test/**/*.test.ts").test,
+          root: "packages/durable",
+          typecheck: { enabled: true, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
+        }
+      },
       {
         extends: true,
         test: {

@@ -8,9 +8,10 @@ import { join, resolve } from "node:path"
 
 import { catalogVersion, publicPackages } from "./packages.ts"
 
-const consumer = `import { Effect, Layer, References } from "effect"
+const consumer = `import { Effect, Layer, References, Schema } from "effect"
 import { Control } from "@lemmings/control"
 import { HttpServer } from "effect/http"
+import { Job, Jobs } from "@lemmings/durable"
 import { Lemmings, LemmingsLive } from "lemmings"
 import { ThreadHerd, ThreadTask } from "@lemmings/threads"
 import * as Testing from "lemmings/testing"
@@ -26,7 +27,13 @@ class Threads extends ThreadHerd.Service<Threads>()("Threads", {
   worker: new URL("./double.worker.js", import.meta.url)
 }) {}
 
+const Triple = Job.make("Triple", { payload: Schema.Int, success: Schema.Int })
+const Tripling = Triple.toLayer((n) => Effect.succeed(n * 3))
+const durable = Tripling.pipe(Layer.provideMerge(Jobs.layerMemory()))
+
 const program = Effect.gen(function*() {
+  const tripled = yield* Jobs.execute(Triple(14))
+  if (tripled !== 42) throw new Error("a job answered " + tripled)
   const doubled = yield* Threads.run(Double(21))
   if (doubled !== 42) throw new Error("a thread answered " + doubled)
   const herd = yield* Lemmings
@@ -37,7 +44,7 @@ const program = Effect.gen(function*() {
   }
   return yield* herd.run(Effect.succeed(42), { priority: "high" })
 })
-const live = Layer.mergeAll(LemmingsLive, Control.layer({ port: 0 }), Threads.layer())
+const live = Layer.mergeAll(LemmingsLive, Control.layer({ port: 0 }), Threads.layer(), durable)
 const quiet = Effect.provideService(References.MinimumLogLevel, "Warn")
 Effect.runPromise(program.pipe(Effect.provide(live), quiet)).then((n) => console.log(\`consumer got \${n}\`))
 `

@@ -110,7 +110,7 @@ export const durable = {
     { modules: ["JobStorePgBoss", "DirectoryLock", "MemoryLine"] },
     { modules: ["PgBossEngine"] },
     { modules: ["PgBossSql", "Pull", "Signal", "JobStore"] },
-    { modules: ["JobError"] }
+    { modules: ["PgBossLimits", "Limits", "JobError"] }
   ],
   folders: {},
   packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },

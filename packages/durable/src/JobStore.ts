@@ -26,6 +26,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FailureReason, JobStoreError } from "./JobError.ts"
+import type { Limits } from "./Limits.ts"
 
 /**
  * A value as `JSON.stringify` takes it.
@@ -44,7 +45,7 @@ export type Json = unknown
 export interface QueueSpec {
   /** Letters, digits, `_`, `-`, `.` and `/`. */
   readonly name: string
-  /** Most executions of a job, at least 1. For jobs that are replayed or scheduled; others bring their own. */
+  /** Most executions of a job, at least 1. For jobs that are scheduled; others bring their own. */
   readonly attempts: number
   /** Whether failed jobs are copied to the dead letters. */
   readonly deadLetter: boolean
@@ -275,12 +276,18 @@ export interface Transaction {
 }
 
 /**
+ * What a claim within limits gave.
+ *
  * @category models
  * @since 0.4.0
  */
-export interface ClaimOptions {
-  /** Most jobs of one group that may run at one time, on all machines. */
-  readonly perGroup?: number | undefined
+export interface Within {
+  readonly jobs: ReadonlyArray<ClaimedJob>
+  /**
+   * Where `perQueue` or `rate` kept jobs back: in how many milliseconds it will allow more, `Infinity` when a running job
+   * must end before. `undefined` where there was nothing more to claim, or all that was asked for was given.
+   */
+  readonly opensInMillis: number | undefined
 }
 
 type Op<A> = Effect.Effect<A, JobStoreError>
@@ -301,7 +308,12 @@ export interface Store {
   /** All of the jobs or none. Returns the ids that were not accepted because a job with that id is stored. */
   readonly enqueue: (jobs: ReadonlyArray<NewJob>, transaction?: Transaction) => Op<ReadonlyArray<string>>
   /** waiting → running, at most `max`. None of a paused queue. */
-  readonly claim: (queue: string, max: number, options?: ClaimOptions) => Op<ReadonlyArray<ClaimedJob>>
+  readonly claim: (queue: string, max: number) => Op<ReadonlyArray<ClaimedJob>>
+  /**
+   * The same, within limits that hold for all who claim with the same ones, however many do at a time. A job runs from its
+   * claim until it ended, was given back, was cancelled, or its lease was swept.
+   */
+  readonly claimWithin: (queue: string, max: number, limits: Limits) => Op<Within>
   /** Ends claims. Returns the ids of those that were not held any more; for them nothing happened. */
   readonly settle: (queue: string, settlements: ReadonlyArray<Settlement>) => Op<ReadonlyArray<string>>
   /** Renews leases. Returns the ids of claims that are not held any more. */
@@ -324,7 +336,10 @@ export interface Store {
       queue: string,
       options: { readonly limit: number; readonly after?: string | undefined; readonly filter?: DeadFilter }
     ) => Op<ReadonlyArray<DeadLetter>>
-    /** Back to waiting, as a new job with a fresh count of attempts. Returns how many. */
+    /**
+     * Back to waiting, as new jobs with a fresh count of attempts, and with the priority, the group and the limit of attempts
+     * that they had. Returns how many.
+     */
     readonly replay: (queue: string, filter?: DeadFilter) => Op<number>
     readonly purge: (queue: string, filter?: DeadFilter) => Op<number>
   }

@@ -7,7 +7,6 @@ import { Clock, Cron, Effect, FiberMap, Layer } from "effect"
 import {
   type Claim,
   type ClaimedJob,
-  type ClaimOptions,
   type DeadFilter,
   type DeadLetter,
   type Failure,
@@ -21,13 +20,17 @@ import {
   type QueueStats,
   type Recurrence,
   type Settlement,
-  type Store
+  type Store,
+  type Within
 } from "./JobStore.ts"
+import * as Limits from "./Limits.ts"
 import { Line, type Row } from "./MemoryLine.ts"
 
 interface Queue {
   spec: QueueSpec
   paused: boolean
+  /** When the rate of its claims is as good as unused. */
+  freeAt: number
   readonly rows: Map<string, Row>
   readonly line: Line
   /** Waiting rows whose time has not come when they were last looked at. */
@@ -61,6 +64,8 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const queues = new Map<string, Queue>()
   const listeners = new Set<(news: News) => void>()
   const crons = yield* FiberMap.make<string>()
+  /** What a dead letter was, also when the job itself is kept no longer. */
+  const buried = new WeakMap<DeadLetter, Row>()
   let sequence = 0
   const begun = now()
 
@@ -113,7 +118,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     queue.ended.add(row)
     if (state === "failed" && queue.spec.deadLetter) {
       const id = crypto.randomUUID()
-      queue.dead.set(id, {
+      const letter: DeadLetter = {
         id,
         jobId: row.id,
         queue: row.queue,
@@ -122,7 +127,9 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         attempts: row.attempts,
         enqueuedAt: row.createdAt,
         diedAt: row.endedAt
-      })
+      }
+      queue.dead.set(id, letter)
+      buried.set(letter, row)
     }
     if (row.watched) tell({ _tag: "Ended", queue: row.queue, id: row.id })
   }
@@ -177,7 +184,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     result: row.result,
     failure: row.failure
   })
-  const claim = (queue: Queue, max: number, { perGroup = Infinity }: ClaimOptions): Array<ClaimedJob> => {
+  const claim = (queue: Queue, max: number, perGroup = Infinity): Array<ClaimedJob> => {
     if (queue.paused) return []
     housekeep(queue)
     const inGroup = new Map<string, number>()
@@ -201,6 +208,15 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       const { attempts: attempt, claim, id, payload, priority, trace } = row
       return { id, claim, attempt, payload, priority, trace }
     })
+  }
+  const claimWithin = (queue: Queue, max: number, limits: Limits.Limits): Within => {
+    const usage = { now: now(), running: queue.running.size, freeAt: queue.freeAt }
+    const room = Limits.allowed(limits, usage, max)
+    const jobs = claim(queue, room, limits.perGroup)
+    const after = Limits.spent(limits, usage, jobs.length)
+    queue.freeAt = after.freeAt
+    const keptBack = jobs.length === room && room < max && !queue.paused
+    return { jobs, opensInMillis: keptBack ? Limits.opensIn(limits, after) : undefined }
   }
   const stats = (queue: Queue): QueueStats => {
     housekeep(queue)
@@ -232,16 +248,8 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     const letters = deadOf(queue, filter)
     for (const letter of letters) {
       queue.dead.delete(letter.id)
-      const row = queue.rows.get(letter.jobId)
-      add(queue, {
-        queue: letter.queue,
-        id: crypto.randomUUID(),
-        payload: letter.payload,
-        priority: row?.priority ?? 0,
-        attempts: queue.spec.attempts,
-        group: row?.group,
-        trace: row?.trace
-      })
+      const { group, maxAttempts: attempts, payload, priority, trace } = buried.get(letter)!
+      add(queue, { queue: letter.queue, id: crypto.randomUUID(), payload, priority, attempts, group, trace })
     }
     if (letters.length > 0) tell({ _tag: "Available", queue: queue.spec.name })
     return letters.length
@@ -280,6 +288,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
           queues.set(spec.name, {
             spec,
             paused: false,
+            freeAt: 0,
             rows: new Map(),
             line: new Line(),
             later: new Set(),
@@ -301,7 +310,8 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         for (const queue of told) tell({ _tag: "Available", queue })
         return refused
       }),
-    claim: (queue, max, options = {}) => Effect.sync(() => claim(queueOf(queue), max, options)),
+    claim: (queue, max) => Effect.sync(() => claim(queueOf(queue), max)),
+    claimWithin: (queue, max, limits) => Effect.sync(() => claimWithin(queueOf(queue), max, limits)),
     settle: (name, settlements) =>
       Effect.sync(() => {
         const queue = queueOf(name)

@@ -6,6 +6,7 @@
 import { Effect } from "effect"
 import type { Db, JobWithMetadata, PgBoss } from "pg-boss"
 import type {
+  ClaimedJob,
   DeadFilter,
   DeadLetter,
   Failure,
@@ -85,6 +86,15 @@ const saidOf = (settlement: Settlement): Said => {
   }
 }
 
+const claimedOf = ({ data, id, retryCount }: Claimed): ClaimedJob => ({
+  id,
+  claim: retryCount,
+  attempt: retryCount + 1 - (data.r ?? 0),
+  payload: data.p,
+  priority: data.k ?? normal,
+  trace: data.t
+})
+
 const failureOf = (output: unknown): Failure | undefined => {
   if (typeof output !== "object" || output === null || !("reason" in output)) return undefined
   return output as Failure
@@ -119,11 +129,12 @@ const letterOf = (job: JobWithMetadata<Stored>): DeadLetter => ({
   diedAt: job.createdOn.getTime()
 })
 
-const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => ({
-  ...(ids === undefined ? {} : { ids: [...ids] }),
-  ...(diedBefore === undefined ? {} : { createdBefore: new Date(diedBefore) }),
-  ...(payload === undefined ? {} : { data: { p: payload } })
-})
+/** The last parameters of `replay`. */
+const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => [
+  payload === undefined ? null : JSON.stringify({ p: payload }),
+  diedBefore === undefined ? null : new Date(diedBefore).toISOString(),
+  ids === undefined ? null : [...ids]
+]
 
 /** The dead letters of one page of ids, or of the queue from the oldest. */
 const findDead = async (
@@ -259,21 +270,24 @@ export const make = (
         () => void known.add(spec.name)
       ),
     enqueue,
-    claim: (queue, max, { perGroup } = {}) => {
+    claim: (queue, max) => {
       if (paused.has(queue)) return Effect.succeed([])
-      return run("claim", async (boss, db) => {
-        const rows =
-          perGroup === undefined
-            ? ((await db.executeSql(sql.claim, [queue, max])).rows as ReadonlyArray<Claimed>)
-            : await boss.fetch<Stored>(queue, { batchSize: max, groupConcurrency: perGroup })
-        return rows.map(({ data, id, retryCount }) => ({
-          id,
-          claim: retryCount,
-          attempt: retryCount + 1 - (data.r ?? 0),
-          payload: data.p,
-          priority: data.k ?? normal,
-          trace: data.t
-        }))
+      return run("claim", async (_, db) => {
+        const { rows } = await db.executeSql(sql.claim, [queue, max])
+        return (rows as Array<Claimed>).map(claimedOf)
+      })
+    },
+    claimWithin: (queue, max, { perGroup = null, perQueue = null, rate }) => {
+      if (paused.has(queue)) return Effect.succeed({ jobs: [], opensInMillis: undefined })
+      return run("claim", async (_, db) => {
+        const values = [queue, max, perQueue, perGroup, rate?.limit ?? null, rate?.perMillis ?? null]
+        const { rows } = await db.executeSql(sql.claimWithin, values)
+        const [{ answer }] = rows as [{ readonly answer: Answer }]
+        return {
+          jobs: answer.jobs.map(claimedOf),
+          // JSON has infinity as a text.
+          opensInMillis: answer.opens === null ? undefined : Number(answer.opens)
+        }
       })
     },
     settle: (queue, settlements) => settleBatch(queue, settlements),
@@ -295,10 +309,9 @@ export const make = (
     cancel: (queue, ids) =>
       ids.length === 0
         ? Effect.succeed(0)
-        : run("cancel", async (boss, db) => {
-            const { affected } = (await boss.cancel(queue, [...ids])) as { readonly affected: number }
-            if (affected > 0) await db.executeSql(sql.cancelled, [queue])
-            return affected
+        : run("cancel", async (_, db) => {
+            const { rows } = await db.executeSql(sql.cancel, [queue, [...ids]])
+            return (rows as [{ readonly cancelled: number }])[0].cancelled
           }),
     setPriority: (queue, id, priority) =>
       run("setPriority", async (_, db) => {
@@ -353,16 +366,15 @@ export const make = (
           return list.slice(0, limit)
         }),
       replay: (queue, filter) =>
-        run("replay dead letters", async (boss, db) => {
-          let moved = 0
+        run("replay dead letters", async (_, db) => {
+          let replayed = 0
           for (;;) {
-            const some = await boss.redrive(deadQueue(queue), { ...filterOf(filter), limit: page })
-            moved += some
-            if (some < page) break
+            const values = [queue, deadQueue(queue), page, ...filterOf(filter)]
+            const { rows } = await db.executeSql(sql.replay, values)
+            const { moved } = (rows as [{ readonly moved: number }])[0]
+            replayed += moved
+            if (moved < page) return replayed
           }
-          // `redrive` notifies nobody.
-          if (moved > 0) await db.executeSql(sql.available, [queue])
-          return moved
         }),
       purge: (queue, filter) =>
         run("purge dead letters", async (boss) => {
@@ -397,6 +409,11 @@ interface Claimed {
   readonly id: string
   readonly data: Stored
   readonly retryCount: number
+}
+
+interface Answer {
+  readonly jobs: ReadonlyArray<Claimed>
+  readonly opens: number | "Infinity" | null
 }
 
 interface StatsRow {

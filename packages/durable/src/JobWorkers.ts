@@ -7,6 +7,7 @@ import { Clock, type Context, Duration, Effect, Layer, Schedule } from "effect"
 import { Herd, InvalidConfig } from "lemmings"
 import type { AnyJob } from "./JobDefinition.ts"
 import { JobStore, type News } from "./JobStore.ts"
+import type { Limits } from "./Limits.ts"
 import { type JobContext, Puller, type PulledHerd, type Settings } from "./Puller.ts"
 import * as QueueMetrics from "./QueueMetrics.ts"
 import * as QueueRegistration from "./QueueRegistration.ts"
@@ -36,9 +37,21 @@ export interface Options<Self = never, D = never> {
    * workers.
    */
   readonly concurrency?: number | undefined
-  /** Most jobs of one group (`Job.make`'s `group`) that run at one time, on all machines together. Defaults to no limit. */
+  /**
+   * Most jobs of this queue that run at one time, on all machines together: at least 1. Defaults to no limit. A job counts from
+   * its claim until its end is stored, and that of a killed process until its lease has lapsed. Like `perGroup` and `rate` it
+   * holds among the processes that say it: say the same in all.
+   */
+  readonly perQueue?: number | undefined
+  /**
+   * Most jobs of one group (`Job.make`'s `group`) that run at one time, on all machines together: at least 1. Defaults to no
+   * limit.
+   */
   readonly perGroup?: number | undefined
-  /** Most jobs that begin here in a time, spread evenly after a burst of `limit`. Defaults to no limit. */
+  /**
+   * Most jobs that are claimed in a time, on all machines together: `limit`, at least 1, at once, and after that one every
+   * `per / limit`. Retries count, and so do jobs that are given back. Defaults to no limit.
+   */
   readonly rate?: { readonly limit: number; readonly per: Duration.Input } | undefined
   /**
    * How long jobs may go on when the layer closes. Those that are left are interrupted and given back at once, without using
@@ -83,19 +96,29 @@ const millisOf = (field: string, value: Duration.Input): number => {
   return millis
 }
 
-const settingsOf = (options: Options<unknown, unknown>): Settings => {
-  const { concurrency, drain = "30 seconds", perGroup, pollInterval = "1 second", rate } = options
+const limitsOf = ({ perGroup, perQueue, rate }: Options<unknown, unknown>): Limits | undefined => {
+  if (perGroup === undefined && perQueue === undefined && rate === undefined) return undefined
+  const optional = (field: string, value: number | undefined) =>
+    value === undefined ? undefined : positive(field, value, 1)
   return {
-    // A herd of our own has as many workers, and jobs claimed ahead wait in it.
-    limit: options.herd === undefined ? Infinity : positive("concurrency", concurrency, Infinity),
-    perGroup: perGroup === undefined ? undefined : positive("perGroup", perGroup, 1),
+    perGroup: optional("perGroup", perGroup),
+    perQueue: optional("perQueue", perQueue),
     rate:
       rate === undefined
         ? undefined
         : {
             limit: positive("rate.limit", rate.limit, 1),
             perMillis: Math.max(1, millisOf("rate.per", rate.per))
-          },
+          }
+  }
+}
+
+const settingsOf = (options: Options<unknown, unknown>): Settings => {
+  const { concurrency, drain = "30 seconds", pollInterval = "1 second" } = options
+  return {
+    // A herd of our own has as many workers, and jobs claimed ahead wait in it.
+    limit: options.herd === undefined ? Infinity : positive("concurrency", concurrency, Infinity),
+    limits: limitsOf(options),
     pollMillis: Math.max(1, millisOf("pollInterval", pollInterval)),
     drainMillis: millisOf("drain", drain)
   }

@@ -170,7 +170,10 @@ export interface Shape {
       job: JobOf<P, A, E>,
       id: string
     ) => Effect.Effect<InspectedLetter<P>, JobNotFound | JobStoreError>
-    /** Back into the queue, with new ids and no attempt used: all of them, or those of the filter. Returns how many. */
+    /**
+     * Back into the queue, with new ids and no attempt used: all of them, or those of the filter. They keep their priority and
+     * group, also those that were given at `enqueue`. Returns how many.
+     */
     readonly replay: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
     /** Deletes them: all of them, or those of the filter. Returns how many. */
     readonly purge: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>

@@ -6,12 +6,13 @@
  * been started before; the channel that `insert` notifies; that a dead letter is a waiting job of another queue with
  * `source_*` columns.
  *
- * - `claim`: the plan of `fetch` is quadratic on a queue that is new to the statistics. With a limit per group it is not, and
- *   `fetch` is used.
+ * - `claim`: the plan of `fetch` is quadratic on a queue that is new to the statistics. Within limits: `PgBossLimits`, since
+ *   those of `fetch` do not hold where two claim at a time.
  * - `settle`: `complete` and `fail` take one output for the whole batch, and `fail` has no time to retry at. Nothing public
  *   gives a job back. One statement here ends a batch of claims, whatever became of each.
  * - `heartbeat`: `touch` does not say which claims are lost.
  * - `sweep`: `heartbeatSeconds` is at least 10, and looked at once a minute.
+ * - `cancel`: tells nobody. `redrive`: forgets the job's own limit of attempts, and tells nobody either.
  * - `recover`, `setPriority`, `watch`, `stats`, `pause`: nothing public.
  *
  * What a job's `data` is: `p` the payload, and where there is one `t` the traceparent, `k` the priority, `r` how often it was
@@ -23,6 +24,7 @@
  * @since 0.4.0
  */
 import { createHash } from "node:crypto"
+import * as PgBossLimits from "./PgBossLimits.ts"
 
 /**
  * @category models
@@ -78,13 +80,14 @@ export interface Said {
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`
+  const limits = PgBossLimits.make(schema)
   const notify = (payload: string) => `pg_notify('${channel(schema)}', ${payload})`
 
-  /** Copies what `settled` has failed to the dead letters, as pg-boss would. */
+  /** Copies what `settled` has failed to the dead letters, as pg-boss would, but with the job's own limit of attempts. */
   const bury = `INSERT INTO ${schema}.job (name, priority, data, retry_limit, retry_backoff, retry_delay, start_after,
       created_on, keep_until, deletion_seconds, expire_seconds, singleton_key, group_id, group_tier, heartbeat_seconds,
       source_name, source_id, source_created_on, source_retry_count, source_output, source_root_id, trace_context)
-    SELECT s.dead_letter, s.priority, s.data - 'r' - 'w', q.retry_limit, q.retry_backoff, q.retry_delay, ${now},
+    SELECT s.dead_letter, s.priority, s.data - 'r' - 'w', s.retry_limit - COALESCE((s.data->>'r')::int, 0), q.retry_backoff, q.retry_delay, ${now},
       ${now}, ${now} + q.retention_seconds * interval '1s', q.deletion_seconds, q.expire_seconds, s.singleton_key,
       s.group_id, s.group_tier, q.heartbeat_seconds,
       s.name, s.id, s.created_on, s.retry_count - COALESCE((s.data->>'r')::int, 0), s.output,
@@ -115,6 +118,8 @@ export const make = (schema: string) => {
       retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
     WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM next))
     RETURNING id, data, retry_count AS "retryCount"`,
+
+    claimWithin: limits.claim,
 
     /** $1 queue, $2 ids, $3 `id:claim`, $4 what is said by id; all complete. Returns the ids that were held. */
     complete: `WITH settled AS (
@@ -176,6 +181,39 @@ export const make = (schema: string) => {
     recover: `UPDATE ${jobs} SET heartbeat_on = '-infinity' WHERE state = 'active' AND name IN (
       SELECT name FROM ${schema}.queue WHERE notify)`,
 
+    /** $1 queue, $2 ids. Returns how many. */
+    cancel: `WITH settled AS (
+      UPDATE ${jobs} j SET completed_on = ${now}, state = 'cancelled'
+      WHERE j.name = $1 AND j.id = ANY($2::uuid[]) AND j.state < 'completed'
+      RETURNING j.id, j.name, j.state, j.data
+    ), ended AS (${tellEnded}),
+    told AS (SELECT ${notify(`' cancelled ' || $1::text`)} FROM settled LIMIT 1)
+    SELECT (SELECT count(*) FROM settled)::int AS cancelled, (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM told) AS told`,
+
+    /**
+     * $1 queue, $2 its dead letters, $3 how many, $4 what is in `data`, $5 died before, $6 ids. Oldest first, as new jobs, each
+     * with all that was its own. Returns how many.
+     */
+    replay: `WITH chosen AS MATERIALIZED (
+      SELECT id FROM ${jobs}
+      WHERE name = $2 AND state < 'active'
+        AND ($4::text IS NULL OR data @> $4::text::jsonb)
+        AND ($5::timestamptz IS NULL OR created_on < $5::timestamptz)
+        AND ($6::uuid[] IS NULL OR id = ANY($6::uuid[]))
+      ORDER BY created_on LIMIT $3::int FOR UPDATE SKIP LOCKED
+    ), letters AS (
+      DELETE FROM ${jobs} WHERE name = $2 AND id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING *
+    ), back AS (
+      INSERT INTO ${schema}.job (name, priority, data, retry_limit, retry_backoff, retry_delay, start_after, created_on,
+        keep_until, deletion_seconds, expire_seconds, policy, group_id, group_tier, dead_letter, source_root_id, trace_context)
+      SELECT q.name, l.priority, l.data, l.retry_limit, q.retry_backoff, q.retry_delay, ${now}, ${now},
+        ${now} + q.retention_seconds * interval '1s', q.deletion_seconds, q.expire_seconds, q.policy, l.group_id, l.group_tier,
+        q.dead_letter, COALESCE(l.source_root_id, l.source_id), l.trace_context
+      FROM letters l JOIN ${schema}.queue q ON q.name = $1 ORDER BY l.created_on
+      RETURNING 1
+    ), told AS (SELECT ${notify("$1::text")} FROM back LIMIT 1)
+    SELECT (SELECT count(*) FROM back)::int AS moved, (SELECT count(*) FROM told) AS told`,
+
     /** $1 queue, $2 id, $3 priority. Returns the ids that were waiting. */
     setPriority: `UPDATE ${jobs} SET priority = $3::int, data = data || jsonb_build_object('k', $3::int)
       WHERE name = $1 AND id = $2::uuid AND state < 'active' RETURNING id`,
@@ -202,18 +240,17 @@ export const make = (schema: string) => {
         FROM ${jobs} WHERE name = $1 AND completed_on > ${now} - interval '1 minute'
       ) l`,
 
-    /** What of ours is beside the tables of pg-boss. */
-    install: `CREATE TABLE IF NOT EXISTS ${schema}.lemmings_paused (
-      name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now())`,
+    /** What of ours is beside the tables of pg-boss. Under a lock: processes that start together would collide. */
+    install: `SELECT pg_advisory_xact_lock(hashtextextended('${schema} install', 0));
+    CREATE TABLE IF NOT EXISTS ${schema}.lemmings_paused (
+      name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());
+    ${limits.install}`,
     paused: `SELECT name FROM ${schema}.lemmings_paused`,
     /** $1 queue. */
     pause: `WITH added AS (INSERT INTO ${schema}.lemmings_paused (name) VALUES ($1) ON CONFLICT DO NOTHING)
       SELECT ${notify(`' paused ' || $1::text`)}`,
     resume: `WITH gone AS (DELETE FROM ${schema}.lemmings_paused WHERE name = $1)
-      SELECT ${notify(`' resumed ' || $1::text`)}`,
-    cancelled: `SELECT ${notify(`' cancelled ' || $1::text`)}`,
-    /** $1 queue. */
-    available: `SELECT ${notify("$1::text")}`
+      SELECT ${notify(`' resumed ' || $1::text`)}`
   }
 }
 

@@ -91,29 +91,3 @@ export const wanted = (situation: Situation): number => {
  */
 export const average = (before: number, value: number): number =>
   before === 0 ? value : before + (value - before) / 8
-
-/**
- * How many jobs may begin at a rate, and when the next one may: a bucket that holds one `per`'s worth.
- *
- * @category models
- * @since 0.4.0
- */
-export interface Bucket {
-  readonly limit: number
-  readonly perMillis: number
-  readonly tokens: number
-  /** When `tokens` was right. */
-  readonly at: number
-}
-
-/**
- * The bucket, refilled up to `now`.
- *
- * @category getters
- * @since 0.4.0
- */
-export const refill = (bucket: Bucket, now: number): Bucket => ({
-  ...bucket,
-  at: now,
-  tokens: Math.min(bucket.limit, bucket.tokens + ((now - bucket.at) * bucket.limit) / bucket.perMillis)
-})

@@ -14,7 +14,8 @@ import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
 import { afterFailure, type AnyJob } from "./JobDefinition.ts"
 import type { JobStoreError } from "./JobError.ts"
-import type { ClaimedJob, Settlement, Store } from "./JobStore.ts"
+import type { ClaimedJob, Settlement, Store, Within } from "./JobStore.ts"
+import * as Limits from "./Limits.ts"
 import * as Pull from "./Pull.ts"
 import { Signal } from "./Signal.ts"
 
@@ -64,8 +65,8 @@ export interface PulledHerd {
 export interface Settings {
   /** Most jobs of the queue here at one time. */
   readonly limit: number
-  readonly perGroup: number | undefined
-  readonly rate: { readonly limit: number; readonly perMillis: number } | undefined
+  /** On all machines together. `undefined`: none. */
+  readonly limits: Limits.Limits | undefined
   /** Longest time between two looks at the store. */
   readonly pollMillis: number
   /** How long running jobs may go on when the layer closes. */
@@ -142,7 +143,11 @@ export class Puller {
   #claimMillis = 0
   #runMillis = 0
   #mayGrowAt = 0
-  #bucket: Pull.Bucket | undefined
+  /** Until when a limit keeps jobs back, and whether the end of a running one opens it before. */
+  #closedUntil = 0
+  #full = false
+  /** Batches of settlements that were written. */
+  #batches = 0
   /** Held jobs, or fewer, at which it is worth to look for more. */
   #lookAt = 0
   #ahead = 0
@@ -179,8 +184,6 @@ export class Puller {
     this.#queue = job.name
     // Attempts are the store's: the herd runs each once.
     this.#options = { once: true, label: job.name, timeout: job.settings.timeout }
-    if (settings.rate !== undefined)
-      this.#bucket = { ...settings.rate, tokens: settings.rate.limit, at: this.#now() }
     const claiming = claimingOf.get(herd) ?? { count: 0 }
     claimingOf.set(herd, claiming)
     this.#claiming = claiming
@@ -219,7 +222,7 @@ export class Puller {
       this.#dueAt = Infinity
       this.#available = true
     }
-    const max = this.#available ? this.#wanted(stats, now) : 0
+    const max = this.#available && now >= this.#closedUntil ? this.#wanted(stats, now) : 0
     if (max > 0) return this.#claim(max)
     this.#lookAt = this.#available ? this.#held.size - Math.max(1, this.#ahead >>> 1) : -1
     return Effect.map(this.#pull.wait(this.#pause(now)), (notified) => {
@@ -237,19 +240,19 @@ export class Puller {
       held: this.#held.size,
       limit: this.#settings.limit,
       claimMillis: this.#claimMillis,
-      runMillis: this.#runMillis,
+      // Where few may run at a time none is held for later: another machine may have a worker free.
+      runMillis: this.#settings.limits?.perQueue === undefined ? this.#runMillis : 0,
       mayGrow: now >= this.#mayGrowAt
     }
     this.#ahead = Pull.ahead(situation)
-    const room = Pull.wanted(situation)
-    if (this.#bucket === undefined) return room
-    this.#bucket = Pull.refill(this.#bucket, now)
-    return Math.min(room, Math.floor(this.#bucket.tokens))
+    return Pull.wanted(situation)
   }
 
   /** How long there is nothing to do unless somebody tells. */
   #pause(now: number): number {
-    const poll = this.#available && !this.#stopping ? recheckMillis : this.#settings.pollMillis
+    const closed = this.#closedUntil - now
+    const recheck = closed > 0 ? closed : recheckMillis
+    const poll = this.#available && !this.#stopping ? recheck : this.#settings.pollMillis
     return Math.max(1, Math.min(poll, this.#dueAt - now, this.#unbegunAt() - now))
   }
 
@@ -257,9 +260,14 @@ export class Puller {
     const started = this.#now()
     this.#claiming.count += max
     this.#inClaim = true
-    const { perGroup } = this.#settings
+    const { limits } = this.#settings
+    const batches = this.#batches
+    const claim: Effect.Effect<Within, JobStoreError> =
+      limits === undefined
+        ? Effect.map(this.#store.claim(this.#queue, max), (jobs) => ({ jobs, opensInMillis: undefined }))
+        : this.#store.claimWithin(this.#queue, max, limits)
     return Effect.uninterruptible(
-      Effect.exit(this.#store.claim(this.#queue, max, perGroup === undefined ? {} : { perGroup })).pipe(
+      Effect.exit(claim).pipe(
         Effect.flatMap((exit) => {
           this.#claiming.count -= max
           this.#inClaim = false
@@ -267,20 +275,29 @@ export class Puller {
             if (this.#stopping) this.#quiet.notify()
             return Effect.succeed(false)
           }
-          const jobs = exit.value
+          const { jobs, opensInMillis } = exit.value
           const now = this.#now()
           this.#claimMillis = Pull.average(this.#claimMillis, now - started)
           // A claim that is not full says that there is nothing left, or that others were faster.
           this.#available = jobs.length >= max
           this.tally.claimed += jobs.length
-          if (this.#bucket !== undefined)
-            this.#bucket = { ...this.#bucket, tokens: this.#bucket.tokens - jobs.length }
+          if (opensInMillis !== undefined) this.#close(opensInMillis, now, batches)
           for (const job of jobs) this.#begin(job, now)
           if (this.#stopping) this.#quiet.notify()
           return Effect.succeed(true)
         })
       )
     ).pipe(Effect.flatMap((reached) => (reached ? Effect.void : this.#unreachable)))
+  }
+
+  /** A limit kept jobs back: leaves the store alone until it opens. */
+  #close(opensInMillis: number, now: number, batches: number) {
+    this.#available = true
+    const { limits = {}, pollMillis } = this.#settings
+    this.#full = opensInMillis === Infinity
+    // What was written during the claim may have made room that it did not see.
+    if (this.#full && batches !== this.#batches) return
+    this.#closedUntil = now + Limits.rest(limits, opensInMillis, pollMillis)
   }
 
   #failures = 0
@@ -443,8 +460,14 @@ export class Puller {
 
   #written(batch: ReadonlyArray<Settlement>, lost: ReadonlyArray<string>) {
     this.tally.lost += lost.length
+    this.#batches++
+    if (this.#full) {
+      this.#full = false
+      this.#closedUntil = 0
+      this.#pull.notify()
+    }
     // A claim may have left jobs behind whose group was full.
-    if (this.#settings.perGroup !== undefined) this.wake()
+    if (this.#settings.limits?.perGroup !== undefined) this.wake()
     // From now, not from the end of the attempt: the store counts the delay from the write.
     const now = this.#now()
     let dueAt = this.#dueAt

@@ -446,10 +446,13 @@ describe("enqueue", () => {
       const got: Array<number> = []
       const Daily = Job.make("Daily", { payload: Schema.Int })
       yield* serve(
-        Daily.toLayer(() =>
-          Effect.clockWith((clock) =>
-            Effect.sync(() => got.push(clock.currentTimeMillisUnsafe() / 3_600_000))
-          )
+        Daily.toLayer(
+          () =>
+            Effect.clockWith((clock) =>
+              Effect.sync(() => got.push(clock.currentTimeMillisUnsafe() / 3_600_000))
+            ),
+          // Three days of looking every second take seconds of real time.
+          { pollInterval: "1 day" }
         )
       )
       yield* Jobs.schedule(Daily(1), "30 3 * * *", { zone: "Europe/Berlin" })

@@ -44,12 +44,6 @@ describe("how many jobs are claimed", () => {
     assert.strictEqual(Pull.growth({ ...idle, workers: { ...workers, max: 8 } }), 2)
     assert.strictEqual(Pull.growth({ ...idle, workers, mayGrow: false }), 0)
   })
-
-  it("no more than a bucket holds", () => {
-    const bucket = { limit: 10, perMillis: 1000, tokens: 0, at: 0 }
-    assert.strictEqual(Pull.refill(bucket, 500).tokens, 5)
-    assert.strictEqual(Pull.refill(bucket, 5000).tokens, 10)
-  })
 })
 
 describe("what comes after a failure", () => {

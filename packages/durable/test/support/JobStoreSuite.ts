@@ -21,7 +21,7 @@ const spec = (over: Partial<QueueSpec> = {}): QueueSpec => ({
   ...over
 })
 
-const job = (queue: string, over: Partial<NewJob> = {}): NewJob => ({
+export const job = (queue: string, over: Partial<NewJob> = {}): NewJob => ({
   queue,
   id: randomUUID(),
   payload: { n: 1 },
@@ -39,7 +39,7 @@ export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (value:
     Effect.timeout("20 seconds")
   )
 
-const declared = (over: Partial<QueueSpec> = {}) =>
+export const declared = (over: Partial<QueueSpec> = {}) =>
   Effect.gen(function* () {
     const store = yield* JobStore
     const queue = spec(over)
@@ -162,25 +162,6 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
             const ids = [...claims.flat(), ...more].map(({ id }) => id)
             assert.lengthOf(ids, 100)
             assert.strictEqual(new Set(ids).size, 100)
-          })
-        )
-
-        it.effect("keeps to the limit of a group", () =>
-          Effect.gen(function* () {
-            const { queue, store } = yield* declared()
-            yield* store.enqueue([
-              ...Array.from({ length: 4 }, () => job(queue, { group: "a" })),
-              job(queue, { group: "b" }),
-              job(queue)
-            ])
-            const first = yield* store.claim(queue, 10, { perGroup: 2 })
-            assert.lengthOf(first, 4)
-            assert.deepStrictEqual(yield* store.claim(queue, 10, { perGroup: 2 }), [])
-            yield* store.settle(
-              queue,
-              first.map((held) => ({ ...held, _tag: "Complete" as const }))
-            )
-            assert.lengthOf(yield* store.claim(queue, 10, { perGroup: 2 }), 2)
           })
         )
 
@@ -404,6 +385,26 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
           })
         )
 
+        it.effect("are replayed with what was the job's own, also when the job is gone", () =>
+          Effect.gen(function* () {
+            const { queue, store } = yield* declared({ attempts: 3, keepEndedMillis: 1 })
+            yield* store.enqueue([job(queue, { attempts: 1, priority: 9, group: "g", trace: "00-1-2-01" })])
+            const first = yield* claimOne(queue)
+            yield* store.settle(queue, [{ ...first, _tag: "Discard", failure }])
+            yield* Effect.sleep("2 millis")
+            assert.strictEqual(yield* store.dead.replay(queue, { diedBefore: Date.now() + 60_000 }), 1)
+            yield* store.enqueue([job(queue, { group: "g", priority: 1 })])
+            const { jobs } = yield* store.claimWithin(queue, 10, { perGroup: 1 })
+            assert.deepStrictEqual(
+              jobs.map(({ attempt, priority, trace }) => [attempt, priority, trace]),
+              [[1, 9, "00-1-2-01"]]
+            )
+            // The only attempt, so that it has failed when its lease has lapsed.
+            yield* eventually(store.sweep(queue), (count) => count === 1)
+            assert.strictEqual((yield* store.stats(queue)).deadLetters, 1)
+          })
+        )
+
         it.effect("are purged", () =>
           Effect.gen(function* () {
             const { queue, store } = yield* declared()
@@ -469,10 +470,14 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
             Effect.sync(() => heard.flatMap((news) => (news._tag === "Ended" ? [news.id] : []))),
             (ids) => [watched.id, unwatched.id].every((id) => ids.includes(id))
           )
-          const third = job(queue)
+          const third = job(queue, { watched: true })
           yield* store.enqueue([third])
           yield* store.cancel(queue, [third.id])
           yield* has("Cancelled")
+          yield* eventually(
+            Effect.sync(() => heard.some((news) => news._tag === "Ended" && news.id === third.id)),
+            (yes) => yes
+          )
         })
       )
 

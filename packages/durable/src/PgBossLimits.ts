@@ -1,0 +1,102 @@
+/**
+ * Claims within limits that hold on all machines: the SQL of our own for that, and the law of `Limits` said in it.
+ *
+ * A function, because what it reads must be read after it has its lock: a single statement would go by the snapshot from
+ * before it waited, and two claims at a time would each take all that is left. Claims of one queue come one after another
+ * here. Queues without limits never call it, and neither do settlements or heartbeats.
+ *
+ * The name has a number: whoever changes what the function takes or does makes a new one, because processes of the old
+ * release go on calling theirs.
+ *
+ * @since 0.4.0
+ */
+
+const name = "lemmings_claim_1"
+
+/**
+ * The statements, for one schema. `install` may be run by many at a time, again and again.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const make = (schema: string) => {
+  const jobs = `${schema}.job_common`
+  const now = `${schema}.job_now()`
+  const claimable = `name = of_queue AND state < 'active' AND NOT blocked AND start_after <= ${now}`
+  return {
+    install: `
+    CREATE TABLE IF NOT EXISTS ${schema}.lemmings_rate (name text PRIMARY KEY, free_at float8 NOT NULL);
+    CREATE OR REPLACE FUNCTION ${schema}.${name}(
+      of_queue text, most int, per_queue int, per_group int, rate_limit float8, rate_millis float8
+    ) RETURNS jsonb LANGUAGE plpgsql AS $lemmings$
+    DECLARE
+      room int := most;
+      running int := 0;
+      at_ms float8;
+      free float8;
+      in_group jsonb := '{}';
+      claimed jsonb := '[]';
+      batch jsonb;
+      taken_now int;
+      opens float8;
+    BEGIN
+      PERFORM pg_advisory_xact_lock(hashtextextended('${schema}.${name} ' || of_queue, 0));
+      IF per_queue IS NOT NULL THEN
+        SELECT count(*) INTO running FROM ${jobs} WHERE name = of_queue AND state = 'active';
+        room := LEAST(room, per_queue - running);
+      END IF;
+      IF rate_limit IS NOT NULL THEN
+        -- Not the start of the transaction: the lock was waited for since.
+        at_ms := extract(epoch FROM clock_timestamp()) * 1000;
+        SELECT r.free_at INTO free FROM ${schema}.lemmings_rate r WHERE r.name = of_queue;
+        free := LEAST(GREATEST(COALESCE(free, at_ms), at_ms), at_ms + rate_millis);
+        room := LEAST(room, floor(rate_limit - (free - at_ms) * rate_limit / rate_millis + 1e-6)::int);
+      END IF;
+      WHILE room > 0 LOOP
+        IF per_group IS NOT NULL THEN
+          SELECT COALESCE(jsonb_object_agg(g.group_id, g.n), '{}') INTO in_group FROM (
+            SELECT group_id, count(*) AS n FROM ${jobs}
+            WHERE name = of_queue AND state = 'active' AND group_id IS NOT NULL GROUP BY group_id) g;
+        END IF;
+        WITH next AS MATERIALIZED (
+          SELECT id, group_id, priority, created_on FROM ${jobs}
+          WHERE ${claimable}
+            AND (per_group IS NULL OR group_id IS NULL OR COALESCE((in_group ->> group_id)::int, 0) < per_group)
+          ORDER BY priority DESC, created_on LIMIT room FOR UPDATE SKIP LOCKED
+        ), ranked AS (
+          SELECT id, group_id, row_number() OVER (PARTITION BY group_id ORDER BY priority DESC, created_on) AS nth FROM next
+        ), fit AS (
+          SELECT id FROM ranked WHERE per_group IS NULL OR group_id IS NULL
+            OR nth + COALESCE((in_group ->> group_id)::int, 0) <= per_group
+        ), taken AS (
+          UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
+            retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
+          WHERE name = of_queue AND id = ANY (ARRAY(SELECT id FROM fit))
+          RETURNING id, data, retry_count
+        )
+        SELECT count(*), COALESCE(jsonb_agg(jsonb_build_object('id', id, 'data', data, 'retryCount', retry_count)), '[]')
+          INTO taken_now, batch FROM taken;
+        claimed := claimed || batch;
+        room := room - taken_now;
+        running := running + taken_now;
+        -- With groups the first ones may all have been of one that is full now: those behind them are looked at too.
+        EXIT WHEN taken_now = 0 OR per_group IS NULL;
+      END LOOP;
+      taken_now := jsonb_array_length(claimed);
+      IF rate_limit IS NOT NULL AND taken_now > 0 THEN
+        free := free + taken_now * rate_millis / rate_limit;
+        INSERT INTO ${schema}.lemmings_rate AS r (name, free_at) VALUES (of_queue, free)
+          ON CONFLICT ON CONSTRAINT lemmings_rate_pkey DO UPDATE SET free_at = EXCLUDED.free_at;
+      END IF;
+      -- Room that is left found no job: no limit kept one back.
+      IF room <= 0 AND taken_now < most THEN
+        opens := CASE WHEN running >= per_queue THEN 'Infinity'
+          ELSE GREATEST(0, free - at_ms - rate_millis + rate_millis / rate_limit) END;
+      END IF;
+      RETURN jsonb_build_object('jobs', claimed, 'opens', opens);
+    END $lemmings$;`,
+
+    /** $1 queue, $2 how many, $3 per queue, $4 per group, $5 limit and $6 milliseconds of the rate. */
+    claim: `SELECT ${schema}.${name}($1, $2::int, $3::int, $4::int, $5::float8, $6::float8) AS answer`
+  }
+}

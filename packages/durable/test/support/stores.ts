@@ -1,0 +1,45 @@
+import { missing, postgres } from "@lemmings/servers"
+import { Effect, Layer } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { JobStore } from "../../src/JobStore.ts"
+import * as JobStoreMemory from "../../src/JobStoreMemory.ts"
+import * as JobStores from "../../src/JobStores.ts"
+
+const leaseMillis = 1_000
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "lemmings-store-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** Every store that there is. Their leases last a second. */
+export const stores: ReadonlyArray<{
+  readonly name: string
+  readonly layer: Layer.Layer<JobStore, unknown>
+  readonly missing: boolean
+}> = [
+  { name: "memory", layer: JobStoreMemory.layer(leaseMillis), missing: false },
+  {
+    name: "PGlite in memory",
+    layer: JobStores.layerEmbedded({ directory: undefined, leaseMillis }),
+    missing: false
+  },
+  {
+    name: "PGlite in a directory",
+    layer: Layer.unwrap(
+      Effect.map(directory, (path) => JobStores.layerEmbedded({ directory: path, leaseMillis }))
+    ),
+    missing: false
+  },
+  {
+    name: "PostgreSQL",
+    layer: Layer.unwrap(
+      Effect.map(postgres(), ({ url }) =>
+        JobStores.layerPostgres({ url, schema: undefined, connections: undefined, leaseMillis })
+      )
+    ),
+    missing: missing.postgres
+  }
+]
