@@ -105,7 +105,7 @@ describe("a schedule fires once when it is due, and what was missed is not made 
         )
         const db = fromPglite(pglite)
         const engine = yield* PgBossEngine.make({ db, backend: "pglite", schema: "cron", clock })
-        yield* fires([JobStorePgBoss.make(engine, 15_000)], clock)
+        yield* fires([JobStorePgBoss.make(engine, 15_000, "pglite")], clock)
       }),
     60_000
   )
@@ -118,7 +118,7 @@ describe("a schedule fires once when it is due, and what was missed is not made 
         const clock = new TestClock(start)
         const one = Effect.map(
           PgBossEngine.make({ connectionString: url, schema: "cron", max: 4, clock }),
-          (engine) => JobStorePgBoss.make(engine, 15_000)
+          (engine) => JobStorePgBoss.make(engine, 15_000, "postgres")
         )
         yield* fires([yield* one, yield* one], clock)
       }),
