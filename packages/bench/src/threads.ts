@@ -172,7 +172,7 @@ export const threads: Bench = {
   races: (quick) => {
     const many = quick ? 200 : 50_000
     const some = quick ? 20 : 10_000
-    const few = quick ? 2 : 2000
+    const few = quick ? 2 : 400
     const bytes = quick ? 1000 : 1 << 20
     const echo = (payload: unknown): Work => ({ megabytes: 0, payload })
     const together: Use = (pool) =>
@@ -229,7 +229,7 @@ export const threads: Bench = {
         "payload/transferred",
         (pool) => {
           let buffer = new ArrayBuffer(bytes)
-          return oneByOne(few, async ({ run }) => {
+          return oneByOne(quick ? 2 : 2000, async ({ run }) => {
             buffer = (await run(echo(buffer), [buffer])) as ArrayBuffer
           })(pool)
         },

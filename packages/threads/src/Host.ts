@@ -150,7 +150,8 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
     listener.ended(code, cause)
   })
   return {
-    post: (message, transfer) => port1.postMessage(message, transfer),
+    post: (message, transfer) =>
+      transfer.length === 0 ? port1.postMessage(message) : port1.postMessage(message, transfer),
     states,
     terminate: () => void worker.terminate(),
     eventLoop: () => worker.performance.eventLoopUtilization()
