@@ -51,6 +51,15 @@ describe("fleet", () => {
           const seen = (await answer.json()) as { workers: { max: number }; tasks: { succeeded: number } }
           assert.strictEqual(seen.workers.max, 2)
           assert.isAtLeast(seen.tasks.succeeded, north)
+          // The queue is that of all three processes.
+          const asked = await fetch(`${dashboard}/queues/examples%2FThumbnail`)
+          const queue = (await asked.json()) as {
+            store: string
+            ready: boolean
+            stats: { lastMinute: { completed: number } }
+          }
+          assert.deepInclude(queue, { store: "postgres", ready: true })
+          assert.isAtLeast(queue.stats.lastMinute.completed, 700)
 
           const ended = once(child, "exit")
           child.kill("SIGTERM")
