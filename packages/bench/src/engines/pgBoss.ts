@@ -1,7 +1,7 @@
 // pg-boss, on PostgreSQL and on PGlite.
 import { PGlite } from "@electric-sql/pglite"
 import { fromPglite, PgBoss, type JobAttempt } from "pg-boss"
-import { type Email, type Engine, concurrency, type Handle, inBulk, type Open } from "./Engine.ts"
+import { type Email, type Engine, concurrency, type Handle, inBulk, many, type Open } from "./Engine.ts"
 
 const queue = "email"
 
@@ -24,29 +24,40 @@ const own = (notified: boolean) => {
   return { work, wake }
 }
 
+/** Runs a batch with as many handlers at once as everybody else has. */
+const runAll = async (jobs: ReadonlyArray<{ readonly data: Email }>, handle: Handle) => {
+  const rest = jobs.values()
+  const worker = async () => {
+    for (const { data } of rest) await handle(data)
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+}
+
 /** The shortest loop that its users can write: a batch claimed, run, acknowledged, and the next. */
-const pull: Work = async (boss, handle) => {
-  const stop = new AbortController()
-  const loop = async () => {
-    while (!stop.signal.aborted) {
-      const jobs = await boss.fetch<Email>(queue, { batchSize: concurrency })
-      if (jobs.length === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 10))
-        continue
+const pull =
+  (batchSize: number): Work =>
+  async (boss, handle) => {
+    const stop = new AbortController()
+    const loop = async () => {
+      while (!stop.signal.aborted) {
+        const jobs = await boss.fetch<Email>(queue, { batchSize })
+        if (jobs.length === 0) {
+          await new Promise((resolve) => setTimeout(resolve, 10))
+          continue
+        }
+        await runAll(jobs, handle)
+        await boss.complete(
+          queue,
+          jobs.map(({ id, retryCount }): JobAttempt => ({ id, retryCount }))
+        )
       }
-      await Promise.all(jobs.map(async ({ data }) => handle(data)))
-      await boss.complete(
-        queue,
-        jobs.map(({ id, retryCount }): JobAttempt => ({ id, retryCount }))
-      )
+    }
+    const ended = loop()
+    return () => {
+      stop.abort()
+      return ended
     }
   }
-  const ended = loop()
-  return () => {
-    stop.abort()
-    return ended
-  }
-}
 
 const engine = async (
   boss: PgBoss,
@@ -107,9 +118,11 @@ const onPglite =
     }
   }
 
-const pulling = () => ({ work: pull, wake: idle })
+const pulling = (batchSize: number) => () => ({ work: pull(batchSize), wake: idle })
 
-export const pgBossPull: Open = onPostgres(false, pulling)
+export const pgBossPull: Open = onPostgres(false, pulling(concurrency))
+export const pgBossPullMany: Open = onPostgres(false, pulling(many))
 export const pgBossWork: Open = onPostgres(true, () => own(true))
-export const pgBossPullEmbedded: Open = onPglite(pulling)
+export const pgBossPullEmbedded: Open = onPglite(pulling(concurrency))
+export const pgBossPullManyEmbedded: Open = onPglite(pulling(many))
 export const pgBossWorkEmbedded: Open = onPglite(() => own(false))
