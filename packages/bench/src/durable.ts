@@ -148,10 +148,10 @@ const later =
   }
 
 const bare: EngineName = "pg-boss, pull"
-const bareMany: EngineName = "pg-boss, pull 256"
+const bareMany: EngineName = "pg-boss, pull 2 × 256"
 const own: EngineName = "pg-boss, work()"
 const bareEmbedded: EngineName = "pg-boss on PGlite, pull"
-const bareManyEmbedded: EngineName = "pg-boss on PGlite, pull 256"
+const bareManyEmbedded: EngineName = "pg-boss on PGlite, pull 2 × 256"
 const ownEmbedded: EngineName = "pg-boss on PGlite, work()"
 
 const atMost = `At most ${concurrency} jobs at once in a process.`
@@ -191,7 +191,7 @@ export const durable: Bench = {
     const times = { p50: "ms", p99: "ms" }
     return [
       ...race("drain", drain(many), drainers, {
-        note: `${many} waiting jobs that do nothing, worked off by one process. ${atMost} Ours and the local queue claim jobs ahead, 256 says how many others take at once instead of ${concurrency}. ${durability}`,
+        note: `${many} waiting jobs that do nothing, worked off by one process. ${atMost} Ours and the local queue claim jobs ahead; 256 says how many others take at once instead of ${concurrency}, and 2 × in how many loops. ${durability}`,
         verdict: overhead(bare, bareMany, "SQL by hand, 256")
       }),
       ...race("drain/new", drain(many, false), drainers, {

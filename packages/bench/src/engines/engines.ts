@@ -25,7 +25,7 @@ const engines = {
   "ours, embedded": { store: "folder", open: oursEmbedded },
   "ours, in memory": { store: "memory", open: oursInMemory },
   "pg-boss, pull": { store: "postgres", open: pgBossPull },
-  "pg-boss, pull 256": { store: "postgres", open: pgBossPullMany },
+  "pg-boss, pull 2 × 256": { store: "postgres", open: pgBossPullMany },
   "pg-boss, work()": { store: "postgres", open: pgBossWork },
   "graphile-worker": { store: "postgres", open: graphileWorker },
   "graphile-worker, local queue": { store: "postgres", open: graphileLocalQueue },
@@ -34,7 +34,7 @@ const engines = {
   "SQL by hand, 256": { store: "postgres", open: bySqlMany },
   "BullMQ on Redis": { store: "redis", open: bullmq },
   "pg-boss on PGlite, pull": { store: "folder", open: pgBossPullEmbedded },
-  "pg-boss on PGlite, pull 256": { store: "folder", open: pgBossPullManyEmbedded },
+  "pg-boss on PGlite, pull 2 × 256": { store: "folder", open: pgBossPullManyEmbedded },
   "pg-boss on PGlite, work()": { store: "folder", open: pgBossWorkEmbedded }
 } satisfies Record<string, Contender>
 

@@ -24,18 +24,21 @@ const own = (notified: boolean) => {
   return { work, wake }
 }
 
-/** Runs a batch with as many handlers at once as everybody else has. */
-const runAll = async (jobs: ReadonlyArray<{ readonly data: Email }>, handle: Handle) => {
+/** Runs a batch with that many handlers at once. */
+const runAll = async (jobs: ReadonlyArray<{ readonly data: Email }>, atOnce: number, handle: Handle) => {
   const rest = jobs.values()
   const worker = async () => {
     for (const { data } of rest) await handle(data)
   }
-  await Promise.all(Array.from({ length: concurrency }, worker))
+  await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
-/** The shortest loop that its users can write: a batch claimed, run, acknowledged, and the next. */
+/**
+ * The shortest loops that its users can write: a batch claimed, run, acknowledged, and the next. With more than one, some of
+ * them run while others wait for the database.
+ */
 const pull =
-  (batchSize: number): Work =>
+  (loops: number, batchSize: number): Work =>
   async (boss, handle) => {
     const stop = new AbortController()
     const loop = async () => {
@@ -45,14 +48,14 @@ const pull =
           await new Promise((resolve) => setTimeout(resolve, 10))
           continue
         }
-        await runAll(jobs, handle)
+        await runAll(jobs, concurrency / loops, handle)
         await boss.complete(
           queue,
           jobs.map(({ id, retryCount }): JobAttempt => ({ id, retryCount }))
         )
       }
     }
-    const ended = loop()
+    const ended = Promise.all(Array.from({ length: loops }, loop))
     return () => {
       stop.abort()
       return ended
@@ -118,11 +121,11 @@ const onPglite =
     }
   }
 
-const pulling = (batchSize: number) => () => ({ work: pull(batchSize), wake: idle })
+const pulling = (loops: number, batchSize: number) => () => ({ work: pull(loops, batchSize), wake: idle })
 
-export const pgBossPull: Open = onPostgres(false, pulling(concurrency))
-export const pgBossPullMany: Open = onPostgres(false, pulling(many))
+export const pgBossPull: Open = onPostgres(false, pulling(1, concurrency))
+export const pgBossPullMany: Open = onPostgres(false, pulling(2, many))
 export const pgBossWork: Open = onPostgres(true, () => own(true))
-export const pgBossPullEmbedded: Open = onPglite(pulling(concurrency))
-export const pgBossPullManyEmbedded: Open = onPglite(pulling(many))
+export const pgBossPullEmbedded: Open = onPglite(pulling(1, concurrency))
+export const pgBossPullManyEmbedded: Open = onPglite(pulling(2, many))
 export const pgBossWorkEmbedded: Open = onPglite(() => own(false))
