@@ -87,7 +87,9 @@ export const threads = {
     ThreadHerd: /^node:(fs|os|worker_threads)$/,
     Thread: /^node:worker_threads$/,
     Host: /^node:(child_process|stream|url|worker_threads)$/,
-    Serving: /^node:worker_threads$/
+    Serving: /^node:worker_threads$/,
+    // A type: the port is in what a thread starts with.
+    Wire: /^node:worker_threads$/
   }
 }
 

@@ -53,7 +53,9 @@ export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
   const late = new Set<string>()
   const repetitions = rules.quick ? 1 : Math.min(rules.repetitions, race.repetitions ?? Infinity)
   for (let i = 0; i < repetitions; i++) {
-    for (const [name, run] of contestants(race)) {
+    // Back and forth: what comes first or last in every round would have the machine in another state than the rest.
+    const round = contestants(race)
+    for (const [name, run] of i % 2 === 0 ? round : round.toReversed()) {
       if (late.has(name) || (spent.get(name) ?? 0) > enoughMillis) continue
       const start = nanos()
       const sample = rules.quick ? await run() : await inFreshProcess(race, name)
@@ -72,11 +74,15 @@ export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
       const all = samples.get(name)
       return all === undefined || late.has(name) ? [] : [[name, figure(all, suffix)] as const]
     })
+    // Of one round: a machine that is slower for a while is so for both.
+    const ratio = (of: ReadonlyArray<Sample>) =>
+      median(of.map((one, i) => (ours[i]?.[suffix] ?? NaN) / (one[suffix] ?? NaN)).filter(Number.isFinite))
     return {
       case: caseName(race.name, suffix),
       unit,
       ours: figure(ours, suffix),
-      peers: Object.fromEntries(peers)
+      peers: Object.fromEntries(peers),
+      ratios: Object.fromEntries(peers.map(([name]) => [name, ratio(samples.get(name) ?? [])]))
     }
   })
   const medians = (of: ReadonlyArray<Sample>): Sample =>

@@ -38,6 +38,8 @@ export interface Result {
   readonly unit: string
   readonly ours: Figure
   readonly peers: Readonly<Record<string, Figure>>
+  /** What ours is of each peer's: the median over the rounds. */
+  readonly ratios: Readonly<Record<string, number>>
 }
 
 export const machine = (): Report["machine"] => ({
@@ -99,7 +101,7 @@ export const headText = (): string => {
 }
 
 /** One aligned table: each contestant, its median, its least and greatest, and what part of it ours is. */
-export const caseText = ({ case: name, ours, peers, unit }: Result): string => {
+export const caseText = ({ case: name, ours, peers, ratios, unit }: Result): string => {
   if (Object.keys(peers).length === 0) return `${name}  ${shown(ours.median)} ${unit}`
   const line = (who: string, { max, median, min }: Figure, ratio: string) => [
     who,
@@ -110,9 +112,7 @@ export const caseText = ({ case: name, ours, peers, unit }: Result): string => {
   const rows = [
     [name, unit, "range", "ours/peer"],
     line("ours", ours, ""),
-    ...Object.entries(peers).map(([peer, figure]) =>
-      line(peer, figure, (ours.median / figure.median).toFixed(2))
-    )
+    ...Object.entries(peers).map(([peer, figure]) => line(peer, figure, (ratios[peer] ?? NaN).toFixed(2)))
   ]
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
   return rows

@@ -1,11 +1,13 @@
 // The command line of the benchmarks. `pnpm bench --help` says what it can do.
 import { parseArgs } from "node:util"
-import { benches } from "./benches.ts"
+import { allBenches } from "./benches.ts"
 import type { Race } from "./Race.ts"
 import { caseName, selects } from "./Race.ts"
 import { referee } from "./Referee.ts"
 import type { Report } from "./Report.ts"
 import { caseText, headText, machine, toCase, versions } from "./Report.ts"
+
+const benches = await allBenches()
 
 const help = `Usage: pnpm bench [name ...] [options]
 

@@ -161,7 +161,7 @@ const race = (name: string, use: Use, more: Partial<Race> = {}): Race => ({
 const atOnce =
   (count: number, make: (i: number) => Work): Use =>
   (pool) =>
-    perTask(count, { warmMillis: count > 10 ? 500 : 0, runs: 3 }, (n) => {
+    perTask(count, { warmMillis: count > 10 ? 1500 : 0, runs: 3 }, (n) => {
       const works = Array.from({ length: n }, (_, i) => make(i))
       return () => Promise.all(works.map((work) => pool.run(work)))
     })
@@ -171,8 +171,8 @@ export const threads: Bench = {
   about: "work on two threads: messages, hashing, large payloads, a cold start",
   races: (quick) => {
     const many = quick ? 200 : 50_000
-    const some = quick ? 20 : 2000
-    const few = quick ? 2 : 400
+    const some = quick ? 20 : 10_000
+    const few = quick ? 2 : 2000
     const bytes = quick ? 1000 : 1 << 20
     const echo = (payload: unknown): Work => ({ megabytes: 0, payload })
     const together: Use = (pool) =>
@@ -208,7 +208,7 @@ export const threads: Bench = {
       ),
       race(
         "hash/1ms",
-        atOnce(quick ? 4 : 600, () => ({ megabytes: 1 })),
+        atOnce(quick ? 4 : 1000, () => ({ megabytes: 1 })),
         {
           note: "1 MB hashed with SHA-256, about a millisecond."
         }

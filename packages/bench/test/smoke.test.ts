@@ -2,10 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { benches } from "../src/benches.ts"
+import { allBenches } from "../src/benches.ts"
 import { contestants } from "../src/Referee.ts"
 import { Report } from "../src/Report.ts"
 
+const benches = await allBenches()
 const main = fileURLToPath(import.meta.resolve("../src/main.ts"))
 
 interface Run {

@@ -6,7 +6,13 @@
 import { fork } from "node:child_process"
 import type { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
-import { type ResourceLimits, type Transferable, Worker } from "node:worker_threads"
+import {
+  MessageChannel,
+  receiveMessageOnPort,
+  type ResourceLimits,
+  type Transferable,
+  Worker
+} from "node:worker_threads"
 import { processVariable, slots, type Start } from "./Wire.ts"
 
 /**
@@ -110,14 +116,17 @@ const direct = (
 const startOf = (
   { concurrency, heap, herd, tasks }: HostOptions,
   workerId: number,
-  states: Start["states"]
-): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, states })
+  shared: Pick<Start, "states" | "port">
+): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, ...shared })
 
 const thread = (options: HostOptions, workerId: number, listener: HostListener): Host => {
   const states = new Int32Array(new SharedArrayBuffer(4 * slots))
   const captured = options.output !== "inherit"
+  // Of its own: the worker's port hands each message on to an event emitter first.
+  const { port1, port2 } = new MessageChannel()
   const worker = new Worker(options.worker, {
-    workerData: startOf(options, workerId, states),
+    workerData: startOf(options, workerId, { states, port: port2 }),
+    transferList: [port2],
     name: `${options.herd} ${workerId}`,
     stdout: captured,
     stderr: captured,
@@ -127,13 +136,21 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
   })
   if (captured) direct(worker, options, workerId)
   let cause: unknown
-  worker.on("message", listener.message)
+  port1.on("message", listener.message)
+  // The worker alone keeps the process alive.
+  port1.unref()
   worker.on("error", (error) => {
     cause = error
   })
-  worker.on("exit", (code) => listener.ended(code, cause))
+  worker.on("exit", (code) => {
+    // What it said before its end counts.
+    for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1))
+      listener.message(last.message)
+    port1.close()
+    listener.ended(code, cause)
+  })
   return {
-    post: (message, transfer) => worker.postMessage(message, transfer),
+    post: (message, transfer) => port1.postMessage(message, transfer),
     states,
     terminate: () => void worker.terminate(),
     eventLoop: () => worker.performance.eventLoopUtilization()
@@ -148,7 +165,7 @@ const childProcess = (options: HostOptions, workerId: number, listener: HostList
     execArgv: [...(options.execArgv ?? process.execArgv)],
     env: {
       ...(options.env ?? process.env),
-      [processVariable]: JSON.stringify(startOf(options, workerId, undefined))
+      [processVariable]: JSON.stringify(startOf(options, workerId, { states: undefined, port: undefined }))
     }
   })
   direct(child, options, workerId)

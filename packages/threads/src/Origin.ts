@@ -18,7 +18,8 @@ const isPlain = (value: unknown): boolean =>
  * @category constructors
  * @since 0.3.0
  */
-export const originOf = (context: Context.Context<never>): Origin | undefined => {
+export const originOf = (context: Context.Context<never> | undefined): Origin | undefined => {
+  if (context === undefined) return undefined
   const span = Context.getOrUndefined(context, Tracer.ParentSpan)
   const names = Object.entries(Context.get(context, References.CurrentLogAnnotations))
   if (span === undefined && names.length === 0) return undefined

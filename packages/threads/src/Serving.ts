@@ -4,13 +4,7 @@
  *
  * @since 0.3.0
  */
-import {
-  isMainThread,
-  parentPort,
-  receiveMessageOnPort,
-  type Transferable,
-  workerData
-} from "node:worker_threads"
+import { isMainThread, receiveMessageOnPort, type Transferable, workerData } from "node:worker_threads"
 import {
   closing,
   holding,
@@ -176,8 +170,8 @@ const isStart = (value: unknown): value is Start =>
 
 /** The herd that started this thread or process, if one did. */
 const link = (): Link | undefined => {
-  if (!isMainThread && parentPort !== null && isStart(workerData)) {
-    const port = parentPort
+  if (!isMainThread && isStart(workerData) && workerData.port !== undefined) {
+    const { port } = workerData
     return {
       start: workerData,
       post: (message, transfer) => port.postMessage(message, transfer),

@@ -10,7 +10,7 @@
  *
  * @since 0.3.0
  */
-import { type Context, Effect, Exit, Option } from "effect"
+import { type Context, Effect, Exit, Fiber, Option } from "effect"
 import * as HerdError from "lemmings/HerdError"
 import type { Transferable } from "node:worker_threads"
 import * as Host from "./Host.ts"
@@ -216,24 +216,18 @@ export class Thread implements Caller {
     transfer: ReadonlyArray<Transferable> | undefined,
     call: () => Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
-    return Effect.withFiber(({ context }) => {
-      const origin = originOf(context)
-      return task.codecs.payload === undefined
-        ? this.send(task, payload, origin, transfer, call)
-        : Effect.flatMap(encodePayload(task, payload), (encoded) =>
-            this.send(task, encoded, origin, transfer, call)
-          )
-    })
+    if (task.codecs.payload === undefined) return this.send(task, payload, transfer, call)
+    return Effect.flatMap(encodePayload(task, payload), (encoded) => this.send(task, encoded, transfer, call))
   }
 
   private send(
     task: AnyTask,
     payload: unknown,
-    origin: Origin | undefined,
     transfer: ReadonlyArray<Transferable> | undefined,
     call: () => Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
     return Effect.callback((resume) => {
+      const origin = originOf(Fiber.getCurrent()?.context)
       const pending: Pending = {
         task,
         call,
@@ -277,11 +271,11 @@ export class Thread implements Caller {
     if (this.host.states !== undefined) Atomics.store(this.host.states, slot, State.sent)
     this.outbox.push(slot, this.index.get(pending.task.name) ?? -1, payload, origin)
     if (transfer !== undefined) this.moved.push(...transfer)
-    if (!this.flushing) {
+    // A thread with nothing to do gets it at once. One that works gets what all the answers of this turn made room for.
+    if (this.inFlight === 1) this.flush()
+    else if (!this.flushing) {
       this.flushing = true
-      // A thread with nothing to do gets it at once. One that works gets what all the answers of this turn made room for.
-      if (this.inFlight === 1) queueMicrotask(() => this.flush())
-      else setImmediate(() => this.flush())
+      setImmediate(() => this.flush())
     }
     if (this.inFlight > 1 && this.options.ahead && !this.watching) this.watch()
     return slot

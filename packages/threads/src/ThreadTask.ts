@@ -218,8 +218,14 @@ export const make = <
     error: codec(options.error)
   }
   const task = (payload: unknown, { transfer }: CallOptions = {}) => {
-    const call: Effect.Effect<unknown, unknown, Runs<string>> = Effect.flatMap(CurrentThread, (thread) =>
-      thread.call(declared, payload, transfer, () => call as Effect.Effect<unknown, unknown>)
+    // In one step: the services of a running task are at hand.
+    const call: Effect.Effect<unknown, unknown, Runs<string>> = Effect.withFiber(({ context }) =>
+      Context.getUnsafe(context, CurrentThread).call(
+        declared,
+        payload,
+        transfer,
+        () => call as Effect.Effect<unknown, unknown>
+      )
     )
     return call
   }

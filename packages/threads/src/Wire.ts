@@ -1,5 +1,5 @@
 /**
- * What a herd and its threads say to each other. Imports nothing: a thread starts with it.
+ * What a herd and its threads say to each other. Imports nothing but types: a thread starts with it.
  *
  * **Details**
  *
@@ -9,6 +9,7 @@
  *
  * @since 0.3.0
  */
+import type { MessagePort } from "node:worker_threads"
 
 /**
  * Most tasks on their way to one thread.
@@ -60,6 +61,8 @@ export interface Start {
   readonly heap: boolean
   /** The shared numbers: one for each slot. A process has none. */
   readonly states: Int32Array<SharedArrayBuffer> | undefined
+  /** Where the herd's messages come from, and the answers go to. A process has a channel of its own. */
+  readonly port: MessagePort | undefined
 }
 
 /**

@@ -31,6 +31,22 @@ describe("ends while nothing runs", () => {
     )
   }
 
+  it.live("what a thread answered before its end counts, although nobody had the time to read it", () =>
+    Effect.gen(function* () {
+      yield* Threads.run(Echo(0))
+      const begun = new Int32Array(new SharedArrayBuffer(4))
+      const answers = yield* Effect.forkChild(
+        Effect.forEach([1, 2, 3], (value) => Threads.run(Act({ what: "exitNext", value })), {
+          concurrency: 3
+        }),
+        { startImmediately: true }
+      )
+      // This event loop stands still until long after the threads have ended.
+      Atomics.wait(begun, 0, 0, 500)
+      assert.deepStrictEqual(yield* Fiber.join(answers), [1, 2, 3])
+    }).pipe(Effect.provide(Threads.layer({ workers: { min: 3, max: 3 } })))
+  )
+
   const processes = Threads.layer({ isolation: "process", workers: { min: 1, max: 1 } })
   const killed = (pid: unknown) => Effect.sync(() => process.kill(Number(pid), "SIGKILL"))
 

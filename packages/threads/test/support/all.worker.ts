@@ -30,6 +30,9 @@ export default ThreadTasks.serve(all, {
         return value
       case "throw":
         throw Object.assign(new RangeError("a defect"), { code: 7 })
+      case "exitNext":
+        setImmediate(() => process.exit(3))
+        return value
       case "exit":
         return process.exit(3)
       case "crash":

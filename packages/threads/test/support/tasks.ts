@@ -26,6 +26,7 @@ export const Act = ThreadTask.make("Act", {
       | "crashLater"
       | "throw"
       | "exit"
+      | "exitNext"
       | "crash"
       | "oom"
       | "spin"
