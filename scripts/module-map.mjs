@@ -109,7 +109,7 @@ export const durable = {
     { modules: ["JobStores", "JobStoreMemory", "JobDefinition"] },
     { modules: ["JobStorePgBoss", "DirectoryLock", "MemoryLine"] },
     { modules: ["PgBossEngine"] },
-    { modules: ["PgBossSql", "Pull", "Signal", "JobStore"] },
+    { modules: ["PgBossSql", "Pull", "Signal", "Gate", "JobTrace", "JobStore"] },
     { modules: ["PgBossLimits", "Limits", "JobError"] }
   ],
   folders: {},

@@ -161,13 +161,18 @@ export const settingsOf = (name: string, options: Options<never, never>): Settin
 }
 
 /**
- * The id of a job: of its key, so that the same key is the same job on all machines, or a new one.
+ * The id of a job: of its key, so that the same key is the same job on all machines, or a new one. New ones begin with the
+ * time, in epoch milliseconds, so that what is enqueued together is together in the index of the store.
  *
  * @category getters
  * @since 0.4.0
  */
-export const idOf = (queue: string, key: string | undefined): string => {
-  if (key === undefined) return randomUUID()
+export const idOf = (queue: string, key: string | undefined, now: number): string => {
+  if (key === undefined) {
+    const at = Math.max(0, Math.floor(now)).toString(16).padStart(12, "0")
+    // A UUID of version 7.
+    return `${at.slice(-12, -4)}-${at.slice(-4)}-7${randomUUID().slice(15)}`
+  }
   const hex = createHash("sha256").update(`${queue}\n${key}`).digest("hex")
   // A UUID of version 8: our own business what is in it.
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`

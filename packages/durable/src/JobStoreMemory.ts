@@ -12,7 +12,6 @@ import {
   type Failure,
   JobStore,
   type Json,
-  type JobRecord,
   type JobState,
   type NewJob,
   type News,
@@ -24,7 +23,7 @@ import {
   type Within
 } from "./JobStore.ts"
 import * as Limits from "./Limits.ts"
-import { Line, type Row } from "./MemoryLine.ts"
+import { Line, recordOf, type Row } from "./MemoryLine.ts"
 
 interface Queue {
   spec: QueueSpec
@@ -171,19 +170,6 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       if (letter.diedAt + queue.spec.keepDeadMillis <= at) queue.dead.delete(letter.id)
     }
   }
-  const record = (row: Row): JobRecord => ({
-    id: row.id,
-    queue: row.queue,
-    state: row.state,
-    attempts: row.attempts,
-    priority: row.priority,
-    payload: row.payload,
-    createdAt: row.createdAt,
-    startAt: row.startAt,
-    endedAt: row.endedAt,
-    result: row.result,
-    failure: row.failure
-  })
   const claim = (queue: Queue, max: number, perGroup = Infinity): Array<ClaimedJob> => {
     if (queue.paused) return []
     housekeep(queue)
@@ -274,7 +260,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const watched = (name: string, id: string) => {
     const row = queueOf(name).rows.get(id)
     if (row !== undefined) row.watched = true
-    return row === undefined ? undefined : record(row)
+    return row === undefined ? undefined : recordOf(row)
   }
 
   const store: Store = {
@@ -375,7 +361,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     get: (name, id) =>
       Effect.sync(() => {
         const row = queueOf(name).rows.get(id)
-        return row === undefined ? undefined : record(row)
+        return row === undefined ? undefined : recordOf(row)
       }),
     watch: (name, id) => Effect.sync(() => watched(name, id)),
     pause: (name) => Effect.sync(() => void (queueOf(name).paused = true)),

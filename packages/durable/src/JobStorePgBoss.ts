@@ -4,7 +4,7 @@
  * @since 0.4.0
  */
 import { Effect } from "effect"
-import type { Db, JobWithMetadata, PgBoss } from "pg-boss"
+import type { JobWithMetadata, PgBoss } from "pg-boss"
 import type {
   ClaimedJob,
   DeadFilter,
@@ -16,10 +16,11 @@ import type {
   QueueSpec,
   QueueStats,
   Settlement,
-  Store
+  Store,
+  Transaction
 } from "./JobStore.ts"
 import type { Engine } from "./PgBossEngine.ts"
-import { deadQueue, type Said, type Stored } from "./PgBossSql.ts"
+import { deadQueue, type Inserted, type Said, type Stored } from "./PgBossSql.ts"
 
 /** pg-boss deletes waiting jobs of this age. Ours are never dropped: ten years, in seconds. */
 const forever = 315_360_000
@@ -61,16 +62,14 @@ const stored = ({
   ...(watched === true ? { w: 1 } : {})
 })
 
-const insertOf = (job: NewJob) => ({
+const insertOf = (job: NewJob): Inserted => ({
   id: job.id,
   data: stored(job),
   priority: job.priority,
-  retryLimit: job.attempts - 1,
-  ...(job.at === undefined ? {} : { startAfter: new Date(job.at).toISOString() }),
-  ...(job.delayMillis === undefined || job.delayMillis <= 0
-    ? {}
-    : { startAfter: `${job.delayMillis} milliseconds` }),
-  ...(job.group === undefined ? {} : { group: { id: job.group } })
+  retries: job.attempts - 1,
+  delay: job.delayMillis,
+  at: job.at,
+  group: job.group
 })
 
 const saidOf = (settlement: Settlement): Said => {
@@ -214,42 +213,54 @@ export const make = (
   leaseMillis: number,
   engine: "pglite" | "postgres"
 ): Store => {
-  // Of a queue that it does not know pg-boss asks the database, outside of the transaction that it is given: where there is
-  // one connection, for ever.
+  // Those that were declared: others are refused before anything is sent.
   const known = new Set<string>()
   /** Writes jobs of one queue. Returns the ids that are there already. */
-  const insert = async (boss: PgBoss, queue: string, jobs: ReadonlyArray<NewJob>, db: Db | undefined) => {
-    const options = db === undefined ? { returnId: true } : { returnId: true, db }
-    const accepted = new Set<string>()
+  const insert = async (db: Transaction, queue: string, jobs: ReadonlyArray<NewJob>) => {
+    const refused: Array<string> = []
     for (let from = 0; from < jobs.length; from += most) {
       const part = jobs.slice(from, from + most)
-      for (const id of (await boss.insert(queue, part.map(insertOf), options)) ?? []) accepted.add(id)
+      const { rows } = await db.executeSql(sql.insert, [
+        queue,
+        JSON.stringify(part.map(insertOf)),
+        part.length
+      ])
+      for (const { id } of rows as Array<{ id: string }>) refused.push(id)
     }
-    return jobs.flatMap(({ id }) => (accepted.has(id) ? [] : [id]))
+    return refused
   }
-  const insertAll = async (boss: PgBoss, jobs: ReadonlyArray<NewJob>, db: Db | undefined) => {
+  const insertAll = async (db: Transaction, jobs: ReadonlyArray<NewJob>) => {
     const refused: Array<string> = []
-    for (const [queue, list] of byQueue(jobs)) refused.push(...(await insert(boss, queue, list, db)))
+    for (const [queue, list] of byQueue(jobs)) refused.push(...(await insert(db, queue, list)))
     return refused
   }
   const enqueue: Store["enqueue"] = (jobs, within) =>
-    run("enqueue", async (boss, db) => {
+    run("enqueue", async (_, db) => {
       const unknown = jobs.find(({ queue }) => !known.has(queue))
       if (unknown !== undefined)
         throw Object.assign(new Error(`queue "${unknown.queue}" was not declared`), { code: "undeclared" })
-      if (within !== undefined) return insertAll(boss, jobs, within)
+      if (within !== undefined) return insertAll(within, jobs)
       if (jobs.length <= most && jobs.every(({ queue }) => queue === jobs[0]!.queue))
-        return insertAll(boss, jobs, undefined)
-      return transaction(db, (tx) => insertAll(boss, jobs, tx))
+        return insertAll(db, jobs)
+      return transaction(db, (tx) => insertAll(tx, jobs))
     })
 
+  const statementOf = (
+    queue: string,
+    batch: ReadonlyArray<Settlement>
+  ): readonly [string, Array<unknown>] => {
+    const ids = batch.map(({ id }) => id)
+    const { claim } = batch[0]!
+    if (batch.every((one) => one._tag === "Complete" && one.result === undefined && one.claim === claim))
+      return [sql.done, [queue, ids, claim]]
+    const text = batch.every(({ _tag }) => _tag === "Complete") ? sql.complete : sql.settle
+    const pairs = batch.map(({ claim, id }) => `${id}:${claim}`)
+    const said = Object.fromEntries(batch.map((one) => [one.id, saidOf(one)]))
+    return [text, [queue, ids, pairs, JSON.stringify(said)]]
+  }
   const settleBatch = (queue: string, batch: ReadonlyArray<Settlement>) =>
     run("settle", async (_, db) => {
-      const text = batch.every(({ _tag }) => _tag === "Complete") ? sql.complete : sql.settle
-      const said: { [id: string]: Said } = {}
-      for (const one of batch) said[one.id] = saidOf(one)
-      const pairs = batch.map(({ claim, id }) => `${id}:${claim}`)
-      const { rows } = await db.executeSql(text, [queue, Object.keys(said), pairs, JSON.stringify(said)])
+      const { rows } = await db.executeSql(...statementOf(queue, batch))
       if (rows.length === batch.length) return []
       const held = new Set((rows as Array<{ id: string }>).map(({ id }) => id))
       return batch.flatMap(({ id }) => (held.has(id) ? [] : [id]))

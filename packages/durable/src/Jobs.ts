@@ -3,7 +3,7 @@
  *
  * @since 0.4.0
  */
-import { Context, Cron, DateTime, Duration, Effect, Layer, Option, Result, Scope, Tracer } from "effect"
+import { Clock, Context, Cron, DateTime, Duration, Effect, Layer, Result, Scope } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
@@ -34,8 +34,9 @@ import {
 } from "./JobStore.ts"
 import * as JobStoreMemory from "./JobStoreMemory.ts"
 import * as JobStores from "./JobStores.ts"
+import { traceHere } from "./JobTrace.ts"
 import * as QueueRegistration from "./QueueRegistration.ts"
-import { Signal } from "./Signal.ts"
+import { awaited, type Signal } from "./Signal.ts"
 
 /**
  * When a job is to run, and how it is stored.
@@ -202,13 +203,6 @@ const transactionOf = (given: SqlClient | Transaction, context: Context.Context<
   }
 }
 
-/** The span that the call is made in, as W3C says it. */
-const traceHere = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (found) => {
-  if (Option.isNone(found)) return undefined
-  const { sampled, spanId, traceId } = found.value
-  return `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`
-})
-
 /** The settings of an enqueue, read once for all its jobs. */
 const placeOf = (options: EnqueueOptions) => {
   const { at, delay, key, priority } = options
@@ -234,33 +228,34 @@ const make = Effect.gen(function* () {
     else if (news._tag === "Missed") for (const signals of waiting.values()) wake(signals)
   })
 
-  /** Makes the queue, once in a process, and shows it. */
+  const shown = new Set<AnyJob>()
+  /** Makes the queue, once in a process. It is shown from then on, whether the store is there or not. */
   const known = (job: AnyJob) =>
-    Effect.suspend(() =>
-      declared.has(job)
-        ? Effect.void
-        : Effect.andThen(
-            store.declare(job.settings.spec),
-            Effect.suspend(() => {
-              if (declared.has(job)) return Effect.void
-              declared.add(job)
-              return Scope.provide(QueueRegistration.register(store, job), scope)
-            })
-          )
-    )
+    Effect.suspend(() => {
+      if (declared.has(job)) return Effect.void
+      const declare = Effect.map(store.declare(job.settings.spec), () => void declared.add(job))
+      if (shown.has(job)) return declare
+      shown.add(job)
+      return Effect.andThen(Scope.provide(QueueRegistration.register(store, job), scope), declare)
+    })
   const on = <A, E>(job: AnyJob, f: (store: Store) => Effect.Effect<A, E>) =>
     Effect.andThen(known(job), f(store))
 
   const failed = (queue: string, jobs: number, reason: EnqueueFailed["reason"], cause: unknown) =>
     new EnqueueFailed({ queue, jobs, reason, cause })
 
-  const encode = (requests: ReadonlyArray<Request>, options: EnqueueOptions, trace: string | undefined) => {
+  const encode = (
+    requests: ReadonlyArray<Request>,
+    options: EnqueueOptions,
+    trace: string | undefined,
+    now: number
+  ) => {
     const { key, priority, ...place } = placeOf(options)
     return requests.map(({ job, payload }): NewJob => {
       const { attempts, group, idempotencyKey, priority: own } = job.settings
       return {
         queue: job.name,
-        id: idOf(job.name, key ?? idempotencyKey?.(payload as never)),
+        id: idOf(job.name, key ?? idempotencyKey?.(payload as never), now),
         payload: job.codecs.payload.encode(payload),
         priority: priority ?? own,
         attempts,
@@ -271,57 +266,87 @@ const make = Effect.gen(function* () {
     })
   }
 
-  const put = Effect.fnUntraced(function* (
-    requests: ReadonlyArray<Request>,
-    options: EnqueueOptions,
-    watched: boolean
-  ) {
-    const [first] = requests
-    if (first === undefined) return []
+  const newJobs = Effect.fnUntraced(function* (requests: ReadonlyArray<Request>, options: EnqueueOptions) {
     const { length } = requests
-    const queue = first.job.name
+    const queue = requests[0]!.job.name
     const trace = yield* traceHere
-    const jobs = yield* Effect.try({
-      try: () => encode(requests, options, trace),
-      catch: (cause) => failed(queue, length, "invalid", cause)
-    })
+    const now = yield* Clock.currentTimeMillis
     if (options.key !== undefined && length > 1)
       return yield* failed(queue, length, "invalid", new Error("a key is for one job"))
-    // The same key twice in one call is one job too.
-    const distinct = new Map(jobs.map((job) => [job.id, watched ? { ...job, watched } : job]))
+    return yield* Effect.try({
+      try: () => encode(requests, options, trace, now),
+      catch: (cause) => failed(queue, length, "invalid", cause)
+    })
+  })
+
+  /** Returns the ids that are there already. */
+  const put = Effect.fnUntraced(function* (
+    requests: ReadonlyArray<Request>,
+    jobs: ReadonlyArray<NewJob>,
+    options: EnqueueOptions
+  ) {
     const context = yield* Effect.context()
     const transaction =
       options.transaction === undefined ? undefined : transactionOf(options.transaction, context)
-    yield* Effect.forEach(new Set(requests.map(({ job }) => job)), known, { discard: true }).pipe(
-      Effect.andThen(store.enqueue([...distinct.values()], transaction)),
-      Effect.mapError(({ cause, reason }) => failed(queue, length, reason, cause))
+    const queue = requests[0]!.job.name
+    return yield* Effect.forEach(new Set(requests.map(({ job }) => job)), known, { discard: true }).pipe(
+      Effect.andThen(store.enqueue(jobs, transaction)),
+      Effect.mapError(({ cause, reason }) => failed(queue, requests.length, reason, cause))
     )
+  })
+
+  const enqueueAll = Effect.fnUntraced(function* (requests: ReadonlyArray<Request>, options: EnqueueOptions) {
+    if (requests.length === 0) return []
+    const jobs = yield* newJobs(requests, options)
+    // The same key twice in one call is one job too.
+    const distinct = new Map(jobs.map((job) => [job.id, job]))
+    yield* put(requests, [...distinct.values()], options)
     return jobs.map(({ id }) => id)
   })
 
   const enqueue = (given: Request | ReadonlyArray<Request>, options: EnqueueOptions = {}) =>
     Array.isArray(given)
-      ? put(given as ReadonlyArray<Request>, options, false)
-      : Effect.map(put([given as Request], options, false), (ids) => ids[0]!)
+      ? enqueueAll(given as ReadonlyArray<Request>, options)
+      : Effect.map(enqueueAll([given as Request], options), (ids) => ids[0]!)
 
-  const awaitEnd = (job: AnyJob, id: string): Effect.Effect<unknown, unknown> =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const signal = yield* awaited(waiting, id)
-        yield* known(job)
-        let record = yield* store.watch(job.name, id)
-        for (;;) {
-          if (record === undefined) return yield* new JobNotFound({ queue: job.name, id })
-          if (record.endedAt !== undefined) return yield* resultOf(job, record)
-          yield* signal.wait(lookMillis)
-          // A store that is away is waited for: the job is in it.
-          const before: JobRecord = record
-          record = yield* Effect.catch(store.get(job.name, id), (error) =>
-            error.reason === "unavailable" ? Effect.succeed(before) : Effect.fail(error)
-          )
-        }
-      })
+  /** A store that is away is waited for: the job is in it. */
+  const look = (queue: string, id: string) =>
+    Effect.catch(store.get(queue, id), (error) =>
+      error.reason === "unavailable" ? Effect.succeed("away" as const) : Effect.fail(error)
     )
+
+  /** Looks whenever it is told to, or when it is time, until the job has ended. */
+  const ended = Effect.fnUntraced(function* (
+    job: AnyJob,
+    id: string,
+    signal: Signal,
+    first: JobRecord | "away" | undefined
+  ) {
+    let record = first
+    for (;;) {
+      if (record === undefined) return yield* new JobNotFound({ queue: job.name, id })
+      if (record !== "away" && record.endedAt !== undefined) return yield* resultOf(job, record)
+      yield* signal.wait(lookMillis)
+      record = yield* look(job.name, id)
+    }
+  })
+
+  const awaitEnd = Effect.fnUntraced(function* (job: AnyJob, id: string) {
+    const signal = yield* awaited(waiting, id)
+    yield* known(job)
+    return yield* ended(job, id, signal, yield* store.watch(job.name, id))
+  }, Effect.scoped)
+
+  const execute = Effect.fnUntraced(function* (request: Request, options: EnqueueOptions = {}) {
+    const [job] = yield* newJobs([request], options)
+    const { id, queue } = job!
+    // Before it is stored: its end may be heard before it is known here that it is.
+    const signal = yield* awaited(waiting, id)
+    const there = yield* put([request], [{ ...job!, watched: true }], options)
+    // A new one tells its end by itself.
+    const first = there.length === 0 ? "away" : yield* store.watch(queue, id)
+    return yield* ended(request.job, id, signal, first)
+  }, Effect.scoped)
 
   const letter = <P>(
     job: AnyJob,
@@ -338,11 +363,8 @@ const make = Effect.gen(function* () {
 
   const shape: Shape = {
     enqueue: enqueue as Shape["enqueue"],
-    execute: ((request: Request, options: EnqueueOptions = {}) =>
-      Effect.flatMap(put([request], options, true), ([id]) =>
-        awaitEnd(request.job, id!)
-      )) as Shape["execute"],
-    await: ((job: AnyJob, id: string) => awaitEnd(job, id)) as Shape["await"],
+    execute: execute as Shape["execute"],
+    await: awaitEnd as Shape["await"],
     cancel: (job, id) => on(job, ({ cancel }) => cancel(job.name, typeof id === "string" ? [id] : id)),
     setPriority: (job, id, priority) =>
       on(job, ({ setPriority }) => setPriority(job.name, id, priorityLevel(priority))),
@@ -399,24 +421,6 @@ const make = Effect.gen(function* () {
   }
   return shape
 })
-
-/** A signal that the end of the job sends, until the scope closes. */
-const awaited = (waiting: Map<string, Set<Signal>>, id: string): Effect.Effect<Signal, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const signal = new Signal()
-      const signals = waiting.get(id)
-      if (signals === undefined) waiting.set(id, new Set([signal]))
-      else signals.add(signal)
-      return signal
-    }),
-    (signal) =>
-      Effect.sync(() => {
-        const signals = waiting.get(id)
-        signals?.delete(signal)
-        if (signals?.size === 0) waiting.delete(id)
-      })
-  )
 
 /**
  * The service over a store that you provide.

@@ -4,13 +4,8 @@
  * @since 0.4.0
  */
 
-/**
- * A rate: `limit` jobs at once, then one every `perMillis / limit`.
- *
- * @category models
- * @since 0.4.0
- */
-export interface Rate {
+/** `limit` jobs at once, then one every `perMillis / limit`. */
+interface Rate {
   /** At least 1. */
   readonly limit: number
   /** Milliseconds, above 0. */

@@ -3,7 +3,7 @@
  *
  * @since 0.4.0
  */
-import type { Failure, JobState, Json } from "./JobStore.ts"
+import type { Failure, JobRecord, JobState, Json } from "./JobStore.ts"
 
 /**
  * A job in memory.
@@ -33,6 +33,26 @@ export interface Row {
   failure: Failure | undefined
   watched: boolean
 }
+
+/**
+ * What is shown of it.
+ *
+ * @category getters
+ * @since 0.4.0
+ */
+export const recordOf = (row: Row): JobRecord => ({
+  id: row.id,
+  queue: row.queue,
+  state: row.state,
+  attempts: row.attempts,
+  priority: row.priority,
+  payload: row.payload,
+  createdAt: row.createdAt,
+  startAt: row.startAt,
+  endedAt: row.endedAt,
+  result: row.result,
+  failure: row.failure
+})
 
 /**
  * Waiting rows in the order in which they are claimed.

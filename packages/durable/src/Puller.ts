@@ -9,13 +9,15 @@
  *
  * @since 0.4.0
  */
-import { Cause, type Clock, type Context, Effect, Exit, type Fiber, Schedule, Tracer } from "effect"
+import { Cause, type Clock, type Context, Effect, Exit, type Fiber, Schedule } from "effect"
 import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
+import { Gate } from "./Gate.ts"
 import { afterFailure, type AnyJob } from "./JobDefinition.ts"
 import type { JobStoreError } from "./JobError.ts"
 import type { ClaimedJob, Settlement, Store, Within } from "./JobStore.ts"
-import * as Limits from "./Limits.ts"
+import type * as Limits from "./Limits.ts"
+import { traceFrom } from "./JobTrace.ts"
 import * as Pull from "./Pull.ts"
 import { Signal } from "./Signal.ts"
 
@@ -143,11 +145,7 @@ export class Puller {
   #claimMillis = 0
   #runMillis = 0
   #mayGrowAt = 0
-  /** Until when a limit keeps jobs back, and whether the end of a running one opens it before. */
-  #closedUntil = 0
-  #full = false
-  /** Batches of settlements that were written. */
-  #batches = 0
+  readonly #gate: Gate
   /** Held jobs, or fewer, at which it is worth to look for more. */
   #lookAt = 0
   #ahead = 0
@@ -184,6 +182,7 @@ export class Puller {
     this.#queue = job.name
     // Attempts are the store's: the herd runs each once.
     this.#options = { once: true, label: job.name, timeout: job.settings.timeout }
+    this.#gate = new Gate(settings.limits, settings.pollMillis)
     const claiming = claimingOf.get(herd) ?? { count: 0 }
     claimingOf.set(herd, claiming)
     this.#claiming = claiming
@@ -222,7 +221,7 @@ export class Puller {
       this.#dueAt = Infinity
       this.#available = true
     }
-    const max = this.#available && now >= this.#closedUntil ? this.#wanted(stats, now) : 0
+    const max = this.#available && now >= this.#gate.closedUntil ? this.#wanted(stats, now) : 0
     if (max > 0) return this.#claim(max)
     this.#lookAt = this.#available ? this.#held.size - Math.max(1, this.#ahead >>> 1) : -1
     return Effect.map(this.#pull.wait(this.#pause(now)), (notified) => {
@@ -250,7 +249,7 @@ export class Puller {
 
   /** How long there is nothing to do unless somebody tells. */
   #pause(now: number): number {
-    const closed = this.#closedUntil - now
+    const closed = this.#gate.closedUntil - now
     const recheck = closed > 0 ? closed : recheckMillis
     const poll = this.#available && !this.#stopping ? recheck : this.#settings.pollMillis
     return Math.max(1, Math.min(poll, this.#dueAt - now, this.#unbegunAt() - now))
@@ -261,7 +260,7 @@ export class Puller {
     this.#claiming.count += max
     this.#inClaim = true
     const { limits } = this.#settings
-    const batches = this.#batches
+    const { batches } = this.#gate
     const claim: Effect.Effect<Within, JobStoreError> =
       limits === undefined
         ? Effect.map(this.#store.claim(this.#queue, max), (jobs) => ({ jobs, opensInMillis: undefined }))
@@ -281,23 +280,16 @@ export class Puller {
           // A claim that is not full says that there is nothing left, or that others were faster.
           this.#available = jobs.length >= max
           this.tally.claimed += jobs.length
-          if (opensInMillis !== undefined) this.#close(opensInMillis, now, batches)
+          if (opensInMillis !== undefined) {
+            this.#available = true
+            this.#gate.close(opensInMillis, now, batches)
+          }
           for (const job of jobs) this.#begin(job, now)
           if (this.#stopping) this.#quiet.notify()
           return Effect.succeed(true)
         })
       )
     ).pipe(Effect.flatMap((reached) => (reached ? Effect.void : this.#unreachable)))
-  }
-
-  /** A limit kept jobs back: leaves the store alone until it opens. */
-  #close(opensInMillis: number, now: number, batches: number) {
-    this.#available = true
-    const { limits = {}, pollMillis } = this.#settings
-    this.#full = opensInMillis === Infinity
-    // What was written during the claim may have made room that it did not see.
-    if (this.#full && batches !== this.#batches) return
-    this.#closedUntil = now + Limits.rest(limits, opensInMillis, pollMillis)
   }
 
   #failures = 0
@@ -460,12 +452,7 @@ export class Puller {
 
   #written(batch: ReadonlyArray<Settlement>, lost: ReadonlyArray<string>) {
     this.tally.lost += lost.length
-    this.#batches++
-    if (this.#full) {
-      this.#full = false
-      this.#closedUntil = 0
-      this.#pull.notify()
-    }
+    if (this.#gate.written()) this.#pull.notify()
     // A claim may have left jobs behind whose group was full.
     if (this.#settings.limits?.perGroup !== undefined) this.wake()
     // From now, not from the end of the attempt: the store counts the delay from the write.
@@ -568,11 +555,3 @@ export class Puller {
 }
 
 type Outcome = Settlement extends infer S ? (S extends Settlement ? Omit<S, "id" | "claim"> : never) : never
-
-/** A child of whoever enqueued the job. */
-const traceFrom = (trace: string, name: string, task: Effect.Effect<unknown, unknown>) => {
-  const [, traceId, spanId, flags] = trace.split("-")
-  if (traceId === undefined || spanId === undefined) return task
-  const parent = Tracer.externalSpan({ traceId, spanId, sampled: flags !== "00" })
-  return Effect.withSpan(task, name, { parent, kind: "consumer" })
-}

@@ -80,7 +80,9 @@ const managed = (store: Store, job: AnyJob, seen: (stats: QueueStats) => void): 
     id: name,
     store: store.engine,
     readiness: Effect.map(store.readiness, ({ ready, reason }) => ({ ready, reason })),
-    stats: Effect.map(ask(store.stats(name)), ({ queue: _, ...stats }) => {
+    stats: Effect.map(ask(store.stats(name)), (all) => {
+      const { deadLetters, delayed, lastMinute, oldestMillis, paused, running, waiting } = all
+      const stats = { paused, waiting, delayed, running, deadLetters, oldestMillis, lastMinute }
       seen(stats)
       return stats
     }),

@@ -3,7 +3,7 @@
  *
  * @since 0.4.0
  */
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 
 /**
  * Wakes whoever waits, or the next one that will.
@@ -42,3 +42,29 @@ export class Signal {
     return Effect.raceFirst(notified, Effect.as(Effect.sleep(millis), false))
   }
 }
+
+/**
+ * A signal that the end of the job with this id sends, until the scope closes.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const awaited = (
+  waiting: Map<string, Set<Signal>>,
+  id: string
+): Effect.Effect<Signal, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const signal = new Signal()
+      const signals = waiting.get(id)
+      if (signals === undefined) waiting.set(id, new Set([signal]))
+      else signals.add(signal)
+      return signal
+    }),
+    (signal) =>
+      Effect.sync(() => {
+        const signals = waiting.get(id)
+        signals?.delete(signal)
+        if (signals?.size === 0) waiting.delete(id)
+      })
+  )

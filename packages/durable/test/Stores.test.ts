@@ -140,6 +140,19 @@ describe.skipIf(missing.postgres)("PostgreSQL", () => {
     })
   )
 
+  it.live("takes nothing for a queue that somebody deleted, and says so", () =>
+    Effect.gen(function* () {
+      const { url } = yield* postgres()
+      const live = Layer.merge(Jobs.layerPostgres({ url }), PgClient.layer({ url: Redacted.make(url) }))
+      yield* Effect.gen(function* () {
+        yield* Jobs.stats(Work)
+        const sql = yield* SqlClient
+        yield* sql`DELETE FROM lemmings.queue WHERE name = ${Work.name}`
+        assert.strictEqual((yield* Effect.flip(Jobs.enqueue([Work(1), Work(2)]))).reason, "refused")
+      }).pipe(Effect.provide(live))
+    })
+  )
+
   it.live("gives what one process enqueues to another, and the result back", () =>
     Effect.gen(function* () {
       const { url } = yield* postgres()

@@ -80,8 +80,16 @@ describe("what comes after a failure", () => {
   })
 
   it("ids are the same for the same key of the same queue", () => {
-    assert.strictEqual(idOf("a", "k"), idOf("a", "k"))
-    assert.notStrictEqual(idOf("a", "k"), idOf("b", "k"))
-    assert.match(idOf("a", "k"), /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/)
+    assert.strictEqual(idOf("a", "k", 0), idOf("a", "k", 0))
+    assert.notStrictEqual(idOf("a", "k", 0), idOf("b", "k", 0))
+    assert.match(idOf("a", "k", 0), /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/)
+  })
+
+  it("new ids differ, and those of a later time sort behind", () => {
+    const ids = [0, 1, 4095, 1_800_000_000_000, 1_800_000_000_001].map((now) => idOf("a", undefined, now))
+    assert.deepStrictEqual(ids.toSorted(), ids)
+    assert.notStrictEqual(idOf("a", undefined, 7), idOf("a", undefined, 7))
+    for (const id of ids)
+      assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   })
 })

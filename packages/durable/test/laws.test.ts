@@ -85,13 +85,13 @@ describe("the id of a key", () => {
     ({ another, key, other, queue }) => {
       // Names of queues have no line break.
       const [a, b] = [queue.replaceAll("\n", ""), other.replaceAll("\n", "")]
-      assert.strictEqual(idOf(a, key), idOf(a, key))
-      assert.strictEqual(idOf(a, key) === idOf(b, another), a === b && key === another)
-      assert.match(idOf(a, key), /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/)
+      assert.strictEqual(idOf(a, key, 1), idOf(a, key, 2))
+      assert.strictEqual(idOf(a, key, 1) === idOf(b, another, 1), a === b && key === another)
+      assert.match(idOf(a, key, 1), /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/)
     }
   )
 
   it("is a new one where there is none", () => {
-    assert.notStrictEqual(idOf("a", undefined), idOf("a", undefined))
+    assert.notStrictEqual(idOf("a", undefined, 1), idOf("a", undefined, 1))
   })
 })

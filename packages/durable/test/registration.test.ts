@@ -4,6 +4,8 @@ import { PrometheusMetrics } from "effect/observability"
 import { QueueRegistry } from "lemmings"
 import { readFileSync } from "node:fs"
 import * as Job from "../src/Job.ts"
+import { JobStoreError } from "../src/JobError.ts"
+import { JobStore } from "../src/JobStore.ts"
 import * as Jobs from "../src/Jobs.ts"
 
 class Bounced extends Schema.TaggedError<Bounced>()("Bounced", { to: Schema.String }) {}
@@ -35,6 +37,26 @@ const bouncing = (state: { broken: boolean }) =>
 
 // Workers are fibers that take real milliseconds.
 describe("the queues of a process", () => {
+  it.live("are shown, and not ready, from the first try on, where the store is away", () =>
+    Effect.gen(function* () {
+      const gone = new JobStoreError({ operation: "declare", reason: "unavailable", cause: "gone" })
+      const away = Layer.effect(
+        JobStore,
+        Effect.map(JobStore, (store) => ({
+          ...store,
+          declare: () => Effect.fail(gone),
+          readiness: Effect.succeed({ ready: false, since: 0, reason: "gone" })
+        }))
+      ).pipe(Layer.provide(Jobs.layerMemory()))
+      const context = yield* Layer.build(Layer.provide(Layer.fresh(Jobs.layer), away))
+      const tried = yield* Effect.exit(Jobs.enqueue(Mail({ to: "a@" }))).pipe(Effect.provide(context))
+      assert.isTrue(Exit.isFailure(tried))
+      const queue = yield* mail
+      assert.isFalse((yield* queue.readiness).ready)
+      assert.strictEqual((yield* Effect.flip(queue.stats))._tag, "QueueUnavailable")
+    }).pipe(alone)
+  )
+
   it.live("are there once, whoever uses them, and as long as their layers are", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

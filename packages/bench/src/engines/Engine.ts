@@ -15,6 +15,9 @@ export type Handle = (email: Email) => void
 /** The most jobs that may run at once in a process. */
 export const concurrency = 16
 
+/** How many jobs are claimed at once where it is not as many as may run: what spares round trips. */
+export const many = 256
+
 /** How many jobs a bulk call takes. */
 export const bulk = 1_000
 

@@ -1,7 +1,7 @@
 // pg-boss, on PostgreSQL and on PGlite.
 import { PGlite } from "@electric-sql/pglite"
 import { fromPglite, PgBoss, type JobAttempt } from "pg-boss"
-import { type Email, type Engine, concurrency, type Handle, inBulk, type Open } from "./Engine.ts"
+import { type Email, type Engine, concurrency, type Handle, inBulk, many, type Open } from "./Engine.ts"
 
 const queue = "email"
 
@@ -24,29 +24,44 @@ const own = (notified: boolean) => {
   return { work, wake }
 }
 
-/** The shortest loop that its users can write: a batch claimed, run, acknowledged, and the next. */
-const pull: Work = async (boss, handle) => {
-  const stop = new AbortController()
-  const loop = async () => {
-    while (!stop.signal.aborted) {
-      const jobs = await boss.fetch<Email>(queue, { batchSize: concurrency })
-      if (jobs.length === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 10))
-        continue
+/** Runs a batch with that many handlers at once. */
+const runAll = async (jobs: ReadonlyArray<{ readonly data: Email }>, atOnce: number, handle: Handle) => {
+  const rest = jobs.values()
+  const worker = async () => {
+    // What it may return is a promise.
+    for (const { data } of rest) await Promise.resolve(handle(data))
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+}
+
+/**
+ * The shortest loops that its users can write: a batch claimed, run, acknowledged, and the next. With more than one, some of
+ * them run while others wait for the database.
+ */
+const pull =
+  (loops: number, batchSize: number): Work =>
+  async (boss, handle) => {
+    const stop = new AbortController()
+    const loop = async () => {
+      while (!stop.signal.aborted) {
+        const jobs = await boss.fetch<Email>(queue, { batchSize })
+        if (jobs.length === 0) {
+          await new Promise((resolve) => setTimeout(resolve, 10))
+          continue
+        }
+        await runAll(jobs, concurrency / loops, handle)
+        await boss.complete(
+          queue,
+          jobs.map(({ id, retryCount }): JobAttempt => ({ id, retryCount }))
+        )
       }
-      await Promise.all(jobs.map(async ({ data }) => handle(data)))
-      await boss.complete(
-        queue,
-        jobs.map(({ id, retryCount }): JobAttempt => ({ id, retryCount }))
-      )
+    }
+    const ended = Promise.all(Array.from({ length: loops }, loop))
+    return () => {
+      stop.abort()
+      return ended
     }
   }
-  const ended = loop()
-  return () => {
-    stop.abort()
-    return ended
-  }
-}
 
 const engine = async (
   boss: PgBoss,
@@ -107,9 +122,11 @@ const onPglite =
     }
   }
 
-const pulling = () => ({ work: pull, wake: idle })
+const pulling = (loops: number, batchSize: number) => () => ({ work: pull(loops, batchSize), wake: idle })
 
-export const pgBossPull: Open = onPostgres(false, pulling)
+export const pgBossPull: Open = onPostgres(false, pulling(1, concurrency))
+export const pgBossPullMany: Open = onPostgres(false, pulling(2, many))
 export const pgBossWork: Open = onPostgres(true, () => own(true))
-export const pgBossPullEmbedded: Open = onPglite(pulling)
+export const pgBossPullEmbedded: Open = onPglite(pulling(1, concurrency))
+export const pgBossPullManyEmbedded: Open = onPglite(pulling(2, many))
 export const pgBossWorkEmbedded: Open = onPglite(() => own(false))

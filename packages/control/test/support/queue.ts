@@ -99,7 +99,7 @@ export const queue = (id: string, dead: number) =>
             replay: (filter) => ask(`replay ${JSON.stringify(filter)}`, () => take(filter)),
             purge: (filter) => ask(`purge ${JSON.stringify(filter)}`, () => take(filter))
           }
-        } as ManagedQueue)
+        })
       ),
       (remove) => Effect.sync(remove)
     )
