@@ -29,13 +29,8 @@ export const wire = <T extends QueueJob | QueueLetter>(
   ...(exposePayloads ? { payload } : {})
 })
 
-/**
- * `undefined`: the store did not answer, or said that it cannot.
- *
- * @category operations
- * @since 0.4.0
- */
-export const soon = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
+/** `undefined`: the store did not answer, or said that it cannot. */
+const soon = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
   effect.pipe(
     Effect.timeout(patience),
     Effect.orElseSucceed(() => undefined)

@@ -3,9 +3,11 @@
  *
  * @since 0.4.0
  */
+import * as Inspectable from "effect/Inspectable"
 import * as Schema from "effect/Schema"
 
-const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+const describe = (cause: unknown): string =>
+  cause instanceof Error ? cause.message : Inspectable.toStringUnknown(cause, 0)
 
 /**
  * Why a store did not do what it was asked.

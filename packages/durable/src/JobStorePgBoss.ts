@@ -260,6 +260,7 @@ export const make = (
   }
   const settleBatch = (queue: string, batch: ReadonlyArray<Settlement>) =>
     run("settle", async (_, db) => {
+      if (batch.length === 0) return []
       const { rows } = await db.executeSql(...statementOf(queue, batch))
       if (rows.length === batch.length) return []
       const held = new Set((rows as Array<{ id: string }>).map(({ id }) => id))

@@ -131,9 +131,18 @@ export const make = Effect.fnUntraced(function* (
   boss.on("warning", (warning) => log("warning", warning))
   const db = boss.getDb()
 
+  // A database in this process answers without a turn of the event loop: whoever asks it again and again would let no
+  // timer, no signal and no other fiber come to its turn.
+  const turn =
+    alone === undefined ? () => undefined : () => new Promise<void>((resolve) => void setImmediate(resolve))
+
   const tryRun = <A>(operation: string, f: (boss: PgBoss, db: Db) => Promise<A>) =>
     Effect.tryPromise({
-      try: () => f(boss, db),
+      try: async () => {
+        const done = await f(boss, db)
+        await turn()
+        return done
+      },
       catch: (cause) => new JobStoreError({ operation, reason: reasonOf(cause), cause })
     }).pipe(
       Effect.timeoutOrElse({

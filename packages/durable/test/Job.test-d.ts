@@ -1,3 +1,4 @@
+// @effect-diagnostics missingEffectError:off
 import { Context, Effect, type Layer, Schema } from "effect"
 import { Herd, type InvalidConfig } from "lemmings"
 import { describe, expectTypeOf, it } from "vitest"

@@ -6,7 +6,7 @@ import { type LetterFilter, type ManagedQueue, QueueRegistry, QueueUnavailable }
 
 type Letter = Effect.Success<ReturnType<ManagedQueue["deadLetters"]["list"]>>[number]
 
-export interface FakeQueue {
+interface FakeQueue {
   readonly letters: Array<Letter>
   /** What was asked, in order. */
   readonly asked: Array<string>
