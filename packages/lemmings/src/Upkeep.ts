@@ -1,11 +1,12 @@
 /**
- * Looks after idle resources: lets those go that nobody has wanted for long, replaces those that are too old, and
+ * Looks after idle workers: lets those go that nobody has wanted for long, replaces resources that are too old, and
  * validates those that have to be kept alive.
  *
  * **Details**
  *
- * One timer, at the next time that something may be due, at most 30 seconds away. It also notices that the wall clock
- * has jumped, as it does when the machine slept: what is on the other end of a resource may be gone.
+ * One timer, at the next time that something may be due, where there are resources at most 30 seconds away. It also
+ * notices that the wall clock has jumped, as it does when the machine slept: what is on the other end of a resource may
+ * be gone.
  *
  * @since 0.2.0
  */
@@ -16,17 +17,19 @@ import type { Timers } from "./Timers.ts"
 /** A worker that has nothing to do. */
 interface Idler {
   readonly resource: Owned | undefined
+  /** Since when, in milliseconds on the herd's monotonic clock. */
+  readonly idleSince: number
 }
 
-/** What is due for an idle resource. */
+/** What is due for an idle worker. */
 type Due = "check" | RecycleReason
 
-/** What is due for an idle worker, and otherwise the time at which something may be. `spare`: whether it may go. */
-const due = ({ resource }: Idler, now: number, idleTimeToLive: number, spare: boolean): Due | number => {
-  if (resource === undefined) return Infinity
-  const { checkAt, condemned, expiresAt, usedAt } = resource
-  if (condemned !== undefined) return condemned
-  const leaves = spare ? usedAt + idleTimeToLive : Infinity
+const noResource = { checkAt: Infinity, expiresAt: Infinity }
+
+/** What is due for it, and otherwise the time at which something may be. `leaves`: when it may go. */
+const due = ({ resource }: Idler, now: number, leaves: number): Due | number => {
+  if (resource?.condemned !== undefined) return resource.condemned
+  const { checkAt, expiresAt } = resource ?? noResource
   if (now >= leaves) return "idle"
   if (now >= expiresAt) return "expired"
   if (now >= checkAt) return "check"
@@ -38,8 +41,8 @@ interface Housekeeping<W extends Idler> {
   readonly idleTimeToLive: number
   /** Workers that may go. */
   readonly spare: () => number
-  /** Whether there is anything to look after, now or when its task has ended. */
-  readonly occupied: () => boolean
+  /** Whether there are resources, idle or in use. */
+  readonly owning: () => boolean
   /** Idle workers, the one that is idle longest first. */
   readonly idle: ReadonlyArray<W>
   /** Takes a worker out of `idle` and does what is due. */
@@ -54,8 +57,10 @@ interface Housekeeping<W extends Idler> {
 export interface Upkeep {
   /** There is a new resource. */
   readonly watch: (resource: Owned) => void
-  /** A resource has nothing to do from now on. */
-  readonly rests: (resource: Owned) => void
+  /** A worker has nothing to do from now on. */
+  readonly rests: (worker: Idler) => void
+  /** A worker has gone: where no other may and nothing is owned, no timer is left. */
+  readonly left: () => void
   readonly close: () => void
 }
 
@@ -86,32 +91,39 @@ export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): U
     const now = timers.now()
     const before = apart
     apart = timers.wallClock() - now
-    if (before !== undefined && Math.abs(apart - before) > jumpMillis) house.jumped(apart - before)
-    let next = now + periodMillis
+    const owning = house.owning()
+    if (owning && before !== undefined && Math.abs(apart - before) > jumpMillis) house.jumped(apart - before)
+    let next = owning ? now + periodMillis : Infinity
     let spare = house.spare()
     for (const worker of house.idle.slice()) {
-      const what = due(worker, now, house.idleTimeToLive, spare > 0)
+      const what = due(worker, now, spare > 0 ? worker.idleSince + house.idleTimeToLive : Infinity)
       if (typeof what === "number") next = Math.min(next, what)
       else {
         if (what === "idle") spare--
         house.act(worker, what)
       }
     }
-    if (house.occupied()) arm(next)
+    arm(next)
+  }
+
+  const close = () => {
+    if (slot !== unset) timers.cancel(slot)
+    slot = unset
+    wakesAt = Infinity
   }
 
   return {
     watch: ({ checkAt, expiresAt, usedAt }) => {
       apart ??= timers.wallClock() - timers.now()
-      arm(Math.min(usedAt + periodMillis, checkAt, expiresAt, usedAt + house.idleTimeToLive))
+      arm(Math.min(usedAt + periodMillis, checkAt, expiresAt))
     },
-    rests: ({ usedAt }) => {
-      if (usedAt + house.idleTimeToLive < wakesAt && house.spare() > 0) arm(usedAt + house.idleTimeToLive)
+    rests: ({ idleSince }) => {
+      const leaves = idleSince + house.idleTimeToLive
+      if (leaves < wakesAt && house.spare() > 0) arm(leaves)
     },
-    close: () => {
-      if (slot !== unset) timers.cancel(slot)
-      slot = unset
-      wakesAt = Infinity
-    }
+    left: () => {
+      if (!house.owning() && house.spare() === 0) close()
+    },
+    close
   }
 }

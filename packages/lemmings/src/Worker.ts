@@ -49,6 +49,8 @@ export interface Worker extends Lease {
   burst: boolean
   resource: Owned | undefined
   state: "starting" | "idle" | "busy" | "stopping"
+  /** Since when it has had nothing to do, in milliseconds on the herd's monotonic clock. */
+  idleSince: number
   /** Leaves as soon as its task has ended. */
   leaving: boolean
   starter: Fiber.Fiber<unknown, unknown> | undefined

@@ -157,7 +157,7 @@ export const make = (
             check(worker, true)
             continue
           }
-          backToIdle(worker, resource)
+          backToIdle(worker)
           worker = fresh(now)
           if (worker === undefined) return undefined
         }
@@ -210,7 +210,7 @@ export const make = (
         worker.state = "idle"
         // It may have been evicted meanwhile.
         const reason = valid ? resources.stale(resource, timers.now()) : "invalid"
-        if (reason === undefined) backToIdle(worker, resource)
+        if (reason === undefined) backToIdle(worker)
         else recycle(worker, reason)
       })
     ).pipe(
@@ -224,17 +224,18 @@ export const make = (
     WorkerStart.begin(worker, () => background("validate", ask, false))
   }
 
-  const toIdle = (worker: Worker) => {
+  const toIdle = (worker: Worker, now = timers.now()) => {
     worker.state = "idle"
+    worker.idleSince = now
     idle.push(worker)
-    if (worker.resource !== undefined) upkeep.rests(worker.resource)
+    upkeep.rests(worker)
   }
 
   /** Puts a worker that was not used back into its place among the idle ones, where it is as near to its turn as before. */
-  const backToIdle = (worker: Worker, { usedAt }: Owned) => {
+  const backToIdle = (worker: Worker) => {
+    const at = worker.idleSince
     worker.state = "idle"
-    const since = ({ resource }: Worker) => resource?.usedAt ?? 0
-    const later = idle.findIndex((other) => (lifo ? since(other) > usedAt : since(other) >= usedAt))
+    const later = idle.findIndex(({ idleSince }) => (lifo ? idleSince > at : idleSince >= at))
     idle.splice(later === -1 ? idle.length : later, 0, worker)
   }
 
@@ -294,6 +295,7 @@ export const make = (
       holds: 0,
       holder: undefined,
       startedAt: 0.5,
+      idleSince: 0.5,
       starter: undefined,
       shares: 0
     }
@@ -318,6 +320,7 @@ export const make = (
     worker.leaving = false
     worker.state = "stopping"
     stopping++
+    upkeep.left()
     const { starter } = worker
     worker.starter = undefined
     if (starter === undefined && worker.resource === undefined) return gone(worker)
@@ -377,9 +380,7 @@ export const make = (
 
   const relabel = () => {
     let kept = 0
-    for (const worker of workers.values()) {
-      if (stays(worker)) worker.burst = kept++ >= min
-    }
+    for (const worker of workers.values()) if (stays(worker)) worker.burst = kept++ >= min
   }
 
   const released = (worker: Worker, at: number | undefined) => {
@@ -396,7 +397,7 @@ export const make = (
       if (stale !== undefined) return recycle(worker, stale)
     }
     const { resource } = worker
-    if (resources.ready === undefined || resource === undefined) return toIdle(worker)
+    if (resources.ready === undefined || resource === undefined) return toIdle(worker, at)
     const { ready } = resources
     worker.state = "starting"
     starting++
@@ -417,7 +418,7 @@ export const make = (
     idleTimeToLive: options.idleTimeToLive,
     /** Those beyond `min`, as far as a policy would make them again. */
     spare: () => (listener.elastic() ? Math.max(0, size() - min) : 0),
-    occupied: () => open && resources.owning && workers.size > 0,
+    owning: () => open && resources.owning && workers.size > 0,
     idle,
     act: (worker, what) => {
       const place = idle.indexOf(worker)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Exit, Fiber, Scope } from "effect"
-import { ResourcePool, ScalingPolicy } from "../src/index.ts"
+import { Herd, ResourcePool, ScalingPolicy } from "../src/index.ts"
 import { fork, hold, poolOf, Server, settled, timed } from "./support/connections.ts"
 
 describe("ResourcePool: what is bad is replaced", () => {
@@ -324,6 +324,26 @@ describe("ResourcePool: idleTimeToLive", () => {
         assert.include(yield* pool.stats, { total: 1 })
       })
     )
+  )
+})
+
+describe("Herd: idleTimeToLive", () => {
+  class Plain extends Herd.Service<Plain>()("test/Plain") {}
+
+  it.effect("holds for workers without a resource as well, whatever the policy would keep", () =>
+    Effect.gen(function* () {
+      const herd = yield* Plain
+      yield* Effect.all(
+        Array.from({ length: 4 }, () => herd.run(Effect.sleep("5 seconds"))),
+        { concurrency: 4 }
+      )
+      const size = Effect.map(herd.stats, ({ workers }) => workers.size)
+      yield* Effect.sleep("900 millis")
+      const before = yield* size
+      yield* Effect.sleep("200 millis")
+      assert.deepStrictEqual([before, yield* size], [4, 1])
+      assert.strictEqual((yield* herd.history).at(-1)?.reason, "idleTimeToLive")
+    }).pipe(Effect.provide(Plain.layer({ workers: { min: 1, max: 4 }, idleTimeToLive: "1 second" })), timed)
   )
 })
 
