@@ -128,11 +128,14 @@ const letterOf = (job: JobWithMetadata<Stored>): DeadLetter => ({
   diedAt: job.createdOn.getTime()
 })
 
+/** Anything else is the id of nothing, and PostgreSQL refuses to look for it. */
+const isId = (id: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
+
 /** The last parameters of `replay`. */
 const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => [
   payload === undefined ? null : JSON.stringify({ p: payload }),
   diedBefore === undefined ? null : new Date(diedBefore).toISOString(),
-  ids === undefined ? null : [...ids]
+  ids === undefined ? null : ids.filter(isId)
 ]
 
 /** The dead letters of one page of ids, or of the queue from the oldest. */
@@ -269,7 +272,7 @@ export const make = (
 
   const get: Store["get"] = (queue, id) =>
     run("get", async (boss) => {
-      const job = await boss.getJobById<Stored>(queue, id)
+      const job = isId(id) ? await boss.getJobById<Stored>(queue, id) : null
       return job === null ? undefined : recordOf(job)
     })
 
@@ -319,21 +322,22 @@ export const make = (
         return (rows as Array<{ swept: number }>)[0]!.swept
       }),
     cancel: (queue, ids) =>
-      ids.length === 0
-        ? Effect.succeed(0)
-        : run("cancel", async (_, db) => {
-            const { rows } = await db.executeSql(sql.cancel, [queue, [...ids]])
-            return (rows as [{ readonly cancelled: number }])[0].cancelled
-          }),
+      run("cancel", async (_, db) => {
+        const some = ids.filter(isId)
+        if (some.length === 0) return 0
+        const { rows } = await db.executeSql(sql.cancel, [queue, some])
+        return (rows as [{ readonly cancelled: number }])[0].cancelled
+      }),
     setPriority: (queue, id, priority) =>
       run("setPriority", async (_, db) => {
+        if (!isId(id)) return false
         const { rows } = await db.executeSql(sql.setPriority, [queue, id, priority])
         return rows.length > 0
       }),
     get,
     watch: (queue, id) =>
       Effect.andThen(
-        run("watch", (_, db) => db.executeSql(sql.watch, [queue, id])),
+        run("watch", async (_, db) => isId(id) && db.executeSql(sql.watch, [queue, id])),
         get(queue, id)
       ),
     // Others hear of it; here it is so when it returns.
@@ -371,6 +375,7 @@ export const make = (
       list: (queue, { after, filter, limit }) =>
         run("list dead letters", async (boss) => {
           const list: Array<DeadLetter> = []
+          if (after !== undefined && !isId(after)) return list
           await walkDead(boss, queue, after, filter, (letters) => {
             list.push(...letters)
             return list.length >= limit

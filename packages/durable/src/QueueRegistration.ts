@@ -5,13 +5,7 @@
  */
 import { Clock, Effect, Exit, Scope } from "effect"
 import * as PulledMetrics from "lemmings/PulledMetrics"
-import {
-  type LetterFilter,
-  type ManagedQueue,
-  QueueRegistry,
-  type QueueStats,
-  QueueUnavailable
-} from "lemmings/QueueRegistry"
+import { type ManagedQueue, QueueRegistry, type QueueStats, QueueUnavailable } from "lemmings/QueueRegistry"
 import type { AnyJob } from "./JobDefinition.ts"
 import type { JobStoreError } from "./JobError.ts"
 import type { DeadLetter, Failure, JobRecord, Store } from "./JobStore.ts"
@@ -55,12 +49,6 @@ const jobOf = ({
   ...(failure === undefined ? {} : { reason: failure.reason, error: errorOf(failure) })
 })
 
-/** Anything else is the id of nothing, and a database refuses to look for it. */
-const isId = (id: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
-
-const known = <F extends LetterFilter>(filter: F): F =>
-  filter.ids === undefined ? filter : { ...filter, ids: filter.ids.filter(isId) }
-
 /** The queue as others see it. Makes it in the store where nobody has yet. */
 const managed = (store: Store, job: AnyJob, seen: (stats: QueueStats) => void): ManagedQueue => {
   const { name } = job
@@ -88,23 +76,13 @@ const managed = (store: Store, job: AnyJob, seen: (stats: QueueStats) => void): 
     }),
     pause: ask(store.pause(name)),
     resume: ask(store.resume(name)),
-    job: (id) =>
-      isId(id)
-        ? Effect.map(ask(store.get(name, id)), (record) => record && jobOf(record))
-        : Effect.succeed(undefined),
-    cancel: (id) =>
-      isId(id)
-        ? Effect.map(ask(store.cancel(name, [id])), (cancelled) => cancelled > 0)
-        : Effect.succeed(false),
+    job: (id) => Effect.map(ask(store.get(name, id)), (record) => record && jobOf(record)),
+    cancel: (id) => Effect.map(ask(store.cancel(name, [id])), (cancelled) => cancelled > 0),
     deadLetters: {
       list: ({ after, limit, ...filter }) =>
-        after !== undefined && !isId(after)
-          ? Effect.succeed([])
-          : Effect.map(ask(store.dead.list(name, { limit, after, filter: known(filter) })), (letters) =>
-              letters.map(letterOf)
-            ),
-      replay: (filter) => ask(store.dead.replay(name, known(filter))),
-      purge: (filter) => ask(store.dead.purge(name, known(filter)))
+        Effect.map(ask(store.dead.list(name, { limit, after, filter })), (letters) => letters.map(letterOf)),
+      replay: (filter) => ask(store.dead.replay(name, filter)),
+      purge: (filter) => ask(store.dead.purge(name, filter))
     }
   }
 }

@@ -481,6 +481,23 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
         })
       )
 
+      it.effect("finds nothing under what is no id", () =>
+        Effect.gen(function* () {
+          const { queue, store } = yield* declared()
+          yield* store.enqueue([job(queue)])
+          const id = "no id'"
+          assert.isUndefined(yield* store.get(queue, id))
+          assert.isUndefined(yield* store.watch(queue, id))
+          assert.strictEqual(yield* store.cancel(queue, [id]), 0)
+          assert.isFalse(yield* store.setPriority(queue, id, 1))
+          assert.deepStrictEqual(yield* store.dead.list(queue, { limit: 1, after: id }), [])
+          assert.deepStrictEqual(yield* store.dead.list(queue, { limit: 1, filter: { ids: [id] } }), [])
+          assert.strictEqual(yield* store.dead.replay(queue, { ids: [id] }), 0)
+          assert.strictEqual(yield* store.dead.purge(queue, { ids: [id] }), 0)
+          assert.strictEqual((yield* store.stats(queue)).waiting, 1)
+        })
+      )
+
       it.effect("keeps schedules by their key", () =>
         Effect.gen(function* () {
           const { queue, store } = yield* declared()
