@@ -23,6 +23,12 @@ const find = (id: string): Effect.Effect<ManagedQueue, UnknownQueue> =>
     return Effect.fail(new UnknownQueue({ queue: id, known: [...queues().keys()], message }))
   })
 
+/** A call that needs no more than its queue. */
+const withQueue =
+  <A, E>(f: (queue: ManagedQueue, id: string) => Effect.Effect<A, E>) =>
+  ({ params: { id } }: { readonly params: { readonly id: string } }) =>
+    Effect.flatMap(find(id), (queue) => f(queue, id))
+
 const away = (queue: string, message: string) => new QueueAway({ queue, message })
 
 /** Asks the store, which may be away. */
@@ -58,11 +64,9 @@ export const queues = HttpApiBuilder.group(ControlApi, "queues", (handlers) =>
     const settings = yield* ControlSettings
     return handlers.handleAll({
       list: () => Effect.map(snapshots, (all) => ({ queues: all })),
-      get: ({ params: { id } }) => Effect.flatMap(find(id), (queue) => snapshot(queue, id)),
-      pause: ({ params: { id } }) =>
-        Effect.flatMap(find(id), (queue) => Effect.andThen(ask(id, queue.pause), snapshot(queue, id))),
-      resume: ({ params: { id } }) =>
-        Effect.flatMap(find(id), (queue) => Effect.andThen(ask(id, queue.resume), snapshot(queue, id))),
+      get: withQueue(snapshot),
+      pause: withQueue((queue, id) => Effect.andThen(ask(id, queue.pause), snapshot(queue, id))),
+      resume: withQueue((queue, id) => Effect.andThen(ask(id, queue.resume), snapshot(queue, id))),
       deadLetters: ({ params: { id }, query: { after, limit = 100 } }) =>
         Effect.gen(function* () {
           const queue = yield* find(id)

@@ -1,9 +1,10 @@
 /**
- * What a process does with a queue, as metrics.
+ * What a process does with a queue, and what the store has of it, as metrics.
  *
  * @since 0.4.0
  */
 import * as PulledMetrics from "lemmings/PulledMetrics"
+import type { QueueStats } from "lemmings/QueueRegistry"
 import type { Puller } from "./Puller.ts"
 
 /**
@@ -25,5 +26,60 @@ export const publish = (queue: string, puller: Puller) => {
     ended("discarded", () => tally.discarded),
     ended("released", () => tally.released),
     ended("lost", () => tally.lost)
+  ])
+}
+
+/**
+ * Publishes the figures of the whole queue, as its store has them, until the scope closes.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const publishStored = (
+  queue: string,
+  figure: (read: (stats: QueueStats) => number) => () => number
+) => {
+  const { gauge } = PulledMetrics.make({ queue })
+  const jobs = (state: "waiting" | "delayed" | "running") =>
+    gauge(
+      "lemmings_jobs_stored",
+      "Jobs in the store, by state.",
+      figure((s) => s[state]),
+      { state }
+    )
+  const ended = (outcome: "completed" | "failed" | "cancelled") =>
+    gauge(
+      "lemmings_jobs_last_minute",
+      "Jobs that ended in the last minute, on all machines, by outcome.",
+      figure((s) => s.lastMinute[outcome]),
+      { outcome }
+    )
+  return PulledMetrics.register([
+    jobs("waiting"),
+    jobs("delayed"),
+    jobs("running"),
+    ended("completed"),
+    ended("failed"),
+    ended("cancelled"),
+    gauge(
+      "lemmings_jobs_attempts_last_minute",
+      "Executions of the jobs that ended in the last minute.",
+      figure((s) => s.lastMinute.attempts)
+    ),
+    gauge(
+      "lemmings_jobs_dead_letters",
+      "Jobs in the dead letters.",
+      figure((s) => s.deadLetters)
+    ),
+    gauge(
+      "lemmings_jobs_oldest_seconds",
+      "How long the oldest waiting job could have run already.",
+      figure((s) => s.oldestMillis / 1000)
+    ),
+    gauge(
+      "lemmings_jobs_paused",
+      "1 while nothing is claimed.",
+      figure((s) => Number(s.paused))
+    )
   ])
 }

@@ -4,11 +4,11 @@
  * @since 0.4.0
  */
 import { Clock, Effect, Exit, Scope } from "effect"
-import * as PulledMetrics from "lemmings/PulledMetrics"
 import { type ManagedQueue, QueueRegistry, type QueueStats, QueueUnavailable } from "lemmings/QueueRegistry"
 import type { AnyJob } from "./JobDefinition.ts"
 import type { JobStoreError } from "./JobError.ts"
 import type { DeadLetter, Failure, JobRecord, Store } from "./JobStore.ts"
+import * as QueueMetrics from "./QueueMetrics.ts"
 
 /** Figures that are older are asked for again when somebody reads them. */
 const freshMillis = 5_000
@@ -87,27 +87,15 @@ const managed = (store: Store, job: AnyJob, seen: (stats: QueueStats) => void): 
   }
 }
 
-const none: QueueStats = {
-  paused: false,
-  waiting: 0,
-  delayed: 0,
-  running: 0,
-  deadLetters: 0,
-  oldestMillis: 0,
-  lastMinute: { completed: 0, failed: 0, cancelled: 0, attempts: 0 }
-}
-
 const enter = Effect.fnUntraced(function* (store: Store, job: AnyJob) {
   const registry = yield* QueueRegistry
   const clock = yield* Clock.Clock
   const context = yield* Effect.context()
-  let stats = none
+  let stats: QueueStats | undefined
   let readAt = -Infinity
   let reading = false
-  let known = false
   const queue = managed(store, job, (next) => {
     stats = next
-    known = true
     readAt = clock.currentTimeMillisUnsafe()
   })
   const run = Effect.runForkWith(context)
@@ -120,52 +108,9 @@ const enter = Effect.fnUntraced(function* (store: Store, job: AnyJob) {
       }
       run(Effect.ensuring(Effect.ignore(queue.stats), Effect.sync(done)))
     }
-    return known ? read(stats) : NaN
+    return stats === undefined ? NaN : read(stats)
   }
-  const { gauge } = PulledMetrics.make({ queue: job.name })
-  const jobs = (state: "waiting" | "delayed" | "running") =>
-    gauge(
-      "lemmings_jobs_stored",
-      "Jobs in the store, by state.",
-      figure((s) => s[state]),
-      { state }
-    )
-  const ended = (outcome: "completed" | "failed" | "cancelled") =>
-    gauge(
-      "lemmings_jobs_last_minute",
-      "Jobs that ended in the last minute, on all machines, by outcome.",
-      figure((s) => s.lastMinute[outcome]),
-      { outcome }
-    )
-  const metrics = PulledMetrics.register([
-    jobs("waiting"),
-    jobs("delayed"),
-    jobs("running"),
-    ended("completed"),
-    ended("failed"),
-    ended("cancelled"),
-    gauge(
-      "lemmings_jobs_attempts_last_minute",
-      "Executions of the jobs that ended in the last minute.",
-      figure((s) => s.lastMinute.attempts)
-    ),
-    gauge(
-      "lemmings_jobs_dead_letters",
-      "Jobs in the dead letters.",
-      figure((s) => s.deadLetters)
-    ),
-    gauge(
-      "lemmings_jobs_oldest_seconds",
-      "How long the oldest waiting job could have run already.",
-      figure((s) => s.oldestMillis / 1000)
-    ),
-    gauge(
-      "lemmings_jobs_paused",
-      "1 while nothing is claimed.",
-      figure((s) => Number(s.paused))
-    )
-  ])
-  yield* metrics
+  yield* QueueMetrics.publishStored(job.name, figure)
   yield* Effect.acquireRelease(
     Effect.sync(() => registry.add(queue)),
     (remove) => Effect.sync(remove)

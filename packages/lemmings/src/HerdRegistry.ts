@@ -9,6 +9,7 @@ import { Context, type Duration, type Effect, Layer, type Scope, type Stream } f
 import type { HerdClosed, InvalidConfig } from "./HerdError.ts"
 import type { HerdEvent } from "./HerdEvent.ts"
 import type { HerdMetrics, HerdStats, ScalingDecision, ShutdownReport } from "./HerdStats.ts"
+import * as Named from "./internal/Named.ts"
 import type { QueueLevels, TaskFailure, TaskPage, TaskPageOptions } from "./HerdTasks.ts"
 
 /**
@@ -116,21 +117,11 @@ export interface HerdRegistry {
  * @since 0.3.0
  */
 export const make = (): HerdRegistry => {
-  const herds = new Map<string, ManagedHerd>()
+  const { add, all: herds } = Named.make<ManagedHerd>()
   let stopping = false
-  const free = (id: string): string => {
-    if (!herds.has(id)) return id
-    let number = 2
-    while (herds.has(`${id}#${number}`)) number++
-    return `${id}#${number}`
-  }
   return {
-    herds: () => herds,
-    add: (herd) => {
-      const name = free(herd.id)
-      herds.set(name, herd)
-      return () => herds.delete(name)
-    },
+    herds,
+    add,
     stopping: () => stopping,
     stop: () => {
       stopping = true

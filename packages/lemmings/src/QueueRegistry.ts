@@ -7,6 +7,7 @@
  * @since 0.4.0
  */
 import { Context, type Effect, Layer, Schema } from "effect"
+import * as Named from "./internal/Named.ts"
 
 /**
  * The store of a queue cannot be reached, or did not answer. Nothing is known to have changed.
@@ -167,21 +168,8 @@ export interface QueueRegistry {
  * @since 0.4.0
  */
 export const make = (): QueueRegistry => {
-  const queues = new Map<string, ManagedQueue>()
-  const free = (id: string): string => {
-    if (!queues.has(id)) return id
-    let number = 2
-    while (queues.has(`${id}#${number}`)) number++
-    return `${id}#${number}`
-  }
-  return {
-    queues: () => queues,
-    add: (queue) => {
-      const name = free(queue.id)
-      queues.set(name, queue)
-      return () => queues.delete(name)
-    }
-  }
+  const { add, all: queues } = Named.make<ManagedQueue>()
+  return { queues, add }
 }
 
 /**
