@@ -161,7 +161,7 @@ const race = (name: string, use: Use, more: Partial<Race> = {}): Race => ({
 const atOnce =
   (count: number, make: (i: number) => Work): Use =>
   (pool) =>
-    perTask(count, { warmMillis: count > 10 ? 1500 : 0, runs: 3 }, (n) => {
+    perTask(count, { warmMillis: count < 400 ? 0 : 1500, runs: 3 }, (n) => {
       const works = Array.from({ length: n }, (_, i) => make(i))
       return () => Promise.all(works.map((work) => pool.run(work)))
     })
