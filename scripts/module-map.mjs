@@ -108,8 +108,8 @@ export const durable = {
     { modules: ["QueueMetrics", "JobEnd"] },
     { modules: ["Puller"] },
     { modules: ["JobStores", "JobStoreMemory", "JobDefinition"] },
-    { modules: ["JobStorePgBoss", "DirectoryLock", "MemoryLine"] },
-    { modules: ["PgBossEngine"] },
+    { modules: ["JobStorePgBoss", "EmbeddedUpkeep", "DirectoryLock", "MemoryLine"] },
+    { modules: ["PgBossEngine", "PgBossRow"] },
     { modules: ["PgBossSql", "Pull", "Signal", "Gate", "JobTrace", "JobStore"] },
     { modules: ["PgBossLimits", "Limits", "JobError"] }
   ],
@@ -118,6 +118,7 @@ export const durable = {
   edges: {
     JobStores: /^(@electric-sql\/pglite|pg-boss|node:path)$/,
     JobStorePgBoss: /^pg-boss$/,
+    PgBossRow: /^pg-boss$/,
     PgBossEngine: /^pg-boss$/,
     PgBossSql: /^node:crypto$/,
     JobDefinition: /^node:crypto$/,

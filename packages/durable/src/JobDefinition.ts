@@ -15,7 +15,8 @@ import { createHash, randomUUID } from "node:crypto"
 import type { Failure, QueueSpec } from "./JobStore.ts"
 
 /**
- * How long things are kept when they are over.
+ * How long things are kept when they are over. Then any process that runs the queue's jobs removes them, within a third of the
+ * lease; where none does, they go once a day.
  *
  * @category models
  * @since 0.4.0

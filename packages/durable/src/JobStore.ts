@@ -320,6 +320,8 @@ export interface Store {
   readonly heartbeat: (queue: string, claims: ReadonlyArray<Claim>) => Op<ReadonlyArray<string>>
   /** Ends lapsed leases: running → waiting, or → failed where no attempt is left. Returns how many. */
   readonly sweep: (queue: string) => Op<number>
+  /** Removes ended jobs and dead letters that were kept for as long as the queue says. Returns how many. */
+  readonly prune: (queue: string) => Op<number>
   /** waiting, running → cancelled. Returns how many. */
   readonly cancel: (queue: string, ids: ReadonlyArray<string>) => Op<number>
   /** Of a waiting job. `false` when it waits no longer. */

@@ -153,14 +153,10 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         return tell({ _tag: "Available", queue: row.queue })
     }
   }
-  /** Forgets what was kept long enough, and puts those in line whose time has come. */
-  const housekeep = (queue: Queue) => {
+  /** Forgets what was kept long enough. Returns how many. */
+  const prune = (queue: Queue): number => {
     const at = now()
-    for (const row of queue.later) {
-      if (row.startAt > at) continue
-      queue.later.delete(row)
-      queue.line.add(row)
-    }
+    const before = queue.ended.size + queue.dead.size
     for (const row of queue.ended) {
       if (row.endedAt! + queue.spec.keepEndedMillis > at) break
       queue.ended.delete(row)
@@ -169,6 +165,16 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     for (const letter of queue.dead.values()) {
       if (letter.diedAt + queue.spec.keepDeadMillis <= at) queue.dead.delete(letter.id)
     }
+    return before - queue.ended.size - queue.dead.size
+  }
+  /** The same, and puts those in line whose time has come. */
+  const housekeep = (queue: Queue) => {
+    for (const row of queue.later) {
+      if (row.startAt > now()) continue
+      queue.later.delete(row)
+      queue.line.add(row)
+    }
+    prune(queue)
   }
   const claim = (queue: Queue, max: number, perGroup = Infinity): Array<ClaimedJob> => {
     if (queue.paused) return []
@@ -333,6 +339,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         if (gone.length > 0) tell({ _tag: "Available", queue: name })
         return gone.length
       }),
+    prune: (name) => Effect.sync(() => prune(queueOf(name))),
     cancel: (name, ids) =>
       Effect.sync(() => {
         const queue = queueOf(name)

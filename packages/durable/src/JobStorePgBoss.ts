@@ -4,14 +4,11 @@
  * @since 0.4.0
  */
 import { Effect } from "effect"
-import type { JobWithMetadata, PgBoss } from "pg-boss"
+import type { PgBoss } from "pg-boss"
 import type {
-  ClaimedJob,
   DeadFilter,
   DeadLetter,
   Failure,
-  JobRecord,
-  JobState,
   NewJob,
   QueueSpec,
   QueueStats,
@@ -20,7 +17,18 @@ import type {
   Transaction
 } from "./JobStore.ts"
 import type { Engine } from "./PgBossEngine.ts"
-import { deadQueue, type Inserted, type Said, type Stored } from "./PgBossSql.ts"
+import {
+  claimedOf,
+  insertOf,
+  isId,
+  letterOf,
+  normal,
+  recordOf,
+  saidOf,
+  stored,
+  type Claimed
+} from "./PgBossRow.ts"
+import { deadQueue, type Stored } from "./PgBossSql.ts"
 
 /** pg-boss deletes waiting jobs of this age. Ours are never dropped: ten years, in seconds. */
 const forever = 315_360_000
@@ -31,105 +39,12 @@ const expiry = 86_400
 /** Rows that one statement takes. Larger batches are no faster, and hold a lock for longer. */
 const most = 5_000
 
-/** The priority that `data` does not say. */
-const normal = 5
-
 /** The page size that replay and purge work in. */
 const page = 1_000
 
 const seconds = (millis: number) => Math.min(forever, Math.max(1, Math.ceil(millis / 1000)))
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
-
-const states: { readonly [state in JobWithMetadata["state"]]: JobState } = {
-  created: "waiting",
-  retry: "waiting",
-  active: "running",
-  completed: "completed",
-  cancelled: "cancelled",
-  failed: "failed"
-}
-
-const stored = ({
-  payload,
-  priority,
-  trace,
-  watched
-}: Pick<NewJob, "payload" | "priority" | "trace" | "watched">): Stored => ({
-  p: payload,
-  ...(trace === undefined ? {} : { t: trace }),
-  ...(priority === normal ? {} : { k: priority }),
-  ...(watched === true ? { w: 1 } : {})
-})
-
-const insertOf = (job: NewJob): Inserted => ({
-  id: job.id,
-  data: stored(job),
-  priority: job.priority,
-  retries: job.attempts - 1,
-  delay: job.delayMillis,
-  at: job.at,
-  group: job.group
-})
-
-const saidOf = (settlement: Settlement): Said => {
-  switch (settlement._tag) {
-    case "Complete":
-      return settlement.result === undefined ? { k: "c" } : { k: "c", o: { s: settlement.result } }
-    case "Retry":
-      return { k: "r", o: settlement.failure, d: settlement.delayMillis }
-    case "Discard":
-      return { k: "f", o: settlement.failure }
-    case "Release":
-      return { k: "x" }
-  }
-}
-
-const claimedOf = ({ data, id, retryCount }: Claimed): ClaimedJob => ({
-  id,
-  claim: retryCount,
-  attempt: retryCount + 1 - (data.r ?? 0),
-  payload: data.p,
-  priority: data.k ?? normal,
-  trace: data.t
-})
-
-const failureOf = (output: unknown): Failure | undefined => {
-  if (typeof output !== "object" || output === null || !("reason" in output)) return undefined
-  return output as Failure
-}
-
-const recordOf = (job: JobWithMetadata<Stored>): JobRecord => {
-  const state = states[job.state]
-  const output: unknown = job.output
-  return {
-    id: job.id,
-    queue: job.name,
-    state,
-    attempts: job.startedOn === null ? 0 : job.retryCount + 1 - (job.data.r ?? 0),
-    priority: job.priority,
-    payload: job.data.p,
-    createdAt: job.createdOn.getTime(),
-    startAt: job.startAfter.getTime(),
-    endedAt: job.completedOn?.getTime(),
-    result: state === "completed" && output !== null ? Reflect.get(Object(output), "s") : undefined,
-    failure: failureOf(output)
-  }
-}
-
-const letterOf = (job: JobWithMetadata<Stored>): DeadLetter => ({
-  id: job.id,
-  jobId: job.sourceId ?? job.id,
-  queue: job.sourceName ?? job.name,
-  payload: job.data.p,
-  failure: failureOf(job.sourceOutput) ?? { reason: "defect", message: JSON.stringify(job.sourceOutput) },
-  attempts: (job.sourceRetryCount ?? 0) + 1,
-  enqueuedAt: (job.sourceCreatedOn ?? job.createdOn).getTime(),
-  diedAt: job.createdOn.getTime()
-})
-
-/** Anything else is the id of nothing, and PostgreSQL refuses to look for it. */
-const isId = (id: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
 
 /** The last parameters of `replay`. */
 const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => [
@@ -276,6 +191,12 @@ export const make = (
       return job === null ? undefined : recordOf(job)
     })
 
+  const pruneSome = (queue: string) =>
+    run("prune", async (_, db) => {
+      const { rows } = await db.executeSql(sql.prune, [queue, deadQueue(queue), page])
+      return (rows as [{ readonly ended: number; readonly letters: number }])[0]
+    })
+
   return {
     engine,
     leaseMillis,
@@ -321,6 +242,14 @@ export const make = (
         const { rows } = await db.executeSql(sql.sweep, [queue, leaseMillis, JSON.stringify(lapsed)])
         return (rows as Array<{ swept: number }>)[0]!.swept
       }),
+    prune: Effect.fnUntraced(function* (queue) {
+      let removed = 0
+      for (;;) {
+        const { ended, letters } = yield* pruneSome(queue)
+        removed += ended + letters
+        if (ended < page && letters < page) return removed
+      }
+    }),
     cancel: (queue, ids) =>
       run("cancel", async (_, db) => {
         const some = ids.filter(isId)
@@ -420,12 +349,6 @@ export const make = (
     listen,
     readiness
   }
-}
-
-interface Claimed {
-  readonly id: string
-  readonly data: Stored
-  readonly retryCount: number
 }
 
 interface Answer {

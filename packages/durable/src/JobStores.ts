@@ -8,6 +8,7 @@ import { Effect, Layer } from "effect"
 import { join } from "node:path"
 import { type Db, fromPglite } from "pg-boss"
 import * as DirectoryLock from "./DirectoryLock.ts"
+import * as EmbeddedUpkeep from "./EmbeddedUpkeep.ts"
 import { OpenFailed } from "./JobError.ts"
 import { JobStore } from "./JobStore.ts"
 import * as JobStorePgBoss from "./JobStorePgBoss.ts"
@@ -82,6 +83,7 @@ export const layerEmbedded = (options: {
         { db: fromPglite(pglite), backend: "pglite", schema },
         { transaction: transaction(pglite) }
       )
+      yield* Effect.forkScoped(EmbeddedUpkeep.make(engine))
       return JobStorePgBoss.make(engine, options.leaseMillis, "pglite")
     })
   )

@@ -148,6 +148,10 @@ const serve = Effect.fnUntraced(function* (
   yield* store.listen(heard)
   yield* QueueMetrics.publish(job.name, puller)
   yield* QueueRegistration.register(store, job)
+  // Not with the leases: where there is much to remove they would lapse meanwhile.
+  const pruning = Effect.forever(
+    Effect.andThen(Effect.ignore(store.prune(job.name)), Effect.sleep(store.leaseMillis / 3))
+  )
   const work = Effect.gen(function* () {
     // A store that is not there yet is waited for: it says itself in its log that it is not.
     yield* Effect.retry(store.declare(job.settings.spec), {
@@ -155,7 +159,9 @@ const serve = Effect.fnUntraced(function* (
       while: ({ reason }) => reason === "unavailable"
     }).pipe(Effect.orDie)
     puller.started()
-    yield* Effect.all([puller.pulling, puller.settling, puller.keeping], { concurrency: "unbounded" })
+    yield* Effect.all([puller.pulling, puller.settling, puller.keeping, pruning], {
+      concurrency: "unbounded"
+    })
   })
   yield* Effect.forkScoped(work)
   // Closes before the fibers, which it still needs.

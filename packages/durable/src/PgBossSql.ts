@@ -14,6 +14,7 @@
  *   gives a job back. One statement here ends a batch of claims, whatever became of each.
  * - `heartbeat`: `touch` does not say which claims are lost.
  * - `sweep`: `heartbeatSeconds` is at least 10, and looked at once a minute.
+ * - `prune`: pg-boss removes old jobs once a day, reading the whole queue, whatever the retention is.
  * - `cancel`: tells nobody. `redrive`: forgets the job's own limit of attempts, and tells nobody either.
  * - `recover`, `setPriority`, `watch`, `stats`, `pause`: nothing public.
  *
@@ -227,6 +228,34 @@ export const make = (schema: string) => {
     ended AS (${tellEnded}),
     back AS (SELECT ${notify("$1")} FROM settled WHERE state = 'retry' LIMIT 1)
     SELECT (SELECT count(*) FROM settled)::int AS swept, (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM back) AS back`,
+
+    /**
+     * $1 queue, $2 its dead letters, $3 how many of each. By the retention that the queue has now, and by the indexes on
+     * when a job ended and when a letter came.
+     */
+    prune: `WITH old AS MATERIALIZED (
+      SELECT id FROM ${jobs}
+      WHERE name = $1 AND completed_on < ${now} - interval '1s' *
+        (SELECT deletion_seconds FROM ${schema}.queue WHERE name = $1)
+      ORDER BY completed_on LIMIT $3::int FOR UPDATE SKIP LOCKED
+    ), old_letters AS MATERIALIZED (
+      SELECT id FROM ${jobs}
+      WHERE name = $2 AND state < 'active' AND created_on < ${now} - interval '1s' *
+        (SELECT retention_seconds FROM ${schema}.queue WHERE name = $2)
+      ORDER BY created_on LIMIT $3::int FOR UPDATE SKIP LOCKED
+    ), ended AS (
+      DELETE FROM ${jobs} WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1
+    ), letters AS (
+      DELETE FROM ${jobs} WHERE name = $2 AND id = ANY (ARRAY(SELECT id FROM old_letters)) RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM ended)::int AS ended, (SELECT count(*) FROM letters)::int AS letters`,
+
+    /** How much was written, in bytes: in all, and since the last checkpoint; and how large the table of jobs is. */
+    look: `SELECT (at - '0/0')::float8 AS written,
+        (at - (SELECT redo_lsn FROM pg_control_checkpoint()))::float8 AS unsaved,
+        pg_total_relation_size('${jobs}')::float8 AS "table"
+      FROM pg_current_wal_insert_lsn() at`,
+    vacuum: `VACUUM ${jobs}`,
 
     /** Where nobody else can have the database open, whatever runs was lost. */
     recover: `UPDATE ${jobs} SET heartbeat_on = '-infinity' WHERE state = 'active' AND name IN (

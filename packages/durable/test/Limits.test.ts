@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Schema } from "effect"
 import type { ClaimedJob, Within } from "../src/JobStore.ts"
 import * as Limits from "../src/Limits.ts"
-import { declared, eventually, job } from "./support/JobStoreSuite.ts"
+import { declared, eventually, job } from "./support/store.ts"
 import { stores } from "./support/stores.ts"
 
 const some = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
@@ -178,14 +178,16 @@ for (const { layer, missing, name } of stores) {
           const limits = { perGroup: 2 }
           const { claims, held, queue, store } = yield* rush(limits, [
             ...Array.from({ length: 20 }, () => ({ group: "a" })),
+            // A name like any other.
+            ...Array.from({ length: 3 }, () => ({ group: "" })),
             { group: "b" },
             {}
           ])
-          assert.lengthOf(held, 4)
+          assert.lengthOf(held, 6)
           assert.isTrue(claims.every(({ opensInMillis }) => opensInMillis === undefined))
           assert.lengthOf((yield* store.claimWithin(queue, 10, limits)).jobs, 0)
           yield* store.settle(queue, complete(held))
-          assert.lengthOf((yield* store.claimWithin(queue, 10, limits)).jobs, 2)
+          assert.lengthOf((yield* store.claimWithin(queue, 10, limits)).jobs, 3)
         })
       )
 

@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Job from "../src/Job.ts"
 import * as Jobs from "../src/Jobs.ts"
-import { eventually } from "./support/JobStoreSuite.ts"
+import { eventually } from "./support/store.ts"
 
 const Work = Job.make("Work", { payload: Schema.Int, success: Schema.Int })
 const doubling = Work.toLayer((n) => Effect.succeed(n * 2))

@@ -1,59 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer, Schedule } from "effect"
+import { Effect, type Layer } from "effect"
 import { randomUUID } from "node:crypto"
-import {
-  JobStore,
-  type ClaimedJob,
-  type Failure,
-  type NewJob,
-  type News,
-  type QueueSpec
-} from "../../src/JobStore.ts"
-
-let queues = 0
-
-const spec = (over: Partial<QueueSpec> = {}): QueueSpec => ({
-  name: `suite-${process.pid}-${queues++}`,
-  attempts: 3,
-  deadLetter: true,
-  keepEndedMillis: 86_400_000,
-  keepDeadMillis: 86_400_000,
-  ...over
-})
-
-export const job = (queue: string, over: Partial<NewJob> = {}): NewJob => ({
-  queue,
-  id: randomUUID(),
-  payload: { n: 1 },
-  priority: 5,
-  attempts: 3,
-  ...over
-})
-
-const failure: Failure = { reason: "failed", message: "no", error: { code: 7 } }
-
-/** Waits for a condition that real time or another connection brings. */
-export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-  look.pipe(
-    Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: holds }),
-    Effect.timeout("20 seconds")
-  )
-
-export const declared = (over: Partial<QueueSpec> = {}) =>
-  Effect.gen(function* () {
-    const store = yield* JobStore
-    const queue = spec(over)
-    yield* store.declare(queue)
-    return { store, queue: queue.name }
-  })
-
-const claimOne = (queue: string) =>
-  Effect.gen(function* () {
-    const store = yield* JobStore
-    const [one] = yield* store.claim(queue, 1)
-    assert.isDefined(one)
-    return one
-  })
+import { JobStore, type ClaimedJob, type News } from "../../src/JobStore.ts"
+import { keptSuite } from "./KeptSuite.ts"
+import { claimOne, declared, eventually, failure, job } from "./store.ts"
 
 /** What every store does. Its leases last a second. */
 export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing = false) =>
@@ -344,78 +294,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
         )
       })
 
-      describe("dead letters", () => {
-        const dead = (queue: string, payloads: ReadonlyArray<unknown>) =>
-          Effect.gen(function* () {
-            const store = yield* JobStore
-            for (const payload of payloads) {
-              yield* store.enqueue([job(queue, { payload })])
-              const held = yield* claimOne(queue)
-              yield* store.settle(queue, [{ ...held, _tag: "Discard", failure }])
-            }
-            return yield* store.dead.list(queue, { limit: 100 })
-          })
-
-        it.effect("are listed in pages, and by filter", () =>
-          Effect.gen(function* () {
-            const { queue, store } = yield* declared()
-            const letters = yield* dead(queue, [{ n: 0 }, { n: 1 }, { n: 0, m: 1 }])
-            assert.lengthOf(letters, 3)
-            const first = yield* store.dead.list(queue, { limit: 2 })
-            const rest = yield* store.dead.list(queue, { limit: 2, after: first[1]!.id })
-            assert.strictEqual(new Set([...first, ...rest].map(({ id }) => id)).size, 3)
-            assert.lengthOf(yield* store.dead.list(queue, { limit: 10, filter: { payload: { n: 0 } } }), 2)
-            const only = { ids: [letters[1]!.id] }
-            assert.deepStrictEqual(yield* store.dead.list(queue, { limit: 10, filter: only }), [letters[1]!])
-          })
-        )
-
-        it.effect("are replayed: one, by filter, all; as new jobs", () =>
-          Effect.gen(function* () {
-            const { queue, store } = yield* declared()
-            const letters = yield* dead(queue, [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 2, m: 1 }])
-            assert.strictEqual(yield* store.dead.replay(queue, { ids: [letters[0]!.id] }), 1)
-            assert.strictEqual(yield* store.dead.replay(queue, { payload: { n: 2 } }), 2)
-            assert.strictEqual(yield* store.dead.replay(queue), 1)
-            assert.strictEqual(yield* store.dead.replay(queue), 0)
-            const again = yield* store.claim(queue, 10)
-            assert.lengthOf(again, 4)
-            assert.deepStrictEqual(new Set(again.map(({ attempt }) => attempt)), new Set([1]))
-            assert.isTrue(again.every(({ id }) => letters.every(({ jobId }) => jobId !== id)))
-          })
-        )
-
-        it.effect("are replayed with what was the job's own, also when the job is gone", () =>
-          Effect.gen(function* () {
-            const { queue, store } = yield* declared({ attempts: 3, keepEndedMillis: 1 })
-            yield* store.enqueue([job(queue, { attempts: 1, priority: 9, group: "g", trace: "00-1-2-01" })])
-            const first = yield* claimOne(queue)
-            yield* store.settle(queue, [{ ...first, _tag: "Discard", failure }])
-            yield* Effect.sleep("2 millis")
-            assert.strictEqual(yield* store.dead.replay(queue, { diedBefore: Date.now() + 60_000 }), 1)
-            yield* store.enqueue([job(queue, { group: "g", priority: 1 })])
-            const { jobs } = yield* store.claimWithin(queue, 10, { perGroup: 1 })
-            assert.deepStrictEqual(
-              jobs.map(({ attempt, priority, trace }) => [attempt, priority, trace]),
-              [[1, 9, "00-1-2-01"]]
-            )
-            // The only attempt, so that it has failed when its lease has lapsed.
-            yield* eventually(store.sweep(queue), (count) => count === 1)
-            assert.strictEqual((yield* store.stats(queue)).deadLetters, 1)
-          })
-        )
-
-        it.effect("are purged", () =>
-          Effect.gen(function* () {
-            const { queue, store } = yield* declared()
-            const letters = yield* dead(queue, [{ n: 0 }, { n: 1 }, { n: 2 }])
-            assert.strictEqual(yield* store.dead.purge(queue, { ids: [letters[0]!.id] }), 1)
-            assert.strictEqual((yield* store.stats(queue)).deadLetters, 2)
-            assert.strictEqual(yield* store.dead.purge(queue), 2)
-            assert.deepStrictEqual(yield* store.dead.list(queue, { limit: 1 }), [])
-          })
-        )
-      })
+      keptSuite(it)
 
       it.effect("counts", () =>
         Effect.gen(function* () {
