@@ -14,7 +14,7 @@ const bands = [
   { modules: ["Submit", "Shutdown", "Report", "Inspect", "Sizing", "Loan", "PoolMetrics"] },
   { modules: ["Batch"] },
   { modules: ["TaskRun"] },
-  { modules: ["TaskTimers"] },
+  { modules: ["TaskTimers", "TaskFiber"] },
   { modules: ["TaskLeak"] },
   { modules: ["TaskRuntime", "TaskTrace", "TaskNews", "TaskExtra", "Outcome"] },
   { modules: ["TaskLimits"] },
@@ -27,7 +27,16 @@ const bands = [
   { modules: ["Upkeep", "PulledMetrics", "Worker"] },
   { modules: ["TaskQueue", "Resources", "Timers", "ScalingModel", "HerdRegistry", "QueueRegistry"] },
   {
-    modules: ["HerdConfig", "HerdError", "HerdEvent", "HerdStats", "HerdTasks", "SystemMetrics", "Task"],
+    modules: [
+      "HerdConfig",
+      "HerdError",
+      "HerdEvent",
+      "HerdStats",
+      "HerdTasks",
+      "RemoteTask",
+      "SystemMetrics",
+      "Task"
+    ],
     siblings: true
   }
 ]

@@ -171,7 +171,7 @@ export const threads: Bench = {
   about: "work on two threads: messages, hashing, large payloads, a cold start",
   races: (quick) => {
     const many = quick ? 200 : 50_000
-    const some = quick ? 20 : 10_000
+    const some = quick ? 20 : 2_000
     const few = quick ? 2 : 400
     const bytes = quick ? 1000 : 1 << 20
     const echo = (payload: unknown): Work => ({ megabytes: 0, payload })
@@ -180,10 +180,11 @@ export const threads: Bench = {
         const works = Array.from({ length: n }, (_, i) => echo(i))
         return () => pool.all?.(works) ?? Promise.all(works.map((work) => pool.run(work)))
       })
+    // Short runs, and many: what a thread takes to wake up changes from one tenth of a second to the next.
     const oneByOne =
       (count: number, run: (pool: Pool) => Promise<unknown>): Use =>
       (pool) =>
-        perTask(count, { warmMillis: quick ? 0 : 500, runs: 3 }, (n) => async () => {
+        perTask(count, { warmMillis: quick ? 0 : 1000, runs: quick ? 3 : 25 }, (n) => async () => {
           for (let i = 0; i < n; i++) await run(pool)
         })
     const cold =

@@ -19,7 +19,13 @@ interface Listeners {
   }
 }
 
-interface Told {
+/**
+ * What others are told of a task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Told {
   readonly id: string
   readonly level: number
   readonly begun: number

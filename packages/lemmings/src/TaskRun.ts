@@ -7,17 +7,17 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Effect, Exit, type Fiber, type Schedule } from "effect"
+import { Cause, type Context, Effect, Exit, type Schedule } from "effect"
 import { QueueFull, type ShedReason } from "./HerdError.ts"
 import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
 import { type Priority, priorityLevel, type TaskHandle, type TaskOptions, type TaskStatus } from "./Task.ts"
 import * as TaskExtra from "./TaskExtra.ts"
+import * as TaskFiber from "./TaskFiber.ts"
 import * as TaskNews from "./TaskNews.ts"
 import * as TaskTimers from "./TaskTimers.ts"
 import { closed, endOf, isOpen, shedding, type Stop, stopOverdue, verdict } from "./TaskLimits.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
-import { isTraced, traced } from "./TaskTrace.ts"
 import type { Lease } from "./Worker.ts"
 
 const { unset } = TaskExtra
@@ -44,7 +44,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   private context: Context.Context<never> | undefined
   readonly options: TaskOptions
   private lease: Lease | undefined
-  private fiber: Fiber.Fiber<unknown, unknown> | undefined
+  private fiber: TaskFiber.Running | undefined
   private extra: TaskExtra.Extra | undefined
 
   constructor(
@@ -198,28 +198,13 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     if (rt.leakAfter !== Infinity) TaskTimers.watch(rt, this, context, lease, now)
     if (rt.listening()) TaskNews.started(rt, this, lease, wait)
     if (this.options.timeout !== undefined) this.limit(now)
-    const given =
-      rt.resource === undefined ? context : Context.add(context, rt.resource, lease.resource?.value)
-    const wrapped = rt.middleware.length === 0 ? task : this.wrapped(task)
-    const fiber = Effect.runForkWith(given)(isTraced(context) ? this.traced(wrapped, context, wait) : wrapped)
+    const fiber = TaskFiber.fork(rt, this, task, context, lease, wait)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.ended(exit)
     this.fiber = fiber
     fiber.addObserver((end) => this.ended(end))
     // Stopped by its own first steps, before there was a fiber to interrupt.
     if (this.extra?.stopping !== undefined) fiber.interruptUnsafe()
-  }
-
-  private traced(task: Effect.Effect<unknown, unknown>, context: Context.Context<never>, waitMillis: number) {
-    const { clock, herd } = this.rt
-    const { label } = this.options
-    return traced(task, context, { clock, herd, id: this.id, label, attempt: this.begun, waitMillis })
-  }
-
-  private wrapped(task: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> {
-    const { middleware } = this.rt
-    const info = TaskNews.info(this, this.lease)
-    return Effect.suspend(() => middleware.reduceRight((inner, wrap) => wrap(inner, info), task))
   }
 
   private ended(exit: Exit.Exit<unknown, unknown>): void {

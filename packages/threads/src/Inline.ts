@@ -3,7 +3,7 @@
  *
  * @since 0.3.0
  */
-import { Effect, type Exit } from "effect"
+import { Effect, Exit } from "effect"
 import { originOf } from "./Origin.ts"
 import { encodePayload, exitOf } from "./Reply.ts"
 import { Context, type Serving } from "./Serving.ts"
@@ -18,45 +18,43 @@ import { packDefect, Status } from "./Wire.ts"
  * @since 0.3.0
  */
 export const make = ({ handlers }: Serving, workerId: number): Caller => ({
-  call: (task, given, transfer) =>
-    Effect.flatMap(Effect.zip(encodePayload(task, given), origin), ([encoded, from]) =>
-      Effect.callback<unknown, unknown>((resume) => {
-        const invoke = handlers[task.name]
-        if (invoke === undefined) {
-          resume(Effect.die(new Error(`no handler for task ${task.name}`)))
-          return undefined
-        }
-        let payload: unknown
-        try {
-          payload = structuredClone(encoded, { transfer: [...(transfer ?? [])] as Array<ArrayBuffer> })
-        } catch (cause) {
-          resume(Effect.fail(new InvalidPayload({ task: task.name, cause })))
-          return undefined
-        }
-        let aborted = false
-        let settled = false
-        let ended: (() => void) | undefined
-        const context = new Context(workerId, from, () => aborted)
-        const settle = (status: number, value: unknown) => {
-          if (settled) return
-          settled = true
-          resume(answer(task, status, value, context))
-          ended?.()
-        }
-        invoke(payload, context, settle, (abort) => {
-          context.onAbort = abort
-        })
-        return Effect.callback<void>((left) => {
-          if (settled) return left(Effect.void)
-          aborted = true
-          ended = () => left(Effect.void)
-          context.abort()
-        })
-      })
-    )
+  start: (call, caller, end) => {
+    const { task, transfer } = call
+    const fail = (exit: Exit.Exit<unknown, unknown>) => {
+      end(exit)
+      return Effect.void
+    }
+    const invoke = handlers[task.name]
+    if (invoke === undefined) return fail(Exit.die(new Error(`no handler for task ${task.name}`)))
+    const encoded = encodePayload(call)
+    if (encoded instanceof InvalidPayload) return fail(Exit.fail(encoded))
+    let payload: unknown
+    try {
+      payload = structuredClone(encoded, { transfer: [...(transfer ?? [])] as Array<ArrayBuffer> })
+    } catch (cause) {
+      return fail(Exit.fail(new InvalidPayload({ task: task.name, cause })))
+    }
+    let aborted = false
+    let settled = false
+    let ended: (() => void) | undefined
+    const context = new Context(workerId, originOf(caller), () => aborted)
+    const settle = (status: number, value: unknown) => {
+      if (settled) return
+      settled = true
+      end(answer(task, status, value, context))
+      ended?.()
+    }
+    invoke(payload, context, settle, (abort) => {
+      context.onAbort = abort
+    })
+    return Effect.callback<void>((left) => {
+      if (settled) return left(Effect.void)
+      aborted = true
+      ended = () => left(Effect.void)
+      context.abort()
+    })
+  }
 })
-
-const origin = Effect.withFiber(({ context }) => Effect.succeed(originOf(context)))
 
 const answer = (
   task: AnyTask,

@@ -3,8 +3,8 @@
  *
  * @since 0.3.0
  */
-import { Effect, Exit } from "effect"
-import type { AnyTask, Codec } from "./ThreadTask.ts"
+import { Exit } from "effect"
+import type { AnyTask, Call, Codec } from "./ThreadTask.ts"
 import { type Defect, Status, unpackDefect } from "./Wire.ts"
 import { InvalidPayload } from "./ThreadError.ts"
 
@@ -35,16 +35,17 @@ export const exitOf = ({ codecs }: AnyTask, status: number, value: unknown): Exi
 }
 
 /**
- * The payload as it travels.
+ * The payload as it travels, or why it does not.
  *
  * @category operations
  * @since 0.3.0
  */
-export const encodePayload = (task: AnyTask, payload: unknown): Effect.Effect<unknown, InvalidPayload> => {
+export const encodePayload = ({ payload, task }: Call): unknown => {
   const { payload: codec } = task.codecs
-  if (codec === undefined) return Effect.succeed(payload)
-  return Effect.try({
-    try: () => codec.encode(payload),
-    catch: (cause) => new InvalidPayload({ task: task.name, cause })
-  })
+  if (codec === undefined) return payload
+  try {
+    return codec.encode(payload)
+  } catch (cause) {
+    return new InvalidPayload({ task: task.name, cause })
+  }
 }

@@ -10,12 +10,12 @@
  *
  * @since 0.3.0
  */
-import { type Context, Effect, Exit, Fiber, Option } from "effect"
+import { type Context, Effect, Exit, Option } from "effect"
 import * as HerdError from "lemmings/HerdError"
 import type { Transferable } from "node:worker_threads"
 import * as Host from "./Host.ts"
 import { InvalidPayload, WorkerLost } from "./ThreadError.ts"
-import type { AnyTask, Caller } from "./ThreadTask.ts"
+import type { AnyTask, Call, Caller } from "./ThreadTask.ts"
 import { originOf } from "./Origin.ts"
 import { encodePayload, exitOf } from "./Reply.ts"
 import { closing, holding, type Origin, type Ready, slots, State, Status, width } from "./Wire.ts"
@@ -47,9 +47,8 @@ export interface ThreadListener {
 }
 
 interface Pending {
-  readonly task: AnyTask
-  readonly call: () => Effect.Effect<unknown, unknown>
-  readonly resume: (exit: Exit.Exit<unknown, unknown>) => void
+  readonly call: Call
+  readonly end: (exit: Exit.Exit<unknown, unknown>) => void
   /** Milliseconds that it will take, as far as we know. */
   readonly expected: number
   /** Its caller left, or its thread is stuck: it is settled when the thread says so. */
@@ -72,6 +71,11 @@ const newest = 0.1
  * @since 0.3.0
  */
 export type Durations = Map<AnyTask, number>
+
+const refuse = ({ end }: Pending, error: unknown): Effect.Effect<void> => {
+  end(Exit.fail(error))
+  return Effect.void
+}
 
 /**
  * A running thread. Its methods are synchronous, except where they return effects.
@@ -210,47 +214,32 @@ export class Thread implements Caller {
     for (const check of this.waiters.slice()) check()
   }
 
-  call(
-    task: AnyTask,
-    payload: unknown,
-    transfer: ReadonlyArray<Transferable> | undefined,
-    call: () => Effect.Effect<unknown, unknown>
-  ): Effect.Effect<unknown, unknown> {
-    if (task.codecs.payload === undefined) return this.send(task, payload, transfer, call)
-    return Effect.flatMap(encodePayload(task, payload), (encoded) => this.send(task, encoded, transfer, call))
-  }
-
-  private send(
-    task: AnyTask,
-    payload: unknown,
-    transfer: ReadonlyArray<Transferable> | undefined,
-    call: () => Effect.Effect<unknown, unknown>
-  ): Effect.Effect<unknown, unknown> {
-    return Effect.callback((resume) => {
-      const origin = originOf(Fiber.getCurrent()?.context)
-      const pending: Pending = {
-        task,
-        call,
-        resume,
-        expected: this.durations.get(task) ?? unknownMillis,
-        left: false,
-        ended: undefined
-      }
-      if (this.lost) {
-        resume(Exit.fail(this.notBegun(pending)))
-        return undefined
-      }
-      let slot: number | undefined
-      const start = () => {
-        if (pending.left) return
-        if (this.lost) return resume(Exit.fail(this.notBegun(pending)))
-        slot = this.put(pending, payload, origin, transfer)
-      }
-      // A task that calls more than there are slots: the rest waits.
-      if (this.free.length === 0) this.queue.push(start)
-      else start()
-      return Effect.suspend(() => (slot === undefined ? this.forget(pending) : this.leave(slot, pending)))
-    })
+  start(
+    call: Call,
+    context: Context.Context<never>,
+    end: (exit: Exit.Exit<unknown, unknown>) => void
+  ): Effect.Effect<void> {
+    const pending: Pending = {
+      call,
+      end,
+      expected: this.durations.get(call.task) ?? unknownMillis,
+      left: false,
+      ended: undefined
+    }
+    const payload = encodePayload(call)
+    if (payload instanceof InvalidPayload) return refuse(pending, payload)
+    if (this.lost) return refuse(pending, this.notBegun(pending))
+    const origin = originOf(context)
+    let slot: number | undefined
+    const put = () => {
+      if (pending.left) return
+      if (this.lost) return end(Exit.fail(this.notBegun(pending)))
+      slot = this.put(pending, payload, origin)
+    }
+    // A task that calls more than there are slots: the rest waits.
+    if (this.free.length === 0) this.queue.push(put)
+    else put()
+    return Effect.suspend(() => (slot === undefined ? this.forget(pending) : this.leave(slot, pending)))
   }
 
   private forget(pending: Pending): Effect.Effect<void> {
@@ -258,18 +247,14 @@ export class Thread implements Caller {
     return Effect.void
   }
 
-  private put(
-    pending: Pending,
-    payload: unknown,
-    origin: Origin | undefined,
-    transfer: ReadonlyArray<Transferable> | undefined
-  ): number {
+  private put(pending: Pending, payload: unknown, origin: Origin | undefined): number {
+    const { task, transfer } = pending.call
     const slot = this.free.pop() ?? 0
     this.pending[slot] = pending
     this.expected += pending.expected
     this.inFlight++
     if (this.host.states !== undefined) Atomics.store(this.host.states, slot, State.sent)
-    this.outbox.push(slot, this.index.get(pending.task.name) ?? -1, payload, origin)
+    this.outbox.push(slot, this.index.get(task.name) ?? -1, payload, origin)
     if (transfer !== undefined) this.moved.push(...transfer)
     // A thread with nothing to do gets it at once. One that works gets what all the answers of this turn made room for.
     if (this.inFlight === 1) this.flush()
@@ -317,7 +302,7 @@ export class Thread implements Caller {
   private refused(slot: number, cause: unknown): void {
     const pending = this.take(slot)
     if (pending === undefined) return
-    pending.resume(Exit.fail(new InvalidPayload({ task: pending.task.name, cause })))
+    pending.end(Exit.fail(new InvalidPayload({ task: pending.call.task.name, cause })))
     pending.ended?.()
   }
 
@@ -339,11 +324,14 @@ export class Thread implements Caller {
     if (pending === undefined) return
     if (status !== Status.skipped) {
       this.completed++
-      const before = this.durations.get(pending.task)
-      this.durations.set(pending.task, before === undefined ? millis : before + newest * (millis - before))
+      const before = this.durations.get(pending.call.task)
+      this.durations.set(
+        pending.call.task,
+        before === undefined ? millis : before + newest * (millis - before)
+      )
       if (status === Status.success) this.listener.succeeded()
     }
-    if (!pending.left) pending.resume(exitOf(pending.task, status, value))
+    if (!pending.left) pending.end(exitOf(pending.call.task, status, value))
     pending.ended?.()
   }
 
@@ -392,7 +380,7 @@ export class Thread implements Caller {
     for (const [slot, pending] of this.pending.entries()) {
       if (pending === undefined || pending.left || !this.withdraw(slot)) continue
       pending.left = true
-      pending.resume(Exit.fail(this.notBegun(pending)))
+      pending.end(Exit.fail(this.notBegun(pending)))
     }
   }
 
@@ -410,7 +398,7 @@ export class Thread implements Caller {
       if (pending === undefined) continue
       const begun = states === undefined || Atomics.load(states, slot) !== State.sent
       if (!pending.left)
-        pending.resume(Exit.fail(begun ? this.lostAt(pending.task.name, true) : this.notBegun(pending)))
+        pending.end(Exit.fail(begun ? this.lostAt(pending.call.task.name, true) : this.notBegun(pending)))
       pending.ended?.()
     }
     for (const start of this.queue.splice(0)) start()
@@ -421,7 +409,7 @@ export class Thread implements Caller {
     return new WorkerLost({ herd: this.options.herd, workerId, task, exitCode, begun, cause })
   }
 
-  private notBegun({ call, task }: Pending): WorkerLost {
-    return Object.assign(this.lostAt(task.name, false), { [HerdError.notBegun]: call() })
+  private notBegun({ call }: Pending): WorkerLost {
+    return Object.assign(this.lostAt(call.task.name, false), { [HerdError.notBegun]: call.effect })
   }
 }

@@ -3,7 +3,7 @@
  *
  * @since 0.3.0
  */
-import { Clock, type Context, Effect, type Duration, Layer, Option, type Scope } from "effect"
+import { Clock, type Context, Effect, type Duration, Exit, Layer, Option, type Scope } from "effect"
 import { Herd, HerdConfig } from "lemmings"
 import * as HerdError from "lemmings/HerdError"
 import * as PulledMetrics from "lemmings/PulledMetrics"
@@ -193,7 +193,10 @@ class Refusal implements Caller {
   constructor(error: ThreadsUnavailable) {
     this.error = error
   }
-  readonly call = () => Effect.fail(this.error)
+  readonly start: Caller["start"] = (_, __, end) => {
+    end(Exit.fail(this.error))
+    return Effect.void
+  }
 }
 
 /** What the threads of one herd have in common. */

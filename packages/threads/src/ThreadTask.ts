@@ -7,7 +7,9 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import * as RemoteTask from "lemmings/RemoteTask"
 import type { Transfer } from "./Serving.ts"
 import type { InvalidPayload, ThreadsUnavailable, WorkerLost } from "./ThreadError.ts"
 
@@ -22,18 +24,32 @@ export interface Runs<out Name extends string> {
 }
 
 /**
- * How a herd lets a task run. The effect is the call itself, for errors that say that it did not begin.
+ * A task that was called.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Call {
+  readonly task: AnyTask
+  readonly payload: unknown
+  readonly transfer: ReadonlyArray<Transfer> | undefined
+  /** The call itself, for errors that say that it did not begin. */
+  readonly effect: Effect.Effect<unknown, unknown>
+}
+
+/**
+ * How a herd lets a task run.
  *
  * @category models
  * @since 0.3.0
  */
 export interface Caller {
-  readonly call: (
-    task: AnyTask,
-    payload: unknown,
-    transfer: ReadonlyArray<Transfer> | undefined,
-    call: () => Effect.Effect<unknown, unknown>
-  ) => Effect.Effect<unknown, unknown>
+  /** Starts a task, in the context of who submitted it, and tells its end once. Returns what stops it and waits for that. */
+  readonly start: (
+    call: Call,
+    context: Context.Context<never>,
+    end: (exit: Exit.Exit<unknown, unknown>) => void
+  ) => Effect.Effect<void>
 }
 
 /**
@@ -218,16 +234,17 @@ export const make = <
     error: codec(options.error)
   }
   const task = (payload: unknown, { transfer }: CallOptions = {}) => {
-    // In one step: the services of a running task are at hand.
-    const call: Effect.Effect<unknown, unknown, Runs<string>> = Effect.withFiber(({ context }) =>
-      Context.getUnsafe(context, CurrentThread).call(
-        declared,
-        payload,
-        transfer,
-        () => call as Effect.Effect<unknown, unknown>
-      )
+    const effect: Effect.Effect<unknown, unknown, Runs<string>> = Effect.withFiber(({ context }) =>
+      Effect.callback((resume) => Context.getUnsafe(context, CurrentThread).start(call, context, resume))
     )
-    return call
+    const call: Call = {
+      task: declared,
+      payload,
+      transfer,
+      effect: effect as Effect.Effect<unknown, unknown>
+    }
+    const start: RemoteTask.Start = (thread, context, end) => (thread as Caller).start(call, context, end)
+    return Object.assign(effect, { [RemoteTask.start]: start })
   }
   Object.defineProperty(task, "name", { value: name })
   const types = { payload: undefined, success: undefined, error: undefined }
