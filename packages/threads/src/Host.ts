@@ -13,7 +13,7 @@ import {
   type Transferable,
   Worker
 } from "node:worker_threads"
-import { processVariable, slots, type Start } from "./Wire.ts"
+import { processVariable, Shared, type Start } from "./Wire.ts"
 
 /**
  * A running thread or process.
@@ -52,6 +52,24 @@ export const meter = (eventLoop: Host["eventLoop"]): (() => number | undefined) 
     const span = active + now.idle - before.idle
     before = now
     return span > 0 ? Math.min(1, Math.max(0, active / span)) : 0
+  }
+}
+
+/**
+ * The time in which a thread looked for messages counts as idle. `looked` are microseconds, of 32 bits.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const withoutLooks = (eventLoop: () => EventLoop, looked: () => number): (() => EventLoop) => {
+  let before = 0
+  let millis = 0
+  return () => {
+    const now = looked()
+    millis += ((now - before) >>> 0) / 1000
+    before = now
+    const { active, idle } = eventLoop()
+    return { active: active - millis, idle: idle + millis }
   }
 }
 
@@ -120,7 +138,7 @@ const startOf = (
 ): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, ...shared })
 
 const thread = (options: HostOptions, workerId: number, listener: HostListener): Host => {
-  const states = new Int32Array(new SharedArrayBuffer(4 * slots))
+  const states = new Int32Array(new SharedArrayBuffer(4 * Shared.size))
   const captured = options.output !== "inherit"
   // Of its own: the worker's port hands each message on to an event emitter first.
   const { port1, port2 } = new MessageChannel()
@@ -150,11 +168,17 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
     listener.ended(code, cause)
   })
   return {
-    post: (message, transfer) =>
-      transfer.length === 0 ? port1.postMessage(message) : port1.postMessage(message, transfer),
+    post: (message, transfer) => {
+      if (transfer.length === 0) port1.postMessage(message)
+      else port1.postMessage(message, transfer)
+      Atomics.add(states, Shared.posted, 1)
+    },
     states,
     terminate: () => void worker.terminate(),
-    eventLoop: () => worker.performance.eventLoopUtilization()
+    eventLoop: withoutLooks(
+      () => worker.performance.eventLoopUtilization(),
+      () => Atomics.load(states, Shared.looked)
+    )
   }
 }
 

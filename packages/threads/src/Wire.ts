@@ -5,7 +5,8 @@
  *
  * A herd sends arrays of four values for each task: slot, index of the task, payload, origin. A thread answers with
  * arrays of four: slot, status, value, milliseconds. One array carries as many as there are. Both share one number for each slot,
- * so that a task that has not begun can be withdrawn, although the thread is busy.
+ * so that a task that has not begun can be withdrawn, although the thread is busy; and a number of messages, so that a
+ * thread sees one come before its event loop does.
  *
  * @since 0.3.0
  */
@@ -18,6 +19,15 @@ import type { MessagePort } from "node:worker_threads"
  * @since 0.3.0
  */
 export const slots = 128
+
+/**
+ * The shared numbers behind those of the slots: of messages that the herd has posted, and of microseconds for which the
+ * thread has looked for them. Both wrap. `size`: of all.
+ *
+ * @category constants
+ * @since 0.4.0
+ */
+export const Shared = { posted: slots, looked: slots + 1, size: slots + 2 } as const
 
 /**
  * What the shared number of a slot says.
@@ -59,7 +69,7 @@ export interface Start {
   readonly concurrency: number
   /** Whether to say how large the heap is. */
   readonly heap: boolean
-  /** The shared numbers: one for each slot. A process has none. */
+  /** The shared numbers: one for each slot, and those of `Shared`. A process has none. */
   readonly states: Int32Array<SharedArrayBuffer> | undefined
   /** Where the herd's messages come from, and the answers go to. A process has a channel of its own. */
   readonly port: MessagePort | undefined
