@@ -37,7 +37,8 @@ export const publish = (queue: string, puller: Puller) => {
  */
 export const publishStored = (
   queue: string,
-  figure: (read: (stats: QueueStats) => number) => () => number
+  figure: (read: (stats: QueueStats) => number) => () => number,
+  ready: () => boolean
 ) => {
   const { gauge } = PulledMetrics.make({ queue })
   const jobs = (state: "waiting" | "delayed" | "running") =>
@@ -55,6 +56,11 @@ export const publishStored = (
       { outcome }
     )
   return PulledMetrics.register([
+    gauge(
+      "lemmings_jobs_store_ready",
+      "0 while the store cannot be reached: the other figures are old.",
+      () => Number(ready())
+    ),
     jobs("waiting"),
     jobs("delayed"),
     jobs("running"),

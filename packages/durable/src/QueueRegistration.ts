@@ -110,7 +110,11 @@ const enter = Effect.fnUntraced(function* (store: Store, job: AnyJob) {
     }
     return stats === undefined ? NaN : read(stats)
   }
-  yield* QueueMetrics.publishStored(job.name, figure)
+  const ready = () => {
+    const exit = Effect.runSyncExit(store.readiness)
+    return Exit.isSuccess(exit) && exit.value.ready
+  }
+  yield* QueueMetrics.publishStored(job.name, figure, ready)
   yield* Effect.acquireRelease(
     Effect.sync(() => registry.add(queue)),
     (remove) => Effect.sync(remove)

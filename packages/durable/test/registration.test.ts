@@ -35,6 +35,13 @@ const bouncing = (state: { broken: boolean }) =>
     pollInterval: "20 millis"
   }).pipe(Layer.provideMerge(Jobs.layerMemory()))
 
+const lineOf = (text: string) => (name: string, labels: ReadonlyArray<string>) => {
+  const found = text
+    .split("\n")
+    .find((one) => one.startsWith(`${name}{`) && labels.every((label) => one.includes(label)))
+  return Number(found?.split(" ").at(-1))
+}
+
 // Workers are fibers that take real milliseconds.
 describe("the queues of a process", () => {
   it.live("are shown, and not ready, from the first try on, where the store is away", () =>
@@ -54,6 +61,8 @@ describe("the queues of a process", () => {
       const queue = yield* mail
       assert.isFalse((yield* queue.readiness).ready)
       assert.strictEqual((yield* Effect.flip(queue.stats))._tag, "QueueUnavailable")
+      const line = lineOf(yield* PrometheusMetrics.format())
+      assert.strictEqual(line("lemmings_jobs_store_ready", []), 0)
     }).pipe(alone)
   )
 
@@ -141,15 +150,11 @@ describe("the queues of a process", () => {
         [...text.matchAll(/^# TYPE (lemmings_jobs_\S+) (\S+)$/gm)].map(([, name, kind]) => [name, kind]),
         documented.map(([, name, kind]) => [name, kind])
       )
-      const line = (name: string, labels: ReadonlyArray<string>) => {
-        const found = text
-          .split("\n")
-          .find((one) => one.startsWith(`${name}{`) && labels.every((label) => one.includes(label)))
-        return Number(found?.split(" ").at(-1))
-      }
+      const line = lineOf(text)
       assert.strictEqual(line("lemmings_jobs_dead_letters", [`queue="app/Mail"`]), 1)
       assert.strictEqual(line("lemmings_jobs_last_minute", [`outcome="failed"`]), 1)
       assert.strictEqual(line("lemmings_jobs_attempts_last_minute", []), 2)
+      assert.strictEqual(line("lemmings_jobs_store_ready", []), 1)
       assert.strictEqual(line("lemmings_jobs_stored", [`state="waiting"`]), 0)
       assert.strictEqual(line("lemmings_jobs_ended_total", [`outcome="discarded"`]), 1)
     }).pipe(alone)
