@@ -45,6 +45,11 @@ export const median = (values: ReadonlyArray<number>): number => quantile(values
 export interface Effort {
   readonly warmMillis: number
   readonly runs: number
+  /**
+   * `"kept"`: no garbage is collected between the runs. With the last object of a kind a collection throws away the code that
+   * was compiled for it, and a short run would be over before it is compiled again.
+   */
+  readonly warmth?: "kept"
 }
 
 /**
@@ -65,9 +70,7 @@ export const perTask = async (
   const runs: Array<number> = []
   do {
     const work = prepare(n)
-    await gc()
-    // With the last object of a kind a collection throws away the code that was compiled for it.
-    await prepare(Math.min(Math.ceil(n / 4), 1_000))()
+    if (effort.warmth !== "kept") await gc()
     runs.push(await timed(work))
   } while (runs.length < effort.runs && (runs[0] ?? 0) < 2e9)
   return median(runs) / n

@@ -184,9 +184,13 @@ export const threads: Bench = {
     const oneByOne =
       (count: number, run: (pool: Pool) => Promise<unknown>): Use =>
       (pool) =>
-        perTask(count, { warmMillis: quick ? 0 : 1000, runs: quick ? 3 : 25 }, (n) => async () => {
-          for (let i = 0; i < n; i++) await run(pool)
-        })
+        perTask(
+          count,
+          { warmMillis: quick ? 0 : 1000, runs: quick ? 3 : 25, warmth: "kept" },
+          (n) => async () => {
+            for (let i = 0; i < n; i++) await run(pool)
+          }
+        )
     const cold =
       (make: () => Promise<Pool>): Contestant =>
       async () => {
