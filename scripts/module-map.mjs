@@ -90,6 +90,7 @@ export const threads = {
     { modules: ["Host", "Reply", "Crashes", "ThreadTasks", "worker"] },
     { modules: ["ThreadTask"] },
     { modules: ["ThreadError", "Serving", "Origin"] },
+    { modules: ["Lookout"] },
     { modules: ["Wire"] }
   ],
   folders: {},
@@ -119,7 +120,7 @@ export const durable = {
     { modules: ["JobStores", "JobStoreMemory", "JobDefinition"] },
     { modules: ["JobStorePgBoss", "EmbeddedUpkeep", "DirectoryLock", "MemoryLine"] },
     { modules: ["PgBossEngine", "PgBossRow"] },
-    { modules: ["PgBossSql", "Pull", "Signal", "Gate", "JobTrace", "JobStore"] },
+    { modules: ["PgBossSql", "Pull", "Signal", "Gate", "JobTrace", "JobStore", "Housekeeping"] },
     { modules: ["PgBossLimits", "Limits", "JobError"] }
   ],
   folders: {},

@@ -6,6 +6,7 @@
  * @since 0.4.0
  */
 import { Effect } from "effect"
+import * as Housekeeping from "./Housekeeping.ts"
 import type { JobStoreError } from "./JobError.ts"
 import type { Engine } from "./PgBossEngine.ts"
 
@@ -46,5 +47,5 @@ export const make = ({ run, sql }: Engine): Effect.Effect<never> => {
     }
     if (unsaved > checkpointAfter) yield* run("checkpoint", (_, db) => db.executeSql("CHECKPOINT"))
   })
-  return Effect.forever(Effect.andThen(Effect.ignore(upkeep), Effect.sleep("5 seconds")))
+  return Housekeeping.repeat(upkeep, "5 seconds")
 }

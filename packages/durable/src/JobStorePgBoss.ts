@@ -39,7 +39,7 @@ const expiry = 86_400
 /** Rows that one statement takes. Larger batches are no faster, and hold a lock for longer. */
 const most = 5_000
 
-/** The page size that replay and purge work in. */
+/** The page size that replay, purge and prune work in. */
 const page = 1_000
 
 const seconds = (millis: number) => Math.min(forever, Math.max(1, Math.ceil(millis / 1000)))

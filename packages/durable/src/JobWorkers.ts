@@ -5,6 +5,7 @@
  */
 import { Clock, type Context, Duration, Effect, Layer, Schedule } from "effect"
 import { Herd, InvalidConfig } from "lemmings"
+import * as Housekeeping from "./Housekeeping.ts"
 import type { AnyJob } from "./JobDefinition.ts"
 import { JobStore, type News } from "./JobStore.ts"
 import type { Limits } from "./Limits.ts"
@@ -149,9 +150,7 @@ const serve = Effect.fnUntraced(function* (
   yield* QueueMetrics.publish(job.name, puller)
   yield* QueueRegistration.register(store, job)
   // Not with the leases: where there is much to remove they would lapse meanwhile.
-  const pruning = Effect.forever(
-    Effect.andThen(Effect.ignore(store.prune(job.name)), Effect.sleep(store.leaseMillis / 3))
-  )
+  const pruning = Housekeeping.repeat(store.prune(job.name), store.leaseMillis / 3)
   const work = Effect.gen(function* () {
     // A store that is not there yet is waited for: it says itself in its log that it is not.
     yield* Effect.retry(store.declare(job.settings.spec), {

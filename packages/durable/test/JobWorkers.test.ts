@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  Clock,
   Context,
   Deferred,
   Duration,
@@ -7,6 +8,7 @@ import {
   Exit,
   Fiber,
   Layer,
+  Logger,
   Option,
   Schedule,
   Schema,
@@ -16,6 +18,7 @@ import { TestClock } from "effect/testing"
 import { Herd } from "lemmings"
 import * as Job from "../src/Job.ts"
 import * as Jobs from "../src/Jobs.ts"
+import { JobStoreError } from "../src/JobError.ts"
 import { JobStore } from "../src/JobStore.ts"
 
 class Refused extends Schema.TaggedError<Refused>()("Refused", { code: Schema.Int }) {}
@@ -408,6 +411,47 @@ describe("pulling", () => {
         ]
       )
     }).pipe(Effect.provide(memory))
+  )
+})
+
+describe("jobs that were kept for long enough", () => {
+  const Work = Job.make("Work", { payload: Schema.Int })
+
+  /** A store that has been asked to prune, and answers as it is told to. */
+  const counted = (asked: Array<number>, answer: () => Effect.Effect<number, JobStoreError>) =>
+    Layer.effect(
+      JobStore,
+      Effect.map(JobStore, (store) => ({
+        ...store,
+        prune: () =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            asked.push(now)
+            return answer()
+          })
+      }))
+    ).pipe(Layer.provide(memory))
+
+  it.effect("are removed three times in a lease, whatever became of the time before", () =>
+    Effect.gen(function* () {
+      const refusal = new JobStoreError({ operation: "prune", reason: "refused", cause: "no right" })
+      const absence = new JobStoreError({ operation: "prune", reason: "unavailable", cause: "gone" })
+      const asked: Array<number> = []
+      const said: Array<unknown> = []
+      const answers = [Effect.fail(absence), Effect.fail(refusal), Effect.fail(refusal), Effect.succeed(3)]
+      const store = counted(asked, () => answers[(asked.length - 1) % 4]!)
+      const logger = Logger.make(({ logLevel, message }) => {
+        if (logLevel === "Warn") said.push(message)
+      })
+      const live = Work.toLayer(() => Effect.void).pipe(
+        Layer.provide(Layer.fresh(Jobs.layer)),
+        Layer.provide(store)
+      )
+      yield* serve(Layer.provide(live, Logger.layer([logger])))
+      yield* pass("30 seconds")
+      assert.deepStrictEqual(asked, [0, 5000, 10_000, 15_000, 20_000, 25_000, 30_000])
+      // Each refusal once, until it went well.
+      assert.deepStrictEqual(said.map(String), [refusal.message, refusal.message])
+    })
   )
 })
 

@@ -3,7 +3,7 @@
  *
  * @since 0.4.0
  */
-import { Context, Effect, Exit, type Fiber } from "effect"
+import { Context, Effect, Exit } from "effect"
 import * as RemoteTask from "./RemoteTask.ts"
 import { info, type Told } from "./TaskNews.ts"
 import type { Runtime } from "./TaskRuntime.ts"
@@ -11,12 +11,18 @@ import { isTraced, traced } from "./TaskTrace.ts"
 import type { Lease } from "./Worker.ts"
 
 /**
- * What a herd does with the fiber of a task.
+ * What a herd needs of the fiber of a task.
  *
  * @category models
  * @since 0.4.0
  */
-export type Running = Pick<Fiber.Fiber<unknown, unknown>, "addObserver" | "interruptUnsafe" | "pollUnsafe">
+export interface Running {
+  /** Its end, if it has ended. */
+  readonly pollUnsafe: () => Exit.Exit<unknown, unknown> | undefined
+  /** Calls `observer` when it ends. */
+  readonly addObserver: (observer: Observer) => unknown
+  readonly interruptUnsafe: () => void
+}
 
 type Observer = (exit: Exit.Exit<unknown, unknown>) => void
 
@@ -40,11 +46,8 @@ class Remote implements Running {
   pollUnsafe(): Exit.Exit<unknown, unknown> | undefined {
     return this.exit
   }
-  addObserver(observer: Observer): () => void {
+  addObserver(observer: Observer): void {
     this.observer = observer
-    return () => {
-      this.observer = undefined
-    }
   }
   interruptUnsafe(): void {
     if (this.stopped || this.exit !== undefined) return

@@ -5,6 +5,7 @@
  * @since 0.3.0
  */
 import { isMainThread, receiveMessageOnPort, type Transferable, workerData } from "node:worker_threads"
+import { Lookout } from "./Lookout.ts"
 import {
   closing,
   holding,
@@ -12,7 +13,6 @@ import {
   packDefect,
   processVariable,
   type Ready,
-  Shared,
   type Start,
   State,
   Status,
@@ -166,14 +166,9 @@ interface Link {
 // How long the event loop of a thread stands still at most, while the messages of short tasks come one after another.
 const turnMillis = 10
 
-// How long a thread looks for its next message before it sleeps, how often between two readings of the clock, and how many
-// messages must come in time, after it looked in vain, before it does so again.
-const lookMillis = 0.05
-const looksPerTime = 8
-const quickAgain = 16
-
-// Lets the other half of the core go on. Node 24 has it.
-const { pause = () => {} } = Atomics as { readonly pause?: () => void }
+// The time that a thread takes is real, whatever the herd's clock says.
+// oxlint-disable-next-line house/no-wall-clock
+const realTime = () => performance.now()
 
 const isStart = (value: unknown): value is Start =>
   typeof value === "object" && value !== null && "lemmings" in value && "tasks" in value
@@ -254,10 +249,7 @@ export const serve = (serving: Serving): void => {
     if (running.get(slot) !== context) return
     running.delete(slot)
     aborted.delete(slot)
-    // The time a thread works is real, whatever the herd's clock says.
-    // oxlint-disable-next-line house/no-wall-clock
-    const now = performance.now()
-    answers.push(slot, status, status === Status.defect ? packDefect(value) : value, now - began)
+    answers.push(slot, status, status === Status.defect ? packDefect(value) : value, realTime() - began)
     if (context.moved !== undefined) moved = [...(moved ?? []), ...context.moved]
     // At once: the next task may be the one that never ends.
     flush()
@@ -277,8 +269,7 @@ export const serve = (serving: Serving): void => {
     }
     const context = new Context(start.workerId, origin, isAborted)
     running.set(slot, context)
-    // oxlint-disable-next-line house/no-wall-clock
-    const began = performance.now()
+    const began = realTime()
     const invoke = handlers[index]
     if (invoke === undefined) {
       settled(slot, context, began, Status.defect, new Error(`no handler for task ${start.tasks[index]}`))
@@ -315,49 +306,25 @@ export const serve = (serving: Serving): void => {
   let draining = false
   const resting = () => running.size === 0 && !closed
 
-  let received = 0
-  const hasCome = () => ((Atomics.load(states, Shared.posted) - received) | 0) > 0
-  // When the event loop was left to sleep, and how many messages must come soon after that before a look is worth it.
-  let restedAt = -Infinity
-  let quick = 1
-
-  /** Looks for a short while whether something comes, before the thread sleeps: to be woken takes as long. */
-  const look = () => {
-    if (owned || quick > 0) return undefined
-    // oxlint-disable-next-line house/no-wall-clock
-    const from = performance.now()
-    let now = from
-    do {
-      for (let i = 0; i < looksPerTime && !hasCome(); i++) pause()
-      // oxlint-disable-next-line house/no-wall-clock
-      now = performance.now()
-    } while (!hasCome() && now - from < lookMillis)
-    Atomics.add(states, Shared.looked, (now - from) * 1000)
-    if (hasCome()) return poll?.()
-    quick = quickAgain
-    return undefined
-  }
+  const lookout = new Lookout(states, realTime)
 
   /** Takes what has come meanwhile without a turn of the event loop, which costs more than a short task. */
   const drain = () => {
     if (poll === undefined || draining) return
     draining = true
-    // oxlint-disable-next-line house/no-wall-clock
-    const until = performance.now() + turnMillis
+    const until = realTime() + turnMillis
     while (resting()) {
-      const next = poll() ?? look()
+      const next = poll() ?? (lookout.look() ? poll() : undefined)
       if (next === undefined) break
       heard(next.message)
-      // oxlint-disable-next-line house/no-wall-clock
-      if (performance.now() >= until) break
+      if (realTime() >= until) break
     }
     draining = false
-    // oxlint-disable-next-line house/no-wall-clock
-    restedAt = performance.now()
+    lookout.rests()
   }
 
   const heard = (message: unknown) => {
-    received = (received + 1) | 0
+    lookout.took()
     if (Array.isArray(message)) {
       inbox = next >= inbox.length ? message : [...inbox.slice(next), ...message]
       next = 0
@@ -373,8 +340,7 @@ export const serve = (serving: Serving): void => {
     }
   }
   herd.listen((message) => {
-    // oxlint-disable-next-line house/no-wall-clock
-    if (quick > 0 && performance.now() - restedAt < 2 * lookMillis) quick--
+    lookout.woken()
     heard(message)
     drain()
   })

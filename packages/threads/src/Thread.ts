@@ -322,16 +322,14 @@ export class Thread implements Caller {
   private answered(slot: number, status: number, value: unknown, millis: number): void {
     const pending = this.take(slot)
     if (pending === undefined) return
+    const { task } = pending.call
     if (status !== Status.skipped) {
       this.completed++
-      const before = this.durations.get(pending.call.task)
-      this.durations.set(
-        pending.call.task,
-        before === undefined ? millis : before + newest * (millis - before)
-      )
+      const before = this.durations.get(task)
+      this.durations.set(task, before === undefined ? millis : before + newest * (millis - before))
       if (status === Status.success) this.listener.succeeded()
     }
-    if (!pending.left) pending.end(exitOf(pending.call.task, status, value))
+    if (!pending.left) pending.end(exitOf(task, status, value))
     pending.ended?.()
   }
 
