@@ -5,8 +5,8 @@ import { join } from "node:path"
 
 import { publicPackages } from "./packages.ts"
 
-/** Modules whose types are unions of every endpoint, which the compiler writes in an order of its own each time. */
-const inferred = new Set(["ControlApi.d.ts", "ControlClient.d.ts"])
+/** Modules (by what is imported) whose types are unions of every endpoint, which the compiler writes in an order of its own each time. */
+const inferred = new Set(["ControlApi", "ControlClient"])
 
 const check = process.argv.includes("--check")
 
@@ -32,23 +32,26 @@ for (const { folder, name } of publicPackages()) {
 function reportOf(name: string, dist: string): string {
   const manifest: { readonly publishConfig: { readonly exports: Record<string, string | null> } } =
     JSON.parse(readFileSync(join(dist, "../package.json"), "utf8"))
-  const exported = new Set(
-    Object.values(manifest.publishConfig.exports).map((path) =>
-      path?.replace(/^\.\/dist\/(.*)\.js$/, "$1.d.ts")
-    )
-  )
-  const modules = globSync("**/*.d.ts", { cwd: dist })
-    // The entry of the test kit exports from its siblings.
-    .filter((path) => exported.has(path) || path.startsWith("testing/"))
-    .toSorted()
-  if (modules.length === 0) throw new Error(`${dist} holds no declarations: build first`)
-  const sections = modules.map((path) => {
-    const heading = `## ${path.replace(/\.d\.ts$/, "")}\n`
-    if (inferred.has(path))
+  // A module is named by what a program imports; the room it stands in is nobody's business.
+  const exported = Object.entries(manifest.publishConfig.exports).flatMap(([name, path]) => {
+    const place = /^\.\/dist\/(.*)\.js$/.exec(path ?? "")?.[1]
+    return place === undefined ? [] : [[name === "." ? "index" : name.slice(2), place] as const]
+  })
+  // The entry of the test kit exports from its siblings.
+  const kit = globSync("testing/*.d.ts", { cwd: dist }).map((path) => path.replace(/\.d\.ts$/, ""))
+  const modules = [
+    ...exported.filter(([, place]) => !kit.includes(place)),
+    ...kit.map((place) => [place, place] as const)
+  ].toSorted(([one], [other]) => (one < other ? -1 : 1))
+  if (!existsSync(join(dist, "index.d.ts"))) throw new Error(`${dist} holds no declarations: build first`)
+  const sections = modules.map(([module, place]) => {
+    const heading = `## ${module}\n`
+    if (inferred.has(module))
       return `${heading}\nInferred from the API's declaration: \`/openapi.json\` says what it is.\n`
-    const declarations = readFileSync(join(dist, path), "utf8")
+    const declarations = readFileSync(join(dist, `${place}.d.ts`), "utf8")
       .replaceAll(/^[ \t]*\/\*\*[\s\S]*?\*\/[ \t]*\n/gm, "")
       .replaceAll(/^\/\/# sourceMappingURL=.*\n?/gm, "")
+      .replaceAll(/"\.{1,2}\/(?:[\w-]+\/)*([\w-]+\.ts)"/g, '"./$1"')
       .trim()
     return `${heading}\n\`\`\`ts\n${declarations}\n\`\`\`\n`
   })

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 
-import { settings, variable } from "../packages/lemmings/src/HerdConfig.ts"
+import { settings, variable } from "../packages/lemmings/src/model/HerdConfig.ts"
 
 const file = resolve(import.meta.dirname, "../docs/configuration.md")
 

@@ -15,17 +15,11 @@ const placed = (filename) => {
 
 const placeOf = (filename) => placed(filename)?.place
 
-/** Where a place stands: in a folder, in a band, or nowhere. */
-const standing = ({ bands, folders }, place) => {
-  const [folder, ...rest] = place.split("/")
-  if (rest.length > 0) return Object.hasOwn(folders, folder) ? { folder } : undefined
-  const band = bands.findIndex(({ modules }) => modules.includes(place))
-  return band === -1 ? undefined : { band }
-}
+/** The room of a place: its folder, or itself where it stands in `src`. */
+const roomOf = (place) => place.split("/")[0]
 
 /** Why `from` may not import `specifier`, or undefined when it may. */
-const refusal = ({ map, place: from, root }, specifier) => {
-  const { bands, edges, folders, packages } = map
+const refusal = ({ map: { rooms, packages, edges }, place: from, root }, specifier) => {
   if (!specifier.startsWith(".")) {
     if (packages.allowed.test(specifier) && !packages.refused.test(specifier)) return undefined
     if (edges[from]?.test(specifier)) return undefined
@@ -35,22 +29,13 @@ const refusal = ({ map, place: from, root }, specifier) => {
   if (to.startsWith(".."))
     return `${root} imports nothing of the workspace outside itself, not "${specifier}".`
 
-  const here = standing(map, from)
-  const there = standing(map, to)
-  if (here === undefined) return undefined // Reported once for the file.
-  if (there === undefined) return `${to} is not on the map (scripts/module-map.mjs).`
-
-  if (here.folder !== undefined) {
-    const target = there.folder ?? "core"
-    if (target === here.folder || folders[here.folder].includes(target)) return undefined
-    return `src/${here.folder} may not import ${to}: the map has ${here.folder} below it.`
-  }
-  if (there.folder === "testing") return `The core may not import src/testing; ${from} does.`
-  if (there.folder !== undefined || there.band > here.band) return undefined
-  if (there.band === here.band && bands[here.band].siblings === true) return undefined
-  return there.band === here.band
-    ? `${from} may not import ${to}: they are siblings on the map.`
-    : `${from} may not import ${to}: imports point downward, and ${to} is above it on the map.`
+  const here = rooms.indexOf(roomOf(from))
+  const there = rooms.indexOf(roomOf(to))
+  if (here === -1) return undefined // Reported once for the file.
+  if (there === -1) return `${to} is not on the map (scripts/module-map.mjs).`
+  return there >= here
+    ? undefined
+    : `${from} may not import ${to}: imports point downward, and ${rooms[there]} is above ${rooms[here]} on the map.`
 }
 
 /** Imports point down the map, and every file is on it. */
@@ -67,7 +52,7 @@ const map = {
     }
     return {
       Program(node) {
-        if (standing(from.map, from.place) === undefined) {
+        if (!from.map.rooms.includes(roomOf(from.place))) {
           context.report({ node, message: `${from.place} is not on the map (scripts/module-map.mjs).` })
         }
       },

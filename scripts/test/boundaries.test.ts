@@ -52,44 +52,64 @@ const allows = (files: Record<string, string>, folder = core) => {
 afterAll(() => scratches.forEach((scratch) => rmSync(scratch, { recursive: true })))
 
 describe("house/map", () => {
-  it("knows the map of control, whose edge alone knows the platform", () => {
+  it("knows the rooms of control, whose root alone knows the platform", () => {
     const platform = source(`import { createServer as value } from "node:http"`, "export const used = value")
       .replace("export const used", "const used")
       .replace("value = 1", "made = used")
     allows({ "Control.ts": platform }, control)
-    refuses({ "Guard.ts": platform }, "packages/control/src imports only effect and lemmings", control)
+    refuses({ "access/Guard.ts": platform }, "packages/control/src imports only effect and lemmings", control)
     refuses(
       {
-        "Wire.ts": source(`import type { value as Up } from "./Handlers.ts"`, "export type S = typeof Up"),
-        "Handlers.ts": source()
+        "frames/Wire.ts": source(
+          `import type { value as Up } from "../handlers/Handlers.ts"`,
+          "export type S = typeof Up"
+        ),
+        "handlers/Handlers.ts": source()
       },
-      "Wire may not import Handlers: imports point downward, and Handlers is above it on the map.",
+      "frames/Wire may not import handlers/Handlers: imports point downward, and handlers is above frames on the map.",
       control
     )
   })
 
-  it("refuses a module of internal that imports a named module", () =>
+  it("knows the rooms of threads and of durable", () => {
+    const up = (place: string) =>
+      source(`import type { value as Up } from "${place}"`, "export type S = typeof Up")
+    refuses(
+      { "task/ThreadTask.ts": up("../thread/Serving.ts"), "thread/Serving.ts": source() },
+      "task/ThreadTask may not import thread/Serving: imports point downward, and thread is above task",
+      "packages/threads/src"
+    )
+    refuses(
+      { "port/Limits.ts": up("../pgboss/PgBossSql.ts"), "pgboss/PgBossSql.ts": source() },
+      "port/Limits may not import pgboss/PgBossSql: imports point downward, and pgboss is above port",
+      "packages/durable/src"
+    )
+    refuses(
+      { "work/Puller.ts": source(`import * as Boss from "pg-boss"`, "export type S = typeof Boss") },
+      "packages/durable/src imports only effect and lemmings",
+      "packages/durable/src"
+    )
+  })
+
+  it("refuses a module of internal that imports another room", () =>
     refuses(
       {
-        "Herd.ts": source(),
+        "herd/Herd.ts": source(),
         "internal/Heap.ts": source(
-          `import type { value as Size } from "../Herd.ts"`,
+          `import type { value as Size } from "../herd/Herd.ts"`,
           "export type S = typeof Size"
         )
       },
-      "src/internal may not import Herd"
+      "internal/Heap may not import herd/Herd"
     ))
 
   it("refuses an import that points upward", () =>
     refuses(
-      { "Herd.ts": source(), "TaskQueue.ts": source(`export * from "./Herd.ts"`) },
-      "TaskQueue may not import Herd: imports point downward"
-    ))
-
-  it("refuses an import between siblings", () =>
-    refuses(
-      { "Retry.ts": source(), "Supervisor.ts": source(`export * from "./Retry.ts"`) },
-      "Supervisor may not import Retry: they are siblings"
+      {
+        "herd/Herd.ts": source(),
+        "dispatch/TaskQueue.ts": source(`export * from "../herd/Herd.ts"`)
+      },
+      "dispatch/TaskQueue may not import herd/Herd: imports point downward"
     ))
 
   for (const specifier of [
@@ -101,7 +121,9 @@ describe("house/map", () => {
   ]) {
     it(`refuses ${specifier} in the core`, () =>
       refuses(
-        { "Task.ts": source(`import * as Other from "${specifier}"`, "export type Part = typeof Other") },
+        {
+          "model/Task.ts": source(`import * as Other from "${specifier}"`, "export type Part = typeof Other")
+        },
         `imports only effect (no node:*, effect/http*, @effect/*, @lemmings/*), not "${specifier}"`
       ))
   }
@@ -109,44 +131,52 @@ describe("house/map", () => {
   it("refuses a type that is imported inline", () =>
     refuses(
       {
-        "Herd.ts": source(),
-        "Task.ts": source(`type Part = typeof import("./Herd.ts")\nexport const part = (self: Part) => self`)
+        "herd/Herd.ts": source(),
+        "model/Task.ts": source(
+          `type Part = typeof import("../herd/Herd.ts")\nexport const part = (self: Part) => self`
+        )
       },
-      "Task may not import Herd"
+      "model/Task may not import herd/Herd"
     ))
 
   it("refuses testing inside the core", () =>
     refuses(
-      { "testing/index.ts": source(), "Herd.ts": source(`export * from "./testing/index.ts"`) },
-      "The core may not import src/testing"
+      { "testing/index.ts": source(), "herd/Herd.ts": source(`export * from "../testing/index.ts"`) },
+      "herd/Herd may not import testing/index"
     ))
 
   it("refuses a way out of the package", () =>
     refuses(
-      { "Task.ts": source(`export * from "../../bench/src/main.ts"`) },
+      { "model/Task.ts": source(`export * from "../../../bench/src/main.ts"`) },
       "imports nothing of the workspace outside itself"
     ))
 
-  it("refuses a file that is not on the map", () =>
-    refuses({ "Shepherd.ts": source() }, "Shepherd is not on the map"))
+  it("refuses a file and a folder that are not on the map", () => {
+    refuses({ "Shepherd.ts": source() }, "Shepherd is not on the map")
+    refuses({ "helpers/Shepherd.ts": source() }, "helpers/Shepherd is not on the map")
+  })
 
-  it("allows every import that points downward, and siblings in the lowest band", () =>
+  it("allows every import that points downward, and files of one room", () =>
     allows({
-      "index.ts": `export * as Herd from "./Herd.ts"\n`,
-      "Herd.ts": source(`import "./FiberPool.ts"`, `import "./Task.ts"`, `import "effect"`),
-      "FiberPool.ts": source(`import "./TaskQueue.ts"`),
-      "TaskQueue.ts": source(`import "./internal/Heap.ts"`, `import "effect/Effect"`),
-      "HerdEvent.ts": source(`import "./Task.ts"`),
-      "Task.ts": source(),
+      "index.ts": `export * as Herd from "./herd/Herd.ts"\n`,
+      "herd/Herd.ts": source(
+        `import "../dispatch/FiberPool.ts"`,
+        `import "../model/Task.ts"`,
+        `import "effect"`
+      ),
+      "dispatch/FiberPool.ts": source(`import "./TaskQueue.ts"`),
+      "dispatch/TaskQueue.ts": source(`import "../internal/Heap.ts"`, `import "effect/Effect"`),
+      "model/HerdEvent.ts": source(`import "./Task.ts"`),
+      "model/Task.ts": source(),
       "internal/Heap.ts": source(`import "./Deque.ts"`),
       "internal/Deque.ts": source(),
-      "testing/index.ts": source(`import "../Herd.ts"`, `import "effect/testing"`)
+      "testing/index.ts": source(`import "../herd/Herd.ts"`, `import "effect/testing"`)
     }))
 })
 
 describe("house/documented", () => {
   it("refuses a public export without its tags", () =>
-    refuses({ "Task.ts": "export const value = 1\n" }, "The public export value lacks @since"))
+    refuses({ "model/Task.ts": "export const value = 1\n" }, "The public export value lacks @since"))
 
   it("leaves internal modules alone", () => allows({ "internal/Heap.ts": "export const value = 1\n" }))
 })
@@ -165,11 +195,11 @@ describe("house/no-wall-clock", () => {
 })
 
 describe("import/no-cycle", () => {
-  it("refuses a cycle in the lowest band", () =>
+  it("refuses a cycle within a room", () =>
     refuses(
       {
-        "Task.ts": `export { value } from "./HerdError.ts"\n`,
-        "HerdError.ts": `export { value } from "./Task.ts"\n`
+        "model/Task.ts": `export { value } from "./HerdError.ts"\n`,
+        "model/HerdError.ts": `export { value } from "./Task.ts"\n`
       },
       "import(no-cycle)"
     ))

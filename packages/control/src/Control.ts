@@ -29,10 +29,10 @@ import { HttpMiddleware, HttpRouter, type HttpServer, type HttpServerError } fro
 import { checkInteger } from "lemmings/HerdConfig"
 import { InvalidConfig } from "lemmings/HerdError"
 import { createServer } from "node:http"
-import { isLocal } from "./Access.ts"
-import { Closing } from "./Closing.ts"
-import { layerSettings, type RoutesOptions } from "./ControlRoutes.ts"
-import { ControlSettings, decode } from "./Settings.ts"
+import { isLocal } from "./access/Access.ts"
+import { Closing } from "./handlers/Closing.ts"
+import { layerSettings, type RoutesOptions } from "./routes/ControlRoutes.ts"
+import { ControlSettings, decode } from "./model/Settings.ts"
 
 /**
  * @category models

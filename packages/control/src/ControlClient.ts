@@ -6,7 +6,7 @@
 import { Redacted } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
-import { ControlApi } from "./ControlApi.ts"
+import { ControlApi } from "./api/ControlApi.ts"
 
 /**
  * Where the API is, and the token that it asks for.

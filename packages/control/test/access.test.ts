@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { connect } from "node:net"
-import { type Head, refusal } from "../src/Access.ts"
+import { type Head, refusal } from "../src/access/Access.ts"
 import { Control, type ControlRoutes } from "../src/index.ts"
-import { decode } from "../src/Settings.ts"
+import { decode } from "../src/model/Settings.ts"
 import { alone, Db, herd, serve } from "./support/control.ts"
 
 const secret = "correct-horse-battery"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema, Scope } from "effect"
 import { createConnection } from "node:net"
-import * as EventLog from "../src/EventLog.ts"
+import * as EventLog from "../src/frames/EventLog.ts"
 import { Frame } from "../src/index.ts"
 import { alone, Db, herd, Mail, serve, until } from "./support/control.ts"
 

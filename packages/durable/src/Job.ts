@@ -5,8 +5,8 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type AnyJob, codecOf, type Options, settingsOf, type Side } from "./JobDefinition.ts"
-import * as JobWorkers from "./JobWorkers.ts"
+import { type AnyJob, codecOf, type Options, settingsOf, type Side } from "./job/JobDefinition.ts"
+import * as JobWorkers from "./work/JobWorkers.ts"
 
 export type {
   /**
@@ -24,7 +24,7 @@ export type {
    * @since 0.4.0
    */
   Retention
-} from "./JobDefinition.ts"
+} from "./job/JobDefinition.ts"
 
 /**
  * A job with its payload, to be enqueued.

@@ -7,8 +7,8 @@ import { Clock, Context, Cron, DateTime, Duration, Effect, Layer, Result, Scope 
 import type { SqlClient } from "effect/sql/SqlClient"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
-import { type AnyJob, idOf } from "./JobDefinition.ts"
-import { decoded, resultOf } from "./JobEnd.ts"
+import { type AnyJob, idOf } from "./job/JobDefinition.ts"
+import { decoded, resultOf } from "./job/JobEnd.ts"
 import {
   type DirectoryInUse,
   EnqueueFailed,
@@ -17,7 +17,7 @@ import {
   JobNotFound,
   type JobStoreError,
   type OpenFailed
-} from "./JobError.ts"
+} from "./port/JobError.ts"
 import {
   type DeadFilter,
   type DeadLetter,
@@ -31,12 +31,12 @@ import {
   type Recurrence,
   type Store,
   type Transaction
-} from "./JobStore.ts"
-import * as JobStoreMemory from "./JobStoreMemory.ts"
-import * as JobStores from "./JobStores.ts"
-import { traceHere } from "./JobTrace.ts"
-import * as QueueRegistration from "./QueueRegistration.ts"
-import { awaited, type Signal } from "./Signal.ts"
+} from "./port/JobStore.ts"
+import * as JobStoreMemory from "./store/JobStoreMemory.ts"
+import * as JobStores from "./store/JobStores.ts"
+import { traceHere } from "./job/JobTrace.ts"
+import * as QueueRegistration from "./work/QueueRegistration.ts"
+import { awaited, type Signal } from "./port/Signal.ts"
 
 /**
  * When a job is to run, and how it is stored.

@@ -4,7 +4,7 @@
  * @since 0.4.0
  */
 export * as Job from "./Job.ts"
-export * from "./JobError.ts"
+export * from "./port/JobError.ts"
 export * as Jobs from "./Jobs.ts"
-export * as JobStore from "./JobStore.ts"
-export * as JobWorkers from "./JobWorkers.ts"
+export * as JobStore from "./port/JobStore.ts"
+export * as JobWorkers from "./work/JobWorkers.ts"

@@ -21,10 +21,10 @@
  */
 import { Cause, Context, Duration, Effect, type Exit, type Fiber, Runtime, Schedule } from "effect"
 import { dual } from "effect/Function"
-import * as HerdConfig from "./HerdConfig.ts"
-import { HerdClosed, InvalidConfig, PoolClosed } from "./HerdError.ts"
-import { HerdRegistry, type ManagedHerd, type StopOptions } from "./HerdRegistry.ts"
-import type { ShutdownReport } from "./HerdStats.ts"
+import * as HerdConfig from "./model/HerdConfig.ts"
+import { HerdClosed, InvalidConfig, PoolClosed } from "./model/HerdError.ts"
+import { HerdRegistry, type ManagedHerd, type StopOptions } from "./registry/HerdRegistry.ts"
+import type { ShutdownReport } from "./model/HerdStats.ts"
 import * as MainLife from "./internal/MainLife.ts"
 
 /**

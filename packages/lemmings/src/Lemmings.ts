@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import { Effect, Layer } from "effect"
-import * as Herd from "./Herd.ts"
-import * as HerdConfig from "./HerdConfig.ts"
-import { InvalidConfig } from "./HerdError.ts"
+import * as Herd from "./herd/Herd.ts"
+import * as HerdConfig from "./model/HerdConfig.ts"
+import { InvalidConfig } from "./model/HerdError.ts"
 
 /**
  * The ready-made herd.

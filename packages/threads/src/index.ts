@@ -3,7 +3,7 @@
  *
  * @since 0.3.0
  */
-export * as ThreadError from "./ThreadError.ts"
-export * as ThreadHerd from "./ThreadHerd.ts"
-export * as ThreadTask from "./ThreadTask.ts"
-export * as ThreadTasks from "./ThreadTasks.ts"
+export * as ThreadError from "./task/ThreadError.ts"
+export * as ThreadHerd from "./herd/ThreadHerd.ts"
+export * as ThreadTask from "./task/ThreadTask.ts"
+export * as ThreadTasks from "./thread/ThreadTasks.ts"

@@ -1,7 +1,7 @@
 // Lines over time, each with its last values in words.
 import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
-import type { Decision, Point } from "../../src/ControlModel.ts"
+import type { Decision, Point } from "../../src/model/ControlModel.ts"
 
 export interface Line {
   readonly label: string

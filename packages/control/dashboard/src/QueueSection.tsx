@@ -1,5 +1,5 @@
 // One queue of durable jobs: what its store has, and its dead letters.
-import type { QueueFrame } from "../../src/ControlModel.ts"
+import type { QueueFrame } from "../../src/model/ControlModel.ts"
 import { callQueue, letters } from "./api.ts"
 import { type Act, useActions } from "./Controls.tsx"
 import { count, millis } from "./model.ts"

@@ -1,5 +1,5 @@
 // Lists that people read: the queue, what runs, what failed, and why the number of workers changed.
-import type { HerdFrame } from "../../src/ControlModel.ts"
+import type { HerdFrame } from "../../src/model/ControlModel.ts"
 import type { Act } from "./Controls.tsx"
 import { interrupt } from "./api.ts"
 import { count, type HerdView, millis, priority } from "./model.ts"

@@ -1,5 +1,5 @@
 // The stream of frames: connects, reconnects, and says how it stands.
-import type { Frame } from "../../src/ControlModel.ts"
+import type { Frame } from "../../src/model/ControlModel.ts"
 import { backoff, merge, type View } from "./model.ts"
 
 export interface Feed {

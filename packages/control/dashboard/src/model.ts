@@ -1,5 +1,5 @@
 // What the page knows, as plain data: frames come in, and what is drawn comes out. No DOM.
-import type { Decision, Frame, HerdFrame, Point } from "../../src/ControlModel.ts"
+import type { Decision, Frame, HerdFrame, Point } from "../../src/model/ControlModel.ts"
 
 export const mostPoints = 600
 const mostDecisions = 100

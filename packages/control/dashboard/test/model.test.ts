@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import type { Frame, Point } from "../../src/ControlModel.ts"
+import type { Frame, Point } from "../../src/model/ControlModel.ts"
 import * as model from "../src/model.ts"
 
 const point = (at: number): Point => ({

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { randomUUID } from "node:crypto"
-import { JobStore, type ClaimedJob, type News } from "../../src/JobStore.ts"
+import { JobStore, type ClaimedJob, type News } from "../../src/port/JobStore.ts"
 import { keptSuite } from "./KeptSuite.ts"
 import { claimOne, declared, eventually, failure, job } from "./store.ts"
 

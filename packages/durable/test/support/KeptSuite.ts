@@ -1,6 +1,6 @@
 import { assert, describe, type Vitest } from "@effect/vitest"
 import { Effect } from "effect"
-import { JobStore } from "../../src/JobStore.ts"
+import { JobStore } from "../../src/port/JobStore.ts"
 import { claimOne, declared, eventually, failure, job } from "./store.ts"
 
 /** What every store does with jobs that have ended. */

@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
-import { JobStore, type Failure, type NewJob, type QueueSpec } from "../../src/JobStore.ts"
+import { JobStore, type Failure, type NewJob, type QueueSpec } from "../../src/port/JobStore.ts"
 
 let queues = 0
 

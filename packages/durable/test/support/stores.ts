@@ -3,9 +3,9 @@ import { Effect, Layer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { JobStore } from "../../src/JobStore.ts"
-import * as JobStoreMemory from "../../src/JobStoreMemory.ts"
-import * as JobStores from "../../src/JobStores.ts"
+import type { JobStore } from "../../src/port/JobStore.ts"
+import * as JobStoreMemory from "../../src/store/JobStoreMemory.ts"
+import * as JobStores from "../../src/store/JobStores.ts"
 
 const leaseMillis = 1_000
 

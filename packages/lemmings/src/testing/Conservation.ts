@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { HerdStats } from "../HerdStats.ts"
+import type { HerdStats } from "../model/HerdStats.ts"
 
 /**
  * Throws unless every task and every worker is counted in exactly one place: submitted tasks are

@@ -5,11 +5,11 @@
  * @since 0.2.0
  */
 import { Clock, Context, Deferred, Duration, Effect, Layer, Logger, Random, type Scope } from "effect"
-import * as Herd from "../Herd.ts"
-import type { InvalidConfig } from "../HerdError.ts"
+import * as Herd from "../herd/Herd.ts"
+import type { InvalidConfig } from "../model/HerdError.ts"
 import { Histogram } from "../internal/Histogram.ts"
-import { fixed, type ScalingPolicy } from "../ScalingPolicy.ts"
-import { SystemMetrics, type SystemReading } from "../SystemMetrics.ts"
+import { fixed, type ScalingPolicy } from "../scaling/ScalingPolicy.ts"
+import { SystemMetrics, type SystemReading } from "../model/SystemMetrics.ts"
 import * as Load from "./Load.ts"
 import { randomFrom } from "./Turns.ts"
 import { virtual } from "./VirtualTime.ts"

@@ -1,9 +1,9 @@
 /** Samples, a simulated herd and the table of policies, for the tests of scaling. */
 import { Schema } from "effect"
-import type { ScalingSample } from "../../src/HerdStats.ts"
+import type { ScalingSample } from "../../src/model/HerdStats.ts"
 import { Ewma } from "../../src/internal/Ewma.ts"
-import * as ScalingPolicy from "../../src/ScalingPolicy.ts"
-import type { SystemReading } from "../../src/SystemMetrics.ts"
+import * as ScalingPolicy from "../../src/scaling/ScalingPolicy.ts"
+import type { SystemReading } from "../../src/model/SystemMetrics.ts"
 
 /** A reading of a process with that part of its memory and of its event loop in use. */
 export const readingOf = ({ memory = 0.5, heap = 0, eventLoop = 0.1 } = {}): SystemReading => ({

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
-import * as ThreadTasks from "../../src/ThreadTasks.ts"
+import * as ThreadTasks from "../../src/thread/ThreadTasks.ts"
 import { all, TooWide } from "./tasks.ts"
 
 const spin = (millis: number, stop: () => boolean = () => false) => {

@@ -1,3 +1,3 @@
-const { serve } = require("../../src/worker.ts")
+const { serve } = require("../../src/thread/worker.ts")
 
 module.exports = serve({ Echo: (value) => ({ cjs: value }) })

@@ -1,6 +1,6 @@
 // A process that uses threads, one of them busy, and must end by itself.
 import { Effect } from "effect"
-import * as ThreadHerd from "../../src/ThreadHerd.ts"
+import * as ThreadHerd from "../../src/herd/ThreadHerd.ts"
 import { Act, all, Echo } from "./tasks.ts"
 
 class Threads extends ThreadHerd.Service<Threads>()("test/Leftovers", {

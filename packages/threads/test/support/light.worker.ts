@@ -1,4 +1,4 @@
-import { serve } from "../../src/worker.ts"
+import { serve } from "../../src/thread/worker.ts"
 import type { Echo } from "./tasks.ts"
 
 export default serve<[typeof Echo]>({ Echo: (value) => value })

@@ -1,6 +1,6 @@
 // A process whose herd writes: `says.ts thread|process inherit|prefix|ignore`.
 import { Effect } from "effect"
-import * as ThreadHerd from "../../src/ThreadHerd.ts"
+import * as ThreadHerd from "../../src/herd/ThreadHerd.ts"
 import { Act, all } from "./tasks.ts"
 
 class Says extends ThreadHerd.Service<Says>()("test/Says", {

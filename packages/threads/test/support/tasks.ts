@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import * as ThreadTask from "../../src/ThreadTask.ts"
+import * as ThreadTask from "../../src/task/ThreadTask.ts"
 
 /** Gives back what it gets. */
 export const Echo = ThreadTask.make("Echo", {

@@ -1,0 +1,28 @@
+/**
+ * What every call of the API has in common.
+ *
+ * @since 0.4.0
+ */
+import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
+import { BadRequest, BodyTooLarge, Forbidden, NotJson, Unauthorized } from "../model/ControlError.ts"
+
+/**
+ * What guards every route but liveness. The routes themselves ask for the token; this says so to clients and documents.
+ *
+ * @category middleware
+ * @since 0.3.0
+ */
+export class Guarded extends HttpApiMiddleware.Service<Guarded>()("lemmings/control/Guarded", {
+  error: [Unauthorized, Forbidden, BodyTooLarge, NotJson],
+  security: { token: HttpApiSecurity.bearer }
+}) {}
+
+/**
+ * Says which part of a request could not be understood.
+ *
+ * @category middleware
+ * @since 0.3.0
+ */
+export class Understood extends HttpApiMiddleware.Service<Understood>()("lemmings/control/Understood", {
+  error: BadRequest
+}) {}

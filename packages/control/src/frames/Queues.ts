@@ -1,0 +1,81 @@
+/**
+ * Looks at queues without waiting for a store that is away.
+ *
+ * @since 0.4.0
+ */
+import { Effect } from "effect"
+import { type ManagedQueue, type QueueJob, type QueueLetter, QueueRegistry } from "lemmings/QueueRegistry"
+import type { QueueFrame, QueueSnapshot } from "../model/ControlModel.ts"
+import type { Settings } from "../model/Settings.ts"
+
+// How long a store may take to answer, and how many letters a frame has.
+const patience = "2 seconds"
+const shown = 20
+
+type Rules = Pick<Settings, "exposeErrors" | "exposePayloads">
+
+/**
+ * Without what is not exposed.
+ *
+ * @category conversions
+ * @since 0.4.0
+ */
+export const wire = <T extends QueueJob | QueueLetter>(
+  { error, payload, ...rest }: T,
+  { exposeErrors, exposePayloads }: Rules
+) => ({
+  ...rest,
+  ...(exposeErrors && error !== undefined ? { error } : {}),
+  ...(exposePayloads ? { payload } : {})
+})
+
+/** `undefined`: the store did not answer, or said that it cannot. */
+const soon = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
+  effect.pipe(
+    Effect.timeout(patience),
+    Effect.orElseSucceed(() => undefined)
+  )
+
+/**
+ * @category operations
+ * @since 0.4.0
+ */
+export const snapshot = (queue: ManagedQueue, name: string): Effect.Effect<QueueSnapshot> =>
+  Effect.gen(function* () {
+    const stats = yield* soon(queue.stats)
+    const { ready } = yield* queue.readiness
+    return { queue: name, store: queue.store, ready: ready && stats !== undefined, stats: stats ?? null }
+  })
+
+/**
+ * Every queue of the registry, each asked beside the others.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const snapshots: Effect.Effect<ReadonlyArray<QueueSnapshot>> = Effect.flatMap(
+  QueueRegistry,
+  ({ queues }) =>
+    Effect.forEach([...queues()], ([name, queue]) => snapshot(queue, name), { concurrency: "unbounded" })
+)
+
+/**
+ * Every queue with its oldest dead letters.
+ *
+ * @category operations
+ * @since 0.4.0
+ */
+export const frames = (rules: Rules): Effect.Effect<ReadonlyArray<QueueFrame>> =>
+  Effect.flatMap(QueueRegistry, ({ queues }) =>
+    Effect.forEach(
+      [...queues()],
+      ([name, queue]) =>
+        Effect.gen(function* () {
+          const seen = yield* snapshot(queue, name)
+          const dead = (seen.stats?.deadLetters ?? 0) > 0
+          const letters = dead ? yield* soon(queue.deadLetters.list({ limit: shown })) : []
+          return { ...seen, letters: (letters ?? []).map((letter) => wire(letter, rules)) }
+        }),
+      { concurrency: "unbounded" }
+    )
+  )

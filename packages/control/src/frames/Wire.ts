@@ -1,0 +1,89 @@
+/**
+ * What leaves the process: herds and their tasks, with nothing in it that was not asked for.
+ *
+ * @since 0.3.0
+ */
+import { Cause, Inspectable } from "effect"
+import type { HerdEvent } from "lemmings/HerdEvent"
+import type { HerdMetrics, HerdStats } from "lemmings/HerdStats"
+import type { TaskFailure, TaskSummary } from "lemmings/HerdTasks"
+import type { Failure, HerdSnapshot, LoggedEvent, Point } from "../model/ControlModel.ts"
+import type { Names, Settings } from "../model/Settings.ts"
+
+type Rules = Pick<Settings, "exposeErrors" | "redact">
+
+const text = (error: unknown): string => {
+  if (Cause.isCause(error)) return Cause.pretty(error)
+  if (error instanceof Error) return error.stack ?? String(error)
+  return typeof error === "string" ? error : Inspectable.toStringUnknown(error, 0)
+}
+
+/** Without what the hook leaves out, and with what it puts instead. A hook that throws shows nothing. */
+const redacted = <T extends object>(task: T, { redact }: Rules): T => {
+  const { key, label, ...rest }: Names = task
+  if (label === undefined && key === undefined) return task
+  const names = { ...(label === undefined ? {} : { label }), ...(key === undefined ? {} : { key }) }
+  try {
+    return { ...rest, ...redact(names) } as T
+  } catch {
+    return rest as T
+  }
+}
+
+/**
+ * @category conversions
+ * @since 0.3.0
+ */
+export const wireStats = (name: string, stats: HerdStats, { exposeErrors }: Rules): HerdSnapshot => {
+  const { lastCreateError, ...resources } = stats.resources
+  const shown =
+    exposeErrors && lastCreateError !== undefined ? { lastCreateError: text(lastCreateError) } : {}
+  return { ...stats, herd: name, resources: { ...resources, ...shown } }
+}
+
+/**
+ * @category conversions
+ * @since 0.3.0
+ */
+export const wireTask = (task: TaskSummary, rules: Rules): TaskSummary => redacted(task, rules)
+
+/**
+ * @category conversions
+ * @since 0.3.0
+ */
+export const wireFailure = ({ cause, ...failure }: TaskFailure, rules: Rules): Failure => ({
+  ...redacted(failure, rules),
+  ...(rules.exposeErrors ? { error: text(cause) } : {})
+})
+
+/**
+ * @category conversions
+ * @since 0.3.0
+ */
+export const wireEvent = (event: HerdEvent, name: string, rules: Rules): LoggedEvent => {
+  const named = { ...redacted(event, rules), herd: name }
+  const hide = (value: unknown) => (rules.exposeErrors ? text(value) : "hidden")
+  if ("error" in named) return { ...named, error: hide(named.error) }
+  if ("stack" in named) return { ...named, stack: hide(named.stack) }
+  return named
+}
+
+/**
+ * @category conversions
+ * @since 0.3.0
+ */
+export const wirePoint = (at: number, { queue, workers }: HerdStats, metrics: HerdMetrics): Point => ({
+  at,
+  arrivalRate: metrics.arrivalRate,
+  completionRate: metrics.completionRate,
+  failureRate: metrics.failureRate,
+  waitP50: metrics.wait.p50,
+  waitP95: metrics.wait.p95,
+  waitP99: metrics.wait.p99,
+  runP50: metrics.run.p50,
+  runP95: metrics.run.p95,
+  runP99: metrics.run.p99,
+  size: workers.size,
+  busy: workers.busy,
+  queued: queue.depth
+})

@@ -1,0 +1,272 @@
+/**
+ * What the calls of the control API do.
+ *
+ * @since 0.3.0
+ */
+import { Effect, Layer, SchemaIssue, Stream } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { HttpApiBuilder, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
+import { HerdClosed, InvalidConfig } from "lemmings/HerdError"
+import { HerdRegistry, type ManagedHerd, type StopOptions } from "lemmings/HerdRegistry"
+import { QueueRegistry } from "lemmings/QueueRegistry"
+import { Closing, eventStream } from "./Closing.ts"
+import { ControlApi, type DrainLimits, type HerdChange } from "../api/ControlApi.ts"
+import { Guarded, Understood } from "../api/ControlMiddleware.ts"
+import { BadRequest, Closed, UnknownHerd, UnknownTask } from "../model/ControlError.ts"
+import * as EventLog from "../frames/EventLog.ts"
+import * as Frames from "../frames/Frames.ts"
+import { queues } from "./QueueHandlers.ts"
+import { ControlSettings } from "../model/Settings.ts"
+import { wireFailure, wireStats, wireTask } from "../frames/Wire.ts"
+
+const invalid = ({ field, message, rule, value }: InvalidConfig): BadRequest =>
+  new BadRequest({ field, value, rule, message: `${message}. Nothing was changed.` })
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Says which part of a request could not be understood. */
+const misunderstood = (error: HttpApiError.HttpApiSchemaError): BadRequest => {
+  const [first] = issues(error.cause.issue).issues
+  const path = (first?.path ?? []).map((key) => String(typeof key === "object" ? key.key : key))
+  const field = path.length === 0 ? "body" : path.join(".")
+  const rule = (first?.message ?? "as the API describes").replace(/^must be |^Expected /, "")
+  return new BadRequest({ field, rule, message: `${field} must be ${rule}. Nothing was changed.` })
+}
+
+const closed = ({ herd, state }: HerdClosed): Closed =>
+  new Closed({ herd, state, message: `Herd "${herd}" is ${state}: it takes no more orders.` })
+
+/** The registered herds, by name. */
+const find = (id: string): Effect.Effect<ManagedHerd, UnknownHerd> =>
+  Effect.flatMap(HerdRegistry, ({ herds }) => {
+    const herd = herds().get(id)
+    if (herd !== undefined) return Effect.succeed(herd)
+    const known = [...herds().keys()]
+    const message = `No herd has the id "${id}". GET /herds lists them; a slash in an id is written %2F.`
+    return Effect.fail(new UnknownHerd({ herd: id, known, message }))
+  })
+
+/** A call that needs no more than its herd. */
+const withHerd =
+  <A, E>(f: (herd: ManagedHerd, id: string) => Effect.Effect<A, E>) =>
+  ({ params: { id } }: { readonly params: { readonly id: string } }) =>
+    Effect.flatMap(find(id), (herd) => f(herd, id))
+
+/** The herd that `/herd` means: the one that was chosen, or the only one. */
+const chosen = Effect.fnUntraced(function* (herd: string | undefined) {
+  if (herd !== undefined) return yield* find(herd)
+  const { herds } = yield* HerdRegistry
+  const [only, ...others] = herds().values()
+  if (only === undefined) return yield* find("")
+  if (others.length === 0) return only
+  const ids = [...herds().keys()].join(", ")
+  const msg = `There are several herds: use /herds/:id, or set the herd option to one of ${ids}`
+  return yield* Effect.fail({ num: herds().size, msg })
+})
+
+const gofherd = HttpApiBuilder.group(ControlApi, "gofherd", (handlers) =>
+  Effect.gen(function* () {
+    const { herd: which } = yield* ControlSettings
+    return handlers.handleAll({
+      get: () =>
+        Effect.gen(function* () {
+          const herd = yield* chosen(which)
+          return { num: yield* herd.size, msg: "success" }
+        }),
+      set: ({ payload: { num } }) =>
+        Effect.gen(function* () {
+          const herd = yield* chosen(which)
+          const before = yield* herd.size
+          if (num < 0) return yield* Effect.fail({ num: before, msg: "Herd size cannot be negative" })
+          if (num === before) return { num, msg: `Herd size already ${num}` }
+          yield* Effect.catchTags(herd.resize(num), {
+            InvalidConfig: ({ rule }) => Effect.fail({ num: before, msg: `num must be ${rule}` }),
+            HerdClosed: (error) => Effect.fail(closed(error))
+          })
+          return { num, msg: "success" }
+        })
+    })
+  })
+)
+
+const refused = (error: InvalidConfig | HerdClosed): BadRequest | Closed =>
+  error._tag === "InvalidConfig" ? invalid(error) : closed(error)
+
+/** A herd on its way out dispatches everything that it has. */
+const pausable = (herd: ManagedHerd): Effect.Effect<void, HerdClosed> =>
+  Effect.flatMap(herd.stats, ({ state }) =>
+    state === "running" ? Effect.void : Effect.fail(new HerdClosed({ herd: herd.id, state }))
+  )
+
+/** Everything is checked before anything is changed. */
+const change = (herd: ManagedHerd, given: HerdChange) =>
+  Effect.gen(function* () {
+    const { bounds, paused, size } = given
+    if (bounds === undefined && paused === undefined && size === undefined) {
+      const rule = "an object with at least one of size, bounds and paused"
+      return yield* Effect.fail(new InvalidConfig({ field: "body", value: given, rule }))
+    }
+    const max = bounds?.max ?? (yield* herd.stats).workers.max
+    if (typeof size === "number" && size > max) {
+      const rule = `an integer from 0 to workers.max (${max}), or "auto"; raise workers.max with bounds`
+      return yield* Effect.fail(new InvalidConfig({ field: "size", value: size, rule }))
+    }
+    if (paused === true) yield* pausable(herd)
+    if (bounds !== undefined) yield* herd.setBounds(bounds)
+    if (size !== undefined) yield* herd.resize(size)
+    if (paused !== undefined) yield* paused ? herd.pause : herd.resume
+  })
+
+/** Begins to drain. The answer does not wait for the end, and the shutdown does not end with the answer. */
+const drain = (herd: ManagedHerd, limits: DrainLimits | null) =>
+  Effect.gen(function* () {
+    // The herd itself says what is no duration, before it begins.
+    const given = (limits ?? {}) as StopOptions
+    const fiber = yield* Effect.forkDetach(herd.stop(given), { startImmediately: true })
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) yield* exit
+  })
+
+const herds = HttpApiBuilder.group(ControlApi, "herds", (handlers) =>
+  Effect.gen(function* () {
+    const settings = yield* ControlSettings
+    const logs = yield* EventLog.makeAll(settings)
+    const closing = yield* Closing
+    const snapshot = (herd: ManagedHerd, id: string) =>
+      Effect.map(herd.stats, (stats) => wireStats(id, stats, settings))
+
+    return handlers
+      .handleAll({
+        list: () =>
+          Effect.gen(function* () {
+            const registry = yield* HerdRegistry
+            const all = yield* Effect.forEach(registry.herds(), ([id, herd]) => snapshot(herd, id))
+            return { herds: all }
+          }),
+        get: withHerd(snapshot),
+        stats: withHerd(snapshot),
+        change: ({ params: { id }, payload }) =>
+          Effect.gen(function* () {
+            const herd = yield* find(id)
+            yield* Effect.mapError(change(herd, payload), refused)
+            return yield* snapshot(herd, id)
+          }),
+        drain: ({ params: { id }, payload }) =>
+          Effect.gen(function* () {
+            const herd = yield* find(id)
+            yield* Effect.mapError(drain(herd, payload), invalid)
+            return { herd: id, accepted: "drain" }
+          }),
+        pause: withHerd((herd, id) =>
+          Effect.mapError(pausable(herd), closed).pipe(
+            Effect.andThen(herd.pause),
+            Effect.andThen(snapshot(herd, id))
+          )
+        ),
+        resume: withHerd((herd, id) => Effect.andThen(herd.resume, snapshot(herd, id))),
+        clear: withHerd((herd, id) => Effect.map(herd.clear, (shed) => ({ herd: id, shed }))),
+        metrics: withHerd((herd, id) => Effect.map(herd.metrics, (metrics) => ({ ...metrics, herd: id }))),
+        history: withHerd((herd, id) => Effect.map(herd.history, (decisions) => ({ herd: id, decisions }))),
+        failures: withHerd((herd, id) =>
+          Effect.map(herd.failures, (failures) => ({
+            herd: id,
+            failures: failures.map((failure) => wireFailure(failure, settings))
+          }))
+        ),
+        tasks: ({ params: { id }, query }) =>
+          Effect.gen(function* () {
+            const herd = yield* find(id)
+            const page = yield* Effect.mapError(herd.tasks(query), invalid)
+            return { ...page, tasks: page.tasks.map((task) => wireTask(task, settings)) }
+          }),
+        interrupt: ({ params: { id, taskId } }) =>
+          Effect.gen(function* () {
+            const herd = yield* find(id)
+            if (yield* herd.interruptTask(taskId)) return { herd: id, accepted: "interrupt" }
+            const message = `No task "${taskId}" is waiting or running in herd "${id}": it has ended, or never was.`
+            return yield* Effect.fail(new UnknownTask({ herd: id, task: taskId, message }))
+          })
+      })
+      .handleRaw("events", ({ headers, params: { id } }) =>
+        Effect.map(find(id), (herd) =>
+          eventStream(
+            Stream.unwrap(
+              Effect.map(logs.get(id, herd), (log) =>
+                EventLog.read(log, id, settings, headers["last-event-id"])
+              )
+            ),
+            closing
+          )
+        )
+      )
+  })
+)
+
+const dashboard = HttpApiBuilder.group(ControlApi, "dashboard", (handlers) =>
+  Effect.gen(function* () {
+    const frames = yield* Frames.make(yield* ControlSettings)
+    const closing = yield* Closing
+    return handlers.handleRaw("frames", ({ query: { rate = 4 } }) =>
+      Effect.succeed(
+        eventStream(
+          Stream.map(frames.read(rate), (frame) => `event: frame\ndata: ${JSON.stringify(frame)}\n\n`),
+          closing
+        )
+      )
+    )
+  })
+)
+
+const health = HttpApiBuilder.group(ControlApi, "health", (handlers) =>
+  handlers.handleAll({
+    live: () => Effect.succeed({ live: true as const }),
+    ready: () =>
+      Effect.gen(function* () {
+        const registry = yield* HerdRegistry
+        const states: Record<string, string> = {}
+        let ready = !registry.stopping()
+        for (const [name, herd] of registry.herds()) {
+          const { state } = yield* herd.stats
+          states[name] = state
+          if (state !== "running") ready = false
+        }
+        const stores: Record<string, "ready" | "unavailable"> = {}
+        for (const [name, queue] of (yield* QueueRegistry).queues()) {
+          const there = (yield* queue.readiness).ready
+          stores[name] = there ? "ready" : "unavailable"
+          if (!there) ready = false
+        }
+        const queues = Object.keys(stores).length === 0 ? {} : { queues: stores }
+        const answer = { ready, herds: states, ...queues }
+        return yield* ready ? Effect.succeed(answer) : Effect.fail(answer)
+      })
+  })
+)
+
+/** The doorkeeper has checked before. */
+const checkedBefore = Layer.succeed(Guarded, { token: (handler) => handler })
+
+const understood = Layer.unwrap(
+  Effect.map(ControlSettings, (settings) =>
+    HttpApiMiddleware.layerSchemaErrorTransform(Understood, (error, { group }) => {
+      const wrong = misunderstood(error)
+      if (group.identifier !== "gofherd") return Effect.fail(wrong)
+      // The calls of gofherd say everything in two fields.
+      const size = Effect.flatMap(chosen(settings.herd), (herd) => herd.size)
+      return Effect.map(
+        Effect.orElseSucceed(size, () => 0),
+        (num) => HttpServerResponse.jsonUnsafe({ num, msg: wrong.message }, { status: 400 })
+      )
+    })
+  )
+)
+
+/**
+ * The handlers of all groups.
+ *
+ * @category layers
+ * @since 0.3.0
+ */
+export const layer = Layer.mergeAll(gofherd, herds, queues, dashboard, health).pipe(
+  Layer.provideMerge([checkedBefore, understood])
+)

@@ -1,0 +1,252 @@
+/**
+ * What a job is, once: its name, its schemas, and what is done when it fails. All of it is data and pure functions.
+ *
+ * @since 0.4.0
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Pull from "effect/Pull"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { InvalidConfig, type Priority, priorityLevel, TaskTimeout } from "lemmings"
+import { createHash, randomUUID } from "node:crypto"
+import type { Failure, QueueSpec } from "../port/JobStore.ts"
+
+/**
+ * How long things are kept when they are over. Then any process that runs the queue's jobs removes them, within a third of the
+ * lease; where none does, they go once a day.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Retention {
+  /** Completed, failed and cancelled jobs, with their results: at least 1 second. Defaults to 1 day. */
+  readonly ended?: Duration.Input | undefined
+  /** Dead letters: at least 1 second. Defaults to 10 years: until they are replayed or purged. */
+  readonly deadLetters?: Duration.Input | undefined
+}
+
+/**
+ * What may be said about a job beside its schemas.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Options<in P, in E> {
+  /**
+   * Jobs with the same key are one job: a second one is not stored while the first one is, waiting, running or ended,
+   * and whoever enqueues it gets the first one's id. Defaults to none.
+   */
+  readonly idempotencyKey?: ((payload: P) => string) | undefined
+  /** Names a group, such as a tenant, for `perGroup` of the workers. Defaults to none. */
+  readonly group?: ((payload: P) => string) | undefined
+  /** Which waiting job is next, on all machines. Defaults to `"normal"`. */
+  readonly priority?: Priority | undefined
+  /** Longest run of one attempt, as the herd counts it. Defaults to no limit. */
+  readonly timeout?: Duration.Input | undefined
+  /** Most executions, lost ones included: at least 1, which means never again. Defaults to 5. */
+  readonly attempts?: number | undefined
+  /**
+   * How long to wait after a failed attempt; when it is over the job has failed. Its state is the number of attempts alone,
+   * replayed with every failure, so that attempts may run in different processes. Its input is the error, or what the
+   * handler died of. Defaults to 1 second, doubled each time, at most 5 minutes.
+   */
+  readonly retry?: Schedule.Schedule<unknown> | undefined
+  /** Whether a typed failure is worth another attempt. Defaults to yes. Timeouts and defects are. */
+  readonly retryable?: ((error: E) => boolean) | undefined
+  /**
+   * Whether a job that failed for good is copied to the dead letters, from where it can be replayed. Defaults to `true`.
+   * A job whose payload cannot be decoded is kept in any case, as failed.
+   */
+  readonly deadLetter?: boolean | undefined
+  readonly retention?: Retention | undefined
+}
+
+interface Codec {
+  /** To JSON. Throws where the value does not fit. */
+  readonly encode: (value: unknown) => unknown
+  readonly decode: (value: unknown) => unknown
+}
+
+/**
+ * A job, whatever its types are.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface AnyJob {
+  /** The name of its queue. */
+  readonly name: string
+  readonly codecs: { readonly payload: Codec; readonly success: Codec; readonly error: Codec }
+  readonly settings: Settings
+}
+
+/**
+ * The options, with their defaults.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Settings {
+  readonly idempotencyKey: ((payload: never) => string) | undefined
+  readonly group: ((payload: never) => string) | undefined
+  readonly priority: number
+  readonly timeout: Duration.Duration | undefined
+  readonly attempts: number
+  readonly retry: Schedule.Schedule<unknown>
+  readonly retryable: (error: never) => boolean
+  readonly spec: QueueSpec
+}
+
+/**
+ * Either a schema, or nothing.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export type Side = Schema.Codec<unknown, unknown> | undefined
+
+const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("5 minutes")])
+
+const nothing: Codec = { encode: () => null, decode: () => undefined }
+
+/**
+ * The two directions of a schema, by way of JSON.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const codecOf = (side: Side): Codec => {
+  if (side === undefined) return nothing
+  const json = Schema.toCodecJson(side)
+  return { encode: Schema.encodeUnknownSync(json), decode: Schema.decodeUnknownSync(json) }
+}
+
+const invalid = (field: string, value: unknown, rule: string) => new InvalidConfig({ field, value, rule })
+
+const millisOf = (field: string, value: Duration.Input, least: number): number => {
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(value))
+  if (!(millis >= least)) throw invalid(field, value, `a duration, at least ${least} ms`)
+  return millis
+}
+
+/**
+ * Puts in the defaults. Throws `InvalidConfig` where an option is out of range.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const settingsOf = (name: string, options: Options<never, never>): Settings => {
+  const { attempts = 5, deadLetter = true, retention = {}, timeout } = options
+  if (!/^[\w.\-/]+$/.test(name)) throw invalid("name", name, "letters, digits, and _ - . /")
+  if (!(Number.isInteger(attempts) && attempts >= 1 && attempts <= 1_000_000))
+    throw invalid("attempts", attempts, "an integer, at least 1")
+  return {
+    idempotencyKey: options.idempotencyKey,
+    group: options.group,
+    priority: priorityLevel(options.priority),
+    timeout: timeout === undefined ? undefined : Duration.millis(millisOf("timeout", timeout, 1)),
+    attempts,
+    retry: options.retry ?? backoff,
+    retryable: options.retryable ?? (() => true),
+    spec: {
+      name,
+      attempts,
+      deadLetter,
+      keepEndedMillis: millisOf("retention.ended", retention.ended ?? "1 day", 1000),
+      keepDeadMillis: millisOf("retention.deadLetters", retention.deadLetters ?? Duration.days(3650), 1000)
+    }
+  }
+}
+
+/**
+ * The id of a job: of its key, so that the same key is the same job on all machines, or a new one. New ones begin with the
+ * time, in epoch milliseconds, so that what is enqueued together is together in the index of the store.
+ *
+ * @category getters
+ * @since 0.4.0
+ */
+export const idOf = (queue: string, key: string | undefined, now: number): string => {
+  if (key === undefined) {
+    const at = Math.max(0, Math.floor(now)).toString(16).padStart(12, "0")
+    // A UUID of version 7.
+    return `${at.slice(-12, -4)}-${at.slice(-4)}-7${randomUUID().slice(15)}`
+  }
+  const hex = createHash("sha256").update(`${queue}\n${key}`).digest("hex")
+  // A UUID of version 8: our own business what is in it.
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}
+
+/** JSON in PostgreSQL holds no NUL. */
+const clean = (text: string): string => text.replaceAll("\u0000", "")
+
+const describe = (error: unknown): string =>
+  clean(error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+
+/**
+ * What is kept of an attempt that did not succeed.
+ *
+ * @category getters
+ * @since 0.4.0
+ */
+export const failureOf = (job: AnyJob, cause: Cause.Cause<unknown>): Failure => {
+  const failed = cause.reasons.find(Cause.isFailReason)
+  const died = cause.reasons.find(Cause.isDieReason)
+  if (died !== undefined) return { reason: "defect", message: describe(died.defect) }
+  if (failed === undefined) return { reason: "interrupted", message: "its task was interrupted" }
+  const { error } = failed
+  if (error instanceof TaskTimeout) return { reason: "timeout", message: describe(error) }
+  try {
+    return { reason: "failed", message: describe(error), error: job.codecs.error.encode(error) }
+  } catch (misfit) {
+    // An error that is not in the schema is the handler's mistake.
+    return { reason: "defect", message: `${describe(error)} (not an error of the job: ${describe(misfit)})` }
+  }
+}
+
+/**
+ * How long to wait after attempt number `attempt`, which counts from 1. `undefined`: there is no next one.
+ *
+ * @category getters
+ * @since 0.4.0
+ */
+export const retryDelay = Effect.fnUntraced(function* (
+  schedule: Schedule.Schedule<unknown>,
+  attempt: number,
+  error: unknown
+): Effect.fn.Return<number | undefined> {
+  const step = yield* Schedule.toStep(schedule)
+  let now = 0
+  let millis = 0
+  for (let replayed = 1; replayed <= attempt; replayed++) {
+    const stepped = yield* Pull.catchDone(step(now, error), () => Effect.undefined)
+    if (stepped === undefined) return undefined
+    millis = Duration.toMillis(stepped[1])
+    now += millis
+  }
+  return millis
+})
+
+/**
+ * What comes after a failed attempt: another one in `delayMillis`, or none.
+ *
+ * @category getters
+ * @since 0.4.0
+ */
+export const afterFailure = Effect.fnUntraced(function* (
+  job: AnyJob,
+  attempt: number,
+  cause: Cause.Cause<unknown>
+) {
+  const failure = failureOf(job, cause)
+  const { attempts, retry, retryable } = job.settings
+  const error = Cause.squash(cause)
+  if (attempt >= attempts) return { _tag: "Discard" as const, failure }
+  if (failure.reason === "failed" && !retryable(error as never)) return { _tag: "Discard" as const, failure }
+  // A schedule that dies is as good as one that is over.
+  const delay = yield* Effect.exit(retryDelay(retry, attempt, error))
+  if (Exit.isFailure(delay) || delay.value === undefined) return { _tag: "Discard" as const, failure }
+  return { _tag: "Retry" as const, failure, delayMillis: delay.value }
+})

@@ -1,0 +1,370 @@
+/**
+ * The store on pg-boss, for PostgreSQL and for PGlite alike.
+ *
+ * @since 0.4.0
+ */
+import { Effect } from "effect"
+import type { PgBoss } from "pg-boss"
+import type {
+  DeadFilter,
+  DeadLetter,
+  Failure,
+  NewJob,
+  QueueSpec,
+  QueueStats,
+  Settlement,
+  Store,
+  Transaction
+} from "../port/JobStore.ts"
+import type { Engine } from "./PgBossEngine.ts"
+import {
+  claimedOf,
+  insertOf,
+  isId,
+  letterOf,
+  normal,
+  recordOf,
+  saidOf,
+  stored,
+  type Claimed
+} from "./PgBossRow.ts"
+import { deadQueue, type Stored } from "./PgBossSql.ts"
+
+/** pg-boss deletes waiting jobs of this age. Ours are never dropped: ten years, in seconds. */
+const forever = 315_360_000
+
+/** pg-boss ends jobs of this age, in seconds, if they are still running. Heartbeats move it on. */
+const expiry = 86_400
+
+/** Rows that one statement takes. Larger batches are no faster, and hold a lock for longer. */
+const most = 5_000
+
+/** The page size that replay, purge and prune work in. */
+const page = 1_000
+
+const seconds = (millis: number) => Math.min(forever, Math.max(1, Math.ceil(millis / 1000)))
+
+const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
+
+/** The last parameters of `replay`. */
+const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => [
+  payload === undefined ? null : JSON.stringify({ p: payload }),
+  diedBefore === undefined ? null : new Date(diedBefore).toISOString(),
+  ids === undefined ? null : ids.filter(isId)
+]
+
+/** The dead letters of one page of ids, or of the queue from the oldest. */
+const findDead = async (
+  boss: PgBoss,
+  queue: string,
+  limit: number,
+  after: string | undefined,
+  filter: DeadFilter = {}
+): Promise<Array<DeadLetter>> => {
+  const { payload } = filter
+  const found = await boss.findJobs<Stored>(deadQueue(queue), {
+    queued: true,
+    limit,
+    ...(after === undefined ? {} : { after }),
+    ...(payload === undefined ? {} : { data: { p: payload } })
+  })
+  return found.map(letterOf)
+}
+
+const wanted = (letter: DeadLetter, { diedBefore, ids }: DeadFilter = {}) =>
+  (ids === undefined || ids.includes(letter.id)) && (diedBefore === undefined || letter.diedAt < diedBefore)
+
+/** Walks through the dead letters that match, a page at a time, until `visit` has had enough. */
+const walkDead = async (
+  boss: PgBoss,
+  queue: string,
+  start: string | undefined,
+  filter: DeadFilter | undefined,
+  visit: (letters: ReadonlyArray<DeadLetter>) => Promise<boolean> | boolean
+) => {
+  let after = start
+  for (;;) {
+    const letters = await findDead(boss, queue, page, after, filter)
+    const enough = await visit(letters.filter((letter) => wanted(letter, filter)))
+    if (enough || letters.length < page) return
+    after = letters.at(-1)!.id
+  }
+}
+
+const declare = async (boss: PgBoss, spec: QueueSpec) => {
+  const dead = deadQueue(spec.name)
+  const deadOptions = {
+    retentionSeconds: seconds(spec.keepDeadMillis),
+    deleteAfterSeconds: seconds(spec.keepDeadMillis)
+  }
+  const options = {
+    retryLimit: spec.attempts - 1,
+    expireInSeconds: expiry - 1,
+    retentionSeconds: forever,
+    deleteAfterSeconds: seconds(spec.keepEndedMillis),
+    notify: true
+  }
+  await boss.createQueue(dead, deadOptions)
+  await boss.createQueue(spec.name, { ...options, ...(spec.deadLetter ? { deadLetter: dead } : {}) })
+  await boss.updateQueue(dead, deadOptions)
+  await boss.updateQueue(spec.name, { ...options, deadLetter: spec.deadLetter ? dead : null })
+}
+
+const byQueue = (jobs: ReadonlyArray<NewJob>): Map<string, Array<NewJob>> => {
+  const queues = new Map<string, Array<NewJob>>()
+  for (const job of jobs) {
+    const list = queues.get(job.queue)
+    if (list === undefined) queues.set(job.queue, [job])
+    else list.push(job)
+  }
+  return queues
+}
+
+/**
+ * Creates the store over a running engine.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const make = (
+  { listen, paused, readiness, run, sql, transaction }: Engine,
+  leaseMillis: number,
+  engine: "pglite" | "postgres"
+): Store => {
+  // Those that were declared: others are refused before anything is sent.
+  const known = new Set<string>()
+  /** Writes jobs of one queue. Returns the ids that are there already. */
+  const insert = async (db: Transaction, queue: string, jobs: ReadonlyArray<NewJob>) => {
+    const refused: Array<string> = []
+    for (let from = 0; from < jobs.length; from += most) {
+      const part = jobs.slice(from, from + most)
+      const { rows } = await db.executeSql(sql.insert, [
+        queue,
+        JSON.stringify(part.map(insertOf)),
+        part.length
+      ])
+      for (const { id } of rows as Array<{ id: string }>) refused.push(id)
+    }
+    return refused
+  }
+  const insertAll = async (db: Transaction, jobs: ReadonlyArray<NewJob>) => {
+    const refused: Array<string> = []
+    for (const [queue, list] of byQueue(jobs)) refused.push(...(await insert(db, queue, list)))
+    return refused
+  }
+  const enqueue: Store["enqueue"] = (jobs, within) =>
+    run("enqueue", async (_, db) => {
+      const unknown = jobs.find(({ queue }) => !known.has(queue))
+      if (unknown !== undefined)
+        throw Object.assign(new Error(`queue "${unknown.queue}" was not declared`), { code: "undeclared" })
+      if (within !== undefined) return insertAll(within, jobs)
+      if (jobs.length <= most && jobs.every(({ queue }) => queue === jobs[0]!.queue))
+        return insertAll(db, jobs)
+      return transaction(db, (tx) => insertAll(tx, jobs))
+    })
+
+  const statementOf = (
+    queue: string,
+    batch: ReadonlyArray<Settlement>
+  ): readonly [string, Array<unknown>] => {
+    const ids = batch.map(({ id }) => id)
+    const { claim } = batch[0]!
+    if (batch.every((one) => one._tag === "Complete" && one.result === undefined && one.claim === claim))
+      return [sql.done, [queue, ids, claim]]
+    const text = batch.every(({ _tag }) => _tag === "Complete") ? sql.complete : sql.settle
+    const pairs = batch.map(({ claim, id }) => `${id}:${claim}`)
+    const said = Object.fromEntries(batch.map((one) => [one.id, saidOf(one)]))
+    return [text, [queue, ids, pairs, JSON.stringify(said)]]
+  }
+  const settleBatch = (queue: string, batch: ReadonlyArray<Settlement>) =>
+    run("settle", async (_, db) => {
+      if (batch.length === 0) return []
+      const { rows } = await db.executeSql(...statementOf(queue, batch))
+      if (rows.length === batch.length) return []
+      const held = new Set((rows as Array<{ id: string }>).map(({ id }) => id))
+      return batch.flatMap(({ id }) => (held.has(id) ? [] : [id]))
+    })
+
+  const get: Store["get"] = (queue, id) =>
+    run("get", async (boss) => {
+      const job = isId(id) ? await boss.getJobById<Stored>(queue, id) : null
+      return job === null ? undefined : recordOf(job)
+    })
+
+  const pruneSome = (queue: string) =>
+    run("prune", async (_, db) => {
+      const { rows } = await db.executeSql(sql.prune, [queue, deadQueue(queue), page])
+      return (rows as [{ readonly ended: number; readonly letters: number }])[0]
+    })
+
+  return {
+    engine,
+    leaseMillis,
+    declare: (spec) =>
+      Effect.map(
+        run("declare", (boss) => declare(boss, spec)),
+        () => void known.add(spec.name)
+      ),
+    enqueue,
+    claim: (queue, max) => {
+      if (paused.has(queue)) return Effect.succeed([])
+      return run("claim", async (_, db) => {
+        const { rows } = await db.executeSql(sql.claim, [queue, max])
+        return (rows as Array<Claimed>).map(claimedOf)
+      })
+    },
+    claimWithin: (queue, max, { perGroup = null, perQueue = null, rate }) => {
+      if (paused.has(queue)) return Effect.succeed({ jobs: [], opensInMillis: undefined })
+      return run("claim", async (_, db) => {
+        const values = [queue, max, perQueue, perGroup, rate?.limit ?? null, rate?.perMillis ?? null]
+        const { rows } = await db.executeSql(sql.claimWithin, values)
+        const [{ answer }] = rows as [{ readonly answer: Answer }]
+        return {
+          jobs: answer.jobs.map(claimedOf),
+          // JSON has infinity as a text.
+          opensInMillis: answer.opens === null ? undefined : Number(answer.opens)
+        }
+      })
+    },
+    settle: (queue, settlements) => settleBatch(queue, settlements),
+    heartbeat: (queue, claims) =>
+      claims.length === 0
+        ? Effect.succeed([])
+        : run("heartbeat", async (_, db) => {
+            const ids = claims.map(({ id }) => id)
+            const pairs = claims.map(({ claim, id }) => `${id}:${claim}`)
+            const { rows } = await db.executeSql(sql.heartbeat, [queue, ids, pairs])
+            const held = new Set((rows as Array<{ id: string }>).map(({ id }) => id))
+            return ids.filter((id) => !held.has(id))
+          }),
+    sweep: (queue) =>
+      run("sweep", async (_, db) => {
+        const { rows } = await db.executeSql(sql.sweep, [queue, leaseMillis, JSON.stringify(lapsed)])
+        return (rows as Array<{ swept: number }>)[0]!.swept
+      }),
+    prune: Effect.fnUntraced(function* (queue) {
+      let removed = 0
+      for (;;) {
+        const { ended, letters } = yield* pruneSome(queue)
+        removed += ended + letters
+        if (ended < page && letters < page) return removed
+      }
+    }),
+    cancel: (queue, ids) =>
+      run("cancel", async (_, db) => {
+        const some = ids.filter(isId)
+        if (some.length === 0) return 0
+        const { rows } = await db.executeSql(sql.cancel, [queue, some])
+        return (rows as [{ readonly cancelled: number }])[0].cancelled
+      }),
+    setPriority: (queue, id, priority) =>
+      run("setPriority", async (_, db) => {
+        if (!isId(id)) return false
+        const { rows } = await db.executeSql(sql.setPriority, [queue, id, priority])
+        return rows.length > 0
+      }),
+    get,
+    watch: (queue, id) =>
+      Effect.andThen(
+        run("watch", async (_, db) => isId(id) && db.executeSql(sql.watch, [queue, id])),
+        get(queue, id)
+      ),
+    // Others hear of it; here it is so when it returns.
+    pause: (queue) =>
+      Effect.map(
+        run("pause", (_, db) => db.executeSql(sql.pause, [queue])),
+        () => void paused.add(queue)
+      ),
+    resume: (queue) =>
+      Effect.map(
+        run("resume", (_, db) => db.executeSql(sql.resume, [queue])),
+        () => void paused.delete(queue)
+      ),
+    stats: (queue) =>
+      run("stats", async (_, db): Promise<QueueStats> => {
+        const { rows } = await db.executeSql(sql.stats, [queue])
+        const row = rows[0] as StatsRow
+        return {
+          queue,
+          paused: row.paused,
+          waiting: row.waiting,
+          delayed: row.delayed,
+          running: row.running,
+          deadLetters: row.dead,
+          oldestMillis: row.oldest,
+          lastMinute: {
+            completed: row.completed,
+            failed: row.failed,
+            cancelled: row.cancelled,
+            attempts: row.attempts
+          }
+        }
+      }),
+    dead: {
+      list: (queue, { after, filter, limit }) =>
+        run("list dead letters", async (boss) => {
+          const list: Array<DeadLetter> = []
+          if (after !== undefined && !isId(after)) return list
+          await walkDead(boss, queue, after, filter, (letters) => {
+            list.push(...letters)
+            return list.length >= limit
+          })
+          return list.slice(0, limit)
+        }),
+      replay: (queue, filter) =>
+        run("replay dead letters", async (_, db) => {
+          let replayed = 0
+          for (;;) {
+            const values = [queue, deadQueue(queue), page, ...filterOf(filter)]
+            const { rows } = await db.executeSql(sql.replay, values)
+            const { moved } = (rows as [{ readonly moved: number }])[0]
+            replayed += moved
+            if (moved < page) return replayed
+          }
+        }),
+      purge: (queue, filter) =>
+        run("purge dead letters", async (boss) => {
+          if (filter === undefined) return boss.deleteQueuedJobs(deadQueue(queue))
+          const ids: Array<string> = []
+          await walkDead(boss, queue, undefined, filter, (letters) => {
+            ids.push(...letters.map(({ id }) => id))
+            return false
+          })
+          if (ids.length > 0) await boss.deleteJob(deadQueue(queue), ids)
+          return ids.length
+        })
+    },
+    schedule: ({ cron, key, payload, priority, queue, zone }) =>
+      run("schedule", (boss) =>
+        boss.schedule(queue, cron, stored({ payload, priority }), { tz: zone, key, priority })
+      ),
+    unschedule: (queue, key) => run("unschedule", (boss) => boss.unschedule(queue, key)),
+    schedules: (queue) =>
+      run("schedules", async (boss) =>
+        (await boss.getSchedules(queue)).map(({ cron, data, key, timezone }) => {
+          const { k: priority = normal, p: payload } = data as Stored
+          return { queue, key, cron, zone: timezone, payload, priority }
+        })
+      ),
+    listen,
+    readiness
+  }
+}
+
+interface Answer {
+  readonly jobs: ReadonlyArray<Claimed>
+  readonly opens: number | "Infinity" | null
+}
+
+interface StatsRow {
+  readonly paused: boolean
+  readonly waiting: number
+  readonly delayed: number
+  readonly running: number
+  readonly dead: number
+  readonly oldest: number
+  readonly completed: number
+  readonly failed: number
+  readonly cancelled: number
+  readonly attempts: number
+}

@@ -1,0 +1,241 @@
+/**
+ * A running pg-boss: started, kept reachable, heard, and stopped.
+ *
+ * @since 0.4.0
+ */
+import { Clock, Duration, Effect, Schedule, Scope } from "effect"
+import type { ConstructorOptions, Db } from "pg-boss"
+import { PgBoss } from "pg-boss"
+import { JobStoreError } from "../port/JobError.ts"
+import type { News, Readiness } from "../port/JobStore.ts"
+import * as PgBossSql from "./PgBossSql.ts"
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export interface Engine {
+  readonly sql: PgBossSql.Statements
+  readonly readiness: Effect.Effect<Readiness>
+  /** Runs an operation, and says what kind of failure it was. */
+  readonly run: <A>(
+    operation: string,
+    f: (boss: PgBoss, db: Db) => Promise<A>
+  ) => Effect.Effect<A, JobStoreError>
+  readonly listen: (listener: (news: News) => void) => Effect.Effect<void, never, Scope.Scope>
+  /** Runs statements that all happen or none. */
+  readonly transaction: Transact
+  /** The queues that are paused, as far as this process has heard. */
+  readonly paused: Set<string>
+}
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export type Transact = <A>(db: Db, f: (tx: Db) => Promise<A>) => Promise<A>
+
+/** The transaction of pg-boss's own pool. */
+const pooled: Transact = async (db, f) => {
+  if (db.beginTransaction === undefined) return f(db)
+  const transaction = await db.beginTransaction()
+  try {
+    const result = await f(transaction.db)
+    await transaction.commit()
+    return result
+  } catch (error) {
+    await transaction.rollback()
+    throw error
+  }
+}
+
+/** Longest that an operation may take. A database that hangs is as good as none. */
+const patience = Duration.seconds(30)
+
+/**
+ * Ends in time, whatever the database does: a layer that closes must.
+ *
+ * @category combinators
+ * @since 0.4.0
+ */
+export const within = <A>(closing: Effect.Effect<A>) =>
+  Effect.asVoid(Effect.timeoutOption(Effect.interruptible(closing), "10 seconds"))
+
+/** SQLSTATE classes and codes that say that the server is going, coming or full: connection, resources, operator. */
+const passing = /^(08|53|57P|40|55P03|25006)/
+
+/** What kind of failure an error is. Whatever does not come from a server that read the statement is about reaching it. */
+const reasonOf = (cause: unknown): "unavailable" | "refused" => {
+  if (!(cause instanceof Error)) return "unavailable"
+  if (cause.name === "AssertionError") return /not opened/.test(cause.message) ? "unavailable" : "refused"
+  const code: unknown = Reflect.get(cause, "code")
+  if (typeof code !== "string") return "unavailable"
+  if (/^[0-9A-Z]{5}$/.test(code)) return passing.test(code) ? "unavailable" : "refused"
+  return code.startsWith("ERR_") || code.startsWith("E") ? "unavailable" : "refused"
+}
+
+const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])
+
+type Heard =
+  | News
+  | { readonly _tag: "Paused"; readonly queue: string }
+  | { readonly _tag: "Resumed"; readonly queue: string }
+
+/** Reads what came through the channel. */
+const newsOf = (payload: string): Heard => {
+  if (!payload.startsWith(" ")) return { _tag: "Available", queue: payload }
+  const [, kind, queue = "", id = ""] = payload.split(" ")
+  if (kind === "ended") return { _tag: "Ended", queue, id }
+  if (kind === "paused") return { _tag: "Paused", queue }
+  if (kind === "resumed") return { _tag: "Resumed", queue }
+  return { _tag: "Cancelled", queue }
+}
+
+/**
+ * Starts pg-boss and keeps it going until the scope closes.
+ *
+ * Returns when the first try to reach the database is over, whatever came of it: where that failed, tries go on with
+ * backoff, at least every 5 seconds, and operations fail as `unavailable` meanwhile.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options: ConstructorOptions & { readonly schema: string },
+  /** Of a store that nobody else can have open. */
+  alone?: { readonly transaction: Transact }
+) {
+  const clock = yield* Clock.Clock
+  const scope = yield* Scope.Scope
+  const context = yield* Effect.context()
+  const sql = PgBossSql.make(options.schema)
+  const listeners = new Set<(news: News) => void>()
+  const paused = new Set<string>()
+  let state: Readiness = { ready: false, since: clock.currentTimeMillisUnsafe(), reason: "not started" }
+  let started = false
+
+  const log = (message: string, cause: unknown) =>
+    Effect.runForkWith(context)(Effect.logDebug(`pg-boss: ${message}`, cause))
+  const seen = (ready: boolean, reason?: string) => {
+    if (state.ready === ready) return
+    state = { ready, since: clock.currentTimeMillisUnsafe(), reason }
+    Effect.runForkWith(context)(
+      ready
+        ? Effect.logInfo("The job store is ready")
+        : Effect.logWarning(`The job store is unavailable: ${reason}`)
+    )
+  }
+  const boss = new PgBoss({ supervise: true, schedule: true, ...options })
+  // Its own maintenance: it tries again by itself. An error that nobody hears would end the process.
+  boss.on("error", (error) => log("error", error))
+  boss.on("warning", (warning) => log("warning", warning))
+  const db = boss.getDb()
+
+  // A database in this process answers without a turn of the event loop: whoever asks it again and again would let no
+  // timer, no signal and no other fiber come to its turn.
+  const turn =
+    alone === undefined ? () => undefined : () => new Promise<void>((resolve) => void setImmediate(resolve))
+
+  const tryRun = <A>(operation: string, f: (boss: PgBoss, db: Db) => Promise<A>) =>
+    Effect.tryPromise({
+      try: async () => {
+        const done = await f(boss, db)
+        await turn()
+        return done
+      },
+      catch: (cause) => new JobStoreError({ operation, reason: reasonOf(cause), cause })
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () => {
+          const cause = new Error(`no answer within ${Duration.format(patience)}`)
+          return Effect.fail(new JobStoreError({ operation, reason: "unavailable", cause }))
+        }
+      }),
+      Effect.tap(() => Effect.sync(() => seen(true))),
+      Effect.tapError(({ cause, reason }) =>
+        Effect.sync(() => {
+          if (reason === "unavailable") seen(false, cause instanceof Error ? cause.message : String(cause))
+        })
+      )
+    )
+  const tell = (news: News) => {
+    for (const listener of listeners) listener(news)
+  }
+  const readPaused = Effect.map(
+    tryRun("read paused queues", (_, db) => db.executeSql(sql.paused)),
+    ({ rows }) => {
+      paused.clear()
+      for (const { name } of rows as Array<{ name: string }>) paused.add(name)
+    }
+  )
+  const heard = (payload: string) => {
+    const news = newsOf(payload)
+    switch (news._tag) {
+      case "Paused":
+        return void paused.add(news.queue)
+      case "Resumed":
+        paused.delete(news.queue)
+        return tell({ _tag: "Available", queue: news.queue })
+      default:
+        return tell(news)
+    }
+  }
+  // Also after every time that the connection had gone.
+  const reconnected = () => {
+    tell({ _tag: "Missed" })
+    Effect.runForkWith(context)(Effect.ignore(readPaused))
+  }
+  const hear = Effect.acquireRelease(
+    Effect.retry(
+      tryRun("listen", async (_, db) => db.listen?.(PgBossSql.channel(options.schema), heard, reconnected)),
+      backoff
+    ),
+    (handle) => within(Effect.promise(() => handle?.close() ?? Promise.resolve())),
+    { interruptible: true }
+  )
+  const start = Effect.gen(function* () {
+    yield* tryRun("start", () => boss.start())
+    yield* tryRun("install", (_, db) => db.executeSql(sql.install))
+    if (alone !== undefined) yield* tryRun("recover", (_, db) => db.executeSql(sql.recover))
+    yield* readPaused
+    started = true
+    yield* Effect.forkIn(Scope.provide(hear, scope), scope)
+  })
+
+  yield* Effect.addFinalizer(() =>
+    within(
+      Effect.promise(() => boss.stop({ graceful: false, close: true }).catch((error) => log("stop", error)))
+    )
+  )
+  yield* start.pipe(
+    Effect.catch(() => Effect.forkIn(Effect.retry(Effect.delay(start, "100 millis"), backoff), scope))
+  )
+
+  const engine: Engine = {
+    sql,
+    readiness: Effect.sync(() => state),
+    run: (operation, f) =>
+      Effect.suspend(() =>
+        started
+          ? tryRun(operation, f)
+          : Effect.fail(
+              new JobStoreError({
+                operation,
+                reason: "unavailable",
+                cause: new Error(state.reason ?? "not started")
+              })
+            )
+      ),
+    listen: (listener) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => listeners.add(listener)),
+          () => Effect.sync(() => listeners.delete(listener))
+        )
+      ),
+    transaction: alone?.transaction ?? pooled,
+    paused
+  }
+  return engine
+})

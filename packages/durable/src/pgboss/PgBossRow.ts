@@ -1,0 +1,159 @@
+/**
+ * What the rows of pg-boss say about jobs, and the other way round.
+ *
+ * @since 0.4.0
+ */
+import type { JobWithMetadata } from "pg-boss"
+import type {
+  ClaimedJob,
+  DeadLetter,
+  Failure,
+  JobRecord,
+  JobState,
+  NewJob,
+  Settlement
+} from "../port/JobStore.ts"
+import type { Inserted, Said, Stored } from "./PgBossSql.ts"
+
+/**
+ * The priority that `data` does not say.
+ *
+ * @category constants
+ * @since 0.4.0
+ */
+export const normal = 5
+
+/**
+ * A row that was claimed.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Claimed {
+  readonly id: string
+  readonly data: Stored
+  readonly retryCount: number
+}
+
+const states: { readonly [state in JobWithMetadata["state"]]: JobState } = {
+  created: "waiting",
+  retry: "waiting",
+  active: "running",
+  completed: "completed",
+  cancelled: "cancelled",
+  failed: "failed"
+}
+
+/**
+ * What is in `data` of a new job.
+ *
+ * @category conversions
+ * @since 0.4.0
+ */
+export const stored = ({
+  payload,
+  priority,
+  trace,
+  watched
+}: Pick<NewJob, "payload" | "priority" | "trace" | "watched">): Stored => ({
+  p: payload,
+  ...(trace === undefined ? {} : { t: trace }),
+  ...(priority === normal ? {} : { k: priority }),
+  ...(watched === true ? { w: 1 } : {})
+})
+
+/**
+ * @category conversions
+ * @since 0.4.0
+ */
+export const insertOf = (job: NewJob): Inserted => ({
+  id: job.id,
+  data: stored(job),
+  priority: job.priority,
+  retries: job.attempts - 1,
+  delay: job.delayMillis,
+  at: job.at,
+  group: job.group
+})
+
+/**
+ * @category conversions
+ * @since 0.4.0
+ */
+export const saidOf = (settlement: Settlement): Said => {
+  switch (settlement._tag) {
+    case "Complete":
+      return settlement.result === undefined ? { k: "c" } : { k: "c", o: { s: settlement.result } }
+    case "Retry":
+      return { k: "r", o: settlement.failure, d: settlement.delayMillis }
+    case "Discard":
+      return { k: "f", o: settlement.failure }
+    case "Release":
+      return { k: "x" }
+  }
+}
+
+/**
+ * @category conversions
+ * @since 0.4.0
+ */
+export const claimedOf = ({ data, id, retryCount }: Claimed): ClaimedJob => ({
+  id,
+  claim: retryCount,
+  attempt: retryCount + 1 - (data.r ?? 0),
+  payload: data.p,
+  priority: data.k ?? normal,
+  trace: data.t
+})
+
+const failureOf = (output: unknown): Failure | undefined => {
+  if (typeof output !== "object" || output === null || !("reason" in output)) return undefined
+  return output as Failure
+}
+
+/**
+ * @category conversions
+ * @since 0.4.0
+ */
+export const recordOf = (job: JobWithMetadata<Stored>): JobRecord => {
+  const state = states[job.state]
+  const output: unknown = job.output
+  return {
+    id: job.id,
+    queue: job.name,
+    state,
+    attempts: job.startedOn === null ? 0 : job.retryCount + 1 - (job.data.r ?? 0),
+    priority: job.priority,
+    payload: job.data.p,
+    createdAt: job.createdOn.getTime(),
+    startAt: job.startAfter.getTime(),
+    endedAt: job.completedOn?.getTime(),
+    result: state === "completed" && output !== null ? Reflect.get(Object(output), "s") : undefined,
+    failure: failureOf(output)
+  }
+}
+
+/**
+ * The dead letter that a waiting job of the dead queue is.
+ *
+ * @category conversions
+ * @since 0.4.0
+ */
+export const letterOf = (job: JobWithMetadata<Stored>): DeadLetter => ({
+  id: job.id,
+  jobId: job.sourceId ?? job.id,
+  queue: job.sourceName ?? job.name,
+  payload: job.data.p,
+  failure: failureOf(job.sourceOutput) ?? { reason: "defect", message: JSON.stringify(job.sourceOutput) },
+  attempts: (job.sourceRetryCount ?? 0) + 1,
+  enqueuedAt: (job.sourceCreatedOn ?? job.createdOn).getTime(),
+  diedAt: job.createdOn.getTime()
+})
+
+/**
+ * Anything else is the id of nothing, and PostgreSQL refuses to look for it.
+ *
+ * @category guards
+ * @since 0.4.0
+ */
+export const isId = (id: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)

@@ -1,0 +1,427 @@
+/**
+ * A store in the memory of this process, for tests and for jobs that may be lost. Its time is `Clock`.
+ *
+ * @since 0.4.0
+ */
+import { Clock, Cron, Effect, FiberMap, Layer } from "effect"
+import {
+  type Claim,
+  type ClaimedJob,
+  type DeadFilter,
+  type DeadLetter,
+  type Failure,
+  JobStore,
+  type Json,
+  type JobState,
+  type NewJob,
+  type News,
+  type QueueSpec,
+  type QueueStats,
+  type Recurrence,
+  type Settlement,
+  type Store,
+  type Within
+} from "../port/JobStore.ts"
+import * as Limits from "../port/Limits.ts"
+import { Line, recordOf, type Row } from "./MemoryLine.ts"
+
+interface Queue {
+  spec: QueueSpec
+  paused: boolean
+  /** When the rate of its claims is as good as unused. */
+  freeAt: number
+  readonly rows: Map<string, Row>
+  readonly line: Line
+  /** Waiting rows whose time has not come when they were last looked at. */
+  readonly later: Set<Row>
+  readonly running: Set<Row>
+  /** Ended rows, oldest first. */
+  readonly ended: Set<Row>
+  readonly dead: Map<string, DeadLetter>
+  readonly schedules: Map<string, Recurrence>
+}
+
+const matches = (letter: DeadLetter, filter: DeadFilter = {}): boolean =>
+  (filter.ids === undefined || filter.ids.includes(letter.id)) &&
+  (filter.diedBefore === undefined || letter.diedAt < filter.diedBefore) &&
+  (filter.payload === undefined ||
+    Object.entries(filter.payload).every(
+      ([field, value]) =>
+        typeof letter.payload === "object" &&
+        letter.payload !== null &&
+        JSON.stringify(Reflect.get(letter.payload, field)) === JSON.stringify(value)
+    ))
+
+/** JSON as it comes back from a database: nothing is shared with whoever enqueued it. */
+const stored = (value: Json): Json => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)))
+
+const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
+
+const make = Effect.fnUntraced(function* (leaseMillis: number) {
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  const queues = new Map<string, Queue>()
+  const listeners = new Set<(news: News) => void>()
+  const crons = yield* FiberMap.make<string>()
+  /** What a dead letter was, also when the job itself is kept no longer. */
+  const buried = new WeakMap<DeadLetter, Row>()
+  let sequence = 0
+  const begun = now()
+
+  const tell = (news: News) => {
+    for (const listener of listeners) listener(news)
+  }
+  const queueOf = (name: string): Queue => {
+    const queue = queues.get(name)
+    if (queue === undefined) throw new Error(`queue "${name}" was not declared`)
+    return queue
+  }
+  const wait = (queue: Queue, row: Row, startAt: number) => {
+    row.state = "waiting"
+    row.startAt = startAt
+    queue.running.delete(row)
+    if (startAt > now()) queue.later.add(row)
+    else queue.line.add(row)
+  }
+  const add = (queue: Queue, job: NewJob): boolean => {
+    if (queue.rows.has(job.id)) return false
+    const at = now()
+    const row: Row = {
+      id: job.id,
+      queue: job.queue,
+      payload: stored(job.payload),
+      sequence: sequence++,
+      createdAt: at,
+      group: job.group,
+      trace: job.trace,
+      maxAttempts: job.attempts,
+      state: "waiting",
+      priority: job.priority,
+      startAt: at,
+      claim: 0,
+      attempts: 0,
+      leasedUntil: 0,
+      endedAt: undefined,
+      result: undefined,
+      failure: undefined,
+      watched: job.watched === true
+    }
+    queue.rows.set(job.id, row)
+    wait(queue, row, job.at ?? at + (job.delayMillis ?? 0))
+    return true
+  }
+  const end = (queue: Queue, row: Row, state: "completed" | "failed" | "cancelled") => {
+    row.state = state
+    row.endedAt = now()
+    queue.running.delete(row)
+    queue.ended.add(row)
+    if (state === "failed" && queue.spec.deadLetter) {
+      const id = crypto.randomUUID()
+      const letter: DeadLetter = {
+        id,
+        jobId: row.id,
+        queue: row.queue,
+        payload: row.payload,
+        failure: row.failure ?? lapsed,
+        attempts: row.attempts,
+        enqueuedAt: row.createdAt,
+        diedAt: row.endedAt
+      }
+      queue.dead.set(id, letter)
+      buried.set(letter, row)
+    }
+    if (row.watched) tell({ _tag: "Ended", queue: row.queue, id: row.id })
+  }
+  const held = (queue: Queue, { claim, id }: Claim): Row | undefined => {
+    const row = queue.rows.get(id)
+    return row?.state === "running" && row.claim === claim ? row : undefined
+  }
+  const settle = (queue: Queue, row: Row, settlement: Settlement) => {
+    switch (settlement._tag) {
+      case "Complete":
+        row.result = stored(settlement.result)
+        return end(queue, row, "completed")
+      case "Discard":
+        row.failure = settlement.failure
+        return end(queue, row, "failed")
+      case "Retry":
+        row.failure = settlement.failure
+        return wait(queue, row, now() + settlement.delayMillis)
+      case "Release":
+        row.attempts--
+        wait(queue, row, now())
+        return tell({ _tag: "Available", queue: row.queue })
+    }
+  }
+  /** Forgets what was kept long enough. Returns how many. */
+  const prune = (queue: Queue): number => {
+    const at = now()
+    const before = queue.ended.size + queue.dead.size
+    for (const row of queue.ended) {
+      if (row.endedAt! + queue.spec.keepEndedMillis > at) break
+      queue.ended.delete(row)
+      queue.rows.delete(row.id)
+    }
+    for (const letter of queue.dead.values()) {
+      if (letter.diedAt + queue.spec.keepDeadMillis <= at) queue.dead.delete(letter.id)
+    }
+    return before - queue.ended.size - queue.dead.size
+  }
+  /** The same, and puts those in line whose time has come. */
+  const housekeep = (queue: Queue) => {
+    for (const row of queue.later) {
+      if (row.startAt > now()) continue
+      queue.later.delete(row)
+      queue.line.add(row)
+    }
+    prune(queue)
+  }
+  const claim = (queue: Queue, max: number, perGroup = Infinity): Array<ClaimedJob> => {
+    if (queue.paused) return []
+    housekeep(queue)
+    const inGroup = new Map<string, number>()
+    if (perGroup !== Infinity) {
+      for (const { group } of queue.running)
+        if (group !== undefined) inGroup.set(group, (inGroup.get(group) ?? 0) + 1)
+    }
+    const may = ({ group }: Row) => {
+      if (group === undefined || perGroup === Infinity) return true
+      const running = inGroup.get(group) ?? 0
+      if (running >= perGroup) return false
+      inGroup.set(group, running + 1)
+      return true
+    }
+    return queue.line.take(max, may).map((row) => {
+      row.state = "running"
+      row.claim++
+      row.attempts++
+      row.leasedUntil = now() + leaseMillis
+      queue.running.add(row)
+      const { attempts: attempt, claim, id, payload, priority, trace } = row
+      return { id, claim, attempt, payload, priority, trace }
+    })
+  }
+  const claimWithin = (queue: Queue, max: number, limits: Limits.Limits): Within => {
+    const usage = { now: now(), running: queue.running.size, freeAt: queue.freeAt }
+    const room = Limits.allowed(limits, usage, max)
+    const jobs = claim(queue, room, limits.perGroup)
+    const after = Limits.spent(limits, usage, jobs.length)
+    queue.freeAt = after.freeAt
+    const keptBack = jobs.length === room && room < max && !queue.paused
+    return { jobs, opensInMillis: keptBack ? Limits.opensIn(limits, after) : undefined }
+  }
+  const stats = (queue: Queue): QueueStats => {
+    housekeep(queue)
+    const at = now()
+    const waiting = [...queue.rows.values()].filter((row) => row.state === "waiting" && !queue.later.has(row))
+    const lately = [...queue.ended].filter((row) => row.endedAt! > at - 60_000)
+    const count = (state: JobState) => lately.filter((row) => row.state === state).length
+    return {
+      queue: queue.spec.name,
+      paused: queue.paused,
+      waiting: waiting.length,
+      delayed: queue.later.size,
+      running: queue.running.size,
+      deadLetters: queue.dead.size,
+      oldestMillis: waiting.reduce((oldest, row) => Math.max(oldest, at - row.startAt), 0),
+      lastMinute: {
+        completed: count("completed"),
+        failed: count("failed"),
+        cancelled: count("cancelled"),
+        attempts: lately.reduce((sum, row) => sum + row.attempts, 0)
+      }
+    }
+  }
+  const deadOf = (queue: Queue, filter?: DeadFilter) => {
+    housekeep(queue)
+    return [...queue.dead.values()].filter((letter) => matches(letter, filter))
+  }
+  const replay = (queue: Queue, filter?: DeadFilter): number => {
+    const letters = deadOf(queue, filter)
+    for (const letter of letters) {
+      queue.dead.delete(letter.id)
+      const { group, maxAttempts: attempts, payload, priority, trace } = buried.get(letter)!
+      add(queue, { queue: letter.queue, id: crypto.randomUUID(), payload, priority, attempts, group, trace })
+    }
+    if (letters.length > 0) tell({ _tag: "Available", queue: queue.spec.name })
+    return letters.length
+  }
+  const recur = ({ cron, key, payload, priority, queue, zone }: Recurrence) =>
+    Effect.forever(
+      Effect.suspend(() => {
+        const at = now()
+        const next = Cron.next(Cron.parseUnsafe(cron, zone), new Date(at)).getTime()
+        return Effect.andThen(
+          Effect.sleep(next - at),
+          Effect.sync(() => {
+            const { spec } = queueOf(queue)
+            const id = crypto.randomUUID()
+            add(queueOf(queue), { queue, id, payload, priority, attempts: spec.attempts })
+            tell({ _tag: "Available", queue })
+          })
+        )
+      })
+    ).pipe((fiber) => FiberMap.run(crons, `${queue} ${key}`, fiber))
+
+  const watched = (name: string, id: string) => {
+    const row = queueOf(name).rows.get(id)
+    if (row !== undefined) row.watched = true
+    return row === undefined ? undefined : recordOf(row)
+  }
+
+  const store: Store = {
+    engine: "memory",
+    leaseMillis,
+    declare: (spec) =>
+      Effect.sync(() => {
+        const queue = queues.get(spec.name)
+        if (queue !== undefined) queue.spec = spec
+        else {
+          queues.set(spec.name, {
+            spec,
+            paused: false,
+            freeAt: 0,
+            rows: new Map(),
+            line: new Line(),
+            later: new Set(),
+            running: new Set(),
+            ended: new Set(),
+            dead: new Map(),
+            schedules: new Map()
+          })
+        }
+      }),
+    enqueue: (jobs) =>
+      Effect.sync(() => {
+        const refused: Array<string> = []
+        const told = new Set<string>()
+        for (const job of jobs) {
+          if (!add(queueOf(job.queue), job)) refused.push(job.id)
+          else told.add(job.queue)
+        }
+        for (const queue of told) tell({ _tag: "Available", queue })
+        return refused
+      }),
+    claim: (queue, max) => Effect.sync(() => claim(queueOf(queue), max)),
+    claimWithin: (queue, max, limits) => Effect.sync(() => claimWithin(queueOf(queue), max, limits)),
+    settle: (name, settlements) =>
+      Effect.sync(() => {
+        const queue = queueOf(name)
+        const lost: Array<string> = []
+        for (const settlement of settlements) {
+          const row = held(queue, settlement)
+          if (row === undefined) lost.push(settlement.id)
+          else settle(queue, row, settlement)
+        }
+        return lost
+      }),
+    heartbeat: (name, claims) =>
+      Effect.sync(() => {
+        const queue = queueOf(name)
+        const lost: Array<string> = []
+        for (const claim of claims) {
+          const row = held(queue, claim)
+          if (row === undefined) lost.push(claim.id)
+          else row.leasedUntil = now() + leaseMillis
+        }
+        return lost
+      }),
+    sweep: (name) =>
+      Effect.sync(() => {
+        const queue = queueOf(name)
+        housekeep(queue)
+        const gone = [...queue.running].filter((row) => row.leasedUntil < now())
+        for (const row of gone) {
+          row.failure = lapsed
+          if (row.attempts < row.maxAttempts) wait(queue, row, now())
+          else end(queue, row, "failed")
+        }
+        if (gone.length > 0) tell({ _tag: "Available", queue: name })
+        return gone.length
+      }),
+    prune: (name) => Effect.sync(() => prune(queueOf(name))),
+    cancel: (name, ids) =>
+      Effect.sync(() => {
+        const queue = queueOf(name)
+        let count = 0
+        for (const id of ids) {
+          const row = queue.rows.get(id)
+          if (row?.state !== "waiting" && row?.state !== "running") continue
+          queue.line.remove(row)
+          queue.later.delete(row)
+          end(queue, row, "cancelled")
+          count++
+        }
+        if (count > 0) tell({ _tag: "Cancelled", queue: name })
+        return count
+      }),
+    setPriority: (name, id, priority) =>
+      Effect.sync(() => {
+        const queue = queueOf(name)
+        const row = queue.rows.get(id)
+        if (row?.state !== "waiting") return false
+        queue.line.remove(row)
+        row.priority = priority
+        if (!queue.later.has(row)) queue.line.add(row)
+        return true
+      }),
+    get: (name, id) =>
+      Effect.sync(() => {
+        const row = queueOf(name).rows.get(id)
+        return row === undefined ? undefined : recordOf(row)
+      }),
+    watch: (name, id) => Effect.sync(() => watched(name, id)),
+    pause: (name) => Effect.sync(() => void (queueOf(name).paused = true)),
+    resume: (name) =>
+      Effect.sync(() => {
+        queueOf(name).paused = false
+        tell({ _tag: "Available", queue: name })
+      }),
+    stats: (name) => Effect.sync(() => stats(queueOf(name))),
+    dead: {
+      list: (name, { after, filter, limit }) =>
+        Effect.sync(() => {
+          const letters = deadOf(queueOf(name), filter)
+          const from = after === undefined ? 0 : letters.findIndex(({ id }) => id === after) + 1
+          return letters.slice(from, from + limit)
+        }),
+      replay: (name, filter) => Effect.sync(() => replay(queueOf(name), filter)),
+      purge: (name, filter) =>
+        Effect.sync(() => {
+          const queue = queueOf(name)
+          const letters = deadOf(queue, filter)
+          for (const { id } of letters) queue.dead.delete(id)
+          return letters.length
+        })
+    },
+    schedule: (recurrence) =>
+      Effect.andThen(
+        Effect.sync(() => queueOf(recurrence.queue).schedules.set(recurrence.key, recurrence)),
+        recur(recurrence)
+      ),
+    unschedule: (name, key) =>
+      Effect.andThen(
+        Effect.sync(() => queueOf(name).schedules.delete(key)),
+        FiberMap.remove(crons, `${name} ${key}`)
+      ),
+    schedules: (name) => Effect.sync(() => [...queueOf(name).schedules.values()]),
+    listen: (listener) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => listeners.add(listener)),
+          () => Effect.sync(() => listeners.delete(listener))
+        )
+      ),
+    readiness: Effect.succeed({ ready: true, since: begun, reason: undefined })
+  }
+  return store
+})
+
+/**
+ * A store that ends with the layer.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layer = (leaseMillis = 15_000): Layer.Layer<JobStore> =>
+  Layer.effect(JobStore, make(leaseMillis))

@@ -1,0 +1,89 @@
+/**
+ * Where jobs are kept: the layers of the store on pg-boss.
+ *
+ * @since 0.4.0
+ */
+import type { PGlite } from "@electric-sql/pglite"
+import { Effect, Layer } from "effect"
+import { join } from "node:path"
+import { type Db, fromPglite } from "pg-boss"
+import * as DirectoryLock from "../pgboss/DirectoryLock.ts"
+import * as EmbeddedUpkeep from "../pgboss/EmbeddedUpkeep.ts"
+import { OpenFailed } from "../port/JobError.ts"
+import { JobStore } from "../port/JobStore.ts"
+import * as JobStorePgBoss from "../pgboss/JobStorePgBoss.ts"
+import * as PgBossEngine from "../pgboss/PgBossEngine.ts"
+
+const schema = "lemmings"
+
+/**
+ * Connects to a server.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layerPostgres = (options: {
+  readonly url: string
+  readonly schema: string | undefined
+  readonly connections: number | undefined
+  readonly leaseMillis: number
+}): Layer.Layer<JobStore> =>
+  Layer.effect(
+    JobStore,
+    Effect.map(
+      PgBossEngine.make({
+        connectionString: options.url,
+        schema: options.schema ?? schema,
+        max: options.connections ?? 6,
+        connectionTimeoutMillis: 5_000,
+        application_name: "lemmings"
+      }),
+      (engine) => JobStorePgBoss.make(engine, options.leaseMillis, "postgres")
+    )
+  )
+
+/** PGlite, in a directory or in memory. Loaded when it is asked for: it is large, and not everybody has it. */
+const open = (directory: string | undefined) =>
+  Effect.acquireRelease(
+    Effect.tryPromise({
+      try: async () => {
+        const { PGlite } = await import("@electric-sql/pglite")
+        return PGlite.create(directory === undefined ? {} : { dataDir: join(directory, "data") })
+      },
+      catch: (cause) => new OpenFailed({ directory: directory ?? "memory", cause })
+    }),
+    (pglite) => PgBossEngine.within(Effect.promise(() => pglite.close().catch(() => {})))
+  )
+
+/** Statements of a transaction run on its own handle: others wait until it is over. */
+const transaction =
+  (pglite: PGlite): PgBossEngine.Transact =>
+  (_, f) =>
+    pglite.transaction((tx) => {
+      const db: Db = { executeSql: (text, values) => tx.query(text, values) }
+      return f(db)
+    })
+
+/**
+ * Opens a directory, or memory, in this process.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layerEmbedded = (options: {
+  readonly directory: string | undefined
+  readonly leaseMillis: number
+}) =>
+  Layer.effect(
+    JobStore,
+    Effect.gen(function* () {
+      if (options.directory !== undefined) yield* DirectoryLock.acquire(options.directory)
+      const pglite = yield* open(options.directory)
+      const engine = yield* PgBossEngine.make(
+        { db: fromPglite(pglite), backend: "pglite", schema },
+        { transaction: transaction(pglite) }
+      )
+      yield* Effect.forkScoped(EmbeddedUpkeep.make(engine))
+      return JobStorePgBoss.make(engine, options.leaseMillis, "pglite")
+    })
+  )

@@ -1,0 +1,220 @@
+/**
+ * Runs the jobs of a queue on a herd.
+ *
+ * @since 0.4.0
+ */
+import { Clock, type Context, Duration, Effect, Layer, Schedule } from "effect"
+import { Herd, InvalidConfig } from "lemmings"
+import * as Housekeeping from "../port/Housekeeping.ts"
+import type { AnyJob } from "../job/JobDefinition.ts"
+import { JobStore, type News } from "../port/JobStore.ts"
+import type { Limits } from "../port/Limits.ts"
+import { type JobContext, Puller, type PulledHerd, type Settings } from "./Puller.ts"
+import * as QueueMetrics from "./QueueMetrics.ts"
+import * as QueueRegistration from "./QueueRegistration.ts"
+
+export type {
+  /**
+   * @category models
+   * @since 0.4.0
+   */
+  JobContext
+} from "./Puller.ts"
+
+/**
+ * How the jobs of a queue are run in this process.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Options<Self = never, D = never> {
+  /**
+   * The herd whose workers run the jobs: its resource is provided to the handler, and its other tasks compete with the jobs
+   * by priority. Defaults to a herd of the queue's own, with `concurrency` workers at most.
+   */
+  readonly herd?: Context.Key<Self, Herd.Herd<D>> | undefined
+  /**
+   * Most jobs of this queue that this process runs at one time. Defaults to 16, and with a `herd` to no limit but its
+   * workers.
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * Most jobs of this queue that run at one time, on all machines together: at least 1. Defaults to no limit. A job counts from
+   * its claim until its end is stored, and that of a killed process until its lease has lapsed. Like `perGroup` and `rate` it
+   * holds among the processes that say it: say the same in all.
+   */
+  readonly perQueue?: number | undefined
+  /**
+   * Most jobs of one group (`Job.make`'s `group`) that run at one time, on all machines together: at least 1. Defaults to no
+   * limit.
+   */
+  readonly perGroup?: number | undefined
+  /**
+   * Most jobs that are claimed in a time, on all machines together: `limit`, at least 1, at once, and after that one every
+   * `per / limit`. Retries count, and so do jobs that are given back. Defaults to no limit.
+   */
+  readonly rate?: { readonly limit: number; readonly per: Duration.Input } | undefined
+  /**
+   * How long jobs may go on when the layer closes. Those that are left are interrupted and given back at once, without using
+   * up an attempt. Defaults to 30 seconds.
+   */
+  readonly drain?: Duration.Input | undefined
+  /**
+   * How often to look for jobs that nobody told about: delayed ones, and those whose notification was lost. Delayed jobs
+   * begin that much later, at most. Defaults to 1 second.
+   */
+  readonly pollInterval?: Duration.Input | undefined
+}
+
+type ResourceOf<D> = D extends { readonly resource: Context.Key<infer I, infer _> } ? I : never
+
+/**
+ * A handler's layer: what it requires beside the store is the herd that was given, and what the handler asks for and the herd
+ * does not provide.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export type WorkersLayer<R, Self, D> = Layer.Layer<
+  never,
+  InvalidConfig,
+  JobStore | Self | Exclude<R, ResourceOf<D>>
+>
+
+/** How often a store is asked that is not there yet. */
+const untilThere = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
+
+const positive = (field: string, value: number | undefined, otherwise: number): number => {
+  if (value === undefined) return otherwise
+  if (!(Number.isInteger(value) && value >= 1))
+    throw new InvalidConfig({ field, value, rule: "an integer, at least 1" })
+  return value
+}
+
+const millisOf = (field: string, value: Duration.Input): number => {
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(value))
+  if (!(millis >= 0)) throw new InvalidConfig({ field, value, rule: "a duration, at least 0" })
+  return millis
+}
+
+const limitsOf = ({ perGroup, perQueue, rate }: Options<unknown, unknown>): Limits | undefined => {
+  if (perGroup === undefined && perQueue === undefined && rate === undefined) return undefined
+  const optional = (field: string, value: number | undefined) =>
+    value === undefined ? undefined : positive(field, value, 1)
+  return {
+    perGroup: optional("perGroup", perGroup),
+    perQueue: optional("perQueue", perQueue),
+    rate:
+      rate === undefined
+        ? undefined
+        : {
+            limit: positive("rate.limit", rate.limit, 1),
+            perMillis: Math.max(1, millisOf("rate.per", rate.per))
+          }
+  }
+}
+
+const settingsOf = (options: Options<unknown, unknown>): Settings => {
+  const { concurrency, drain = "30 seconds", pollInterval = "1 second" } = options
+  return {
+    // A herd of our own has as many workers, and jobs claimed ahead wait in it.
+    limit: options.herd === undefined ? Infinity : positive("concurrency", concurrency, Infinity),
+    limits: limitsOf(options),
+    pollMillis: Math.max(1, millisOf("pollInterval", pollInterval)),
+    drainMillis: millisOf("drain", drain)
+  }
+}
+
+const serve = Effect.fnUntraced(function* (
+  job: AnyJob,
+  handler: (payload: never, context: JobContext) => Effect.Effect<unknown, unknown>,
+  herdKey: Context.Key<unknown, unknown>,
+  settings: Settings
+) {
+  const store = yield* JobStore
+  const herd = (yield* herdKey) as PulledHerd
+  const clock = yield* Clock.Clock
+  const context = yield* Effect.context()
+  const puller = new Puller(store, job, herd, handler as never, settings, clock, context)
+
+  const heard = (news: News) => {
+    if (news._tag === "Missed") {
+      puller.wake()
+      puller.beat()
+    } else if (news._tag !== "Ended" && news.queue === job.name) {
+      if (news._tag === "Available") puller.wake()
+      else puller.beat()
+    }
+  }
+  yield* store.listen(heard)
+  yield* QueueMetrics.publish(job.name, puller)
+  yield* QueueRegistration.register(store, job)
+  // Not with the leases: where there is much to remove they would lapse meanwhile.
+  const pruning = Housekeeping.repeat(store.prune(job.name), store.leaseMillis / 3)
+  const work = Effect.gen(function* () {
+    // A store that is not there yet is waited for: it says itself in its log that it is not.
+    yield* Effect.retry(store.declare(job.settings.spec), {
+      schedule: untilThere,
+      while: ({ reason }) => reason === "unavailable"
+    }).pipe(Effect.orDie)
+    puller.started()
+    yield* Effect.all([puller.pulling, puller.settling, puller.keeping, pruning], {
+      concurrency: "unbounded"
+    })
+  })
+  yield* Effect.forkScoped(work)
+  // Closes before the fibers, which it still needs.
+  yield* Effect.addFinalizer(() => puller.stop)
+})
+
+/**
+ * Runs the jobs of a queue with a handler, as long as the layer is there.
+ *
+ * **Details**
+ *
+ * Claims only as many jobs as the herd has workers free, starting, or about to be started or free, so that several
+ * processes share a queue in proportion to their free workers. A claimed job that finds no worker within a second is given
+ * back.
+ *
+ * *Guarantee*: at least once. A job may run twice when its process ends, or loses the store for longer than the lease, after
+ * the handler's effects and before the outcome is written.
+ *
+ * *Interruption*: when the layer closes, nothing more is claimed, what has not begun is given back, what runs may end within
+ * `drain`, and the rest is interrupted and given back. A job that is given back is free for others at once and keeps its count
+ * of attempts. What has ended is written before the layer has closed.
+ *
+ * A handler's result or typed error that does not fit its schema is a defect of the attempt.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layer = <P, A, E, R, Self = never, D = never>(
+  job: AnyJob & {
+    readonly "~types": { readonly payload: P; readonly success: A; readonly error: E }
+  },
+  handler: (payload: P, context: JobContext) => Effect.Effect<A, E, R>,
+  options: Options<Self, D> = {}
+): WorkersLayer<R, Self, D> => {
+  const served = Layer.unwrap(
+    Effect.try({
+      try: () => ({
+        settings: settingsOf(options as Options<unknown, unknown>),
+        workers: positive("concurrency", options.concurrency, 16)
+      }),
+      catch: (error) => error as InvalidConfig
+    }).pipe(
+      Effect.map(({ settings, workers }) => {
+        const run = (key: Context.Key<unknown, unknown>) =>
+          Layer.effectDiscard(serve(job, handler as never, key, settings))
+        if (options.herd !== undefined) return run(options.herd)
+        const own = Herd.Service<unknown>()(`jobs/${job.name}`)
+        return Layer.provide(
+          run(own as Context.Key<unknown, unknown>),
+          own.layer({ workers: { min: workers, max: workers } })
+        )
+      })
+    )
+  )
+  // What the handler asks for is in the context of the layer, and of every task.
+  return served as unknown as WorkersLayer<R, Self, D>
+}

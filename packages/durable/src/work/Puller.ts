@@ -1,0 +1,557 @@
+/**
+ * Pulls the jobs of one queue into a herd, and says what became of them.
+ *
+ * **Details**
+ *
+ * Three fibers: one claims, one settles, one keeps the leases. What they share is plain data that is changed in single
+ * steps. A claim cannot be interrupted, and every claimed job ends in exactly one settlement, whatever happens to its task.
+ * Settlements are collected while the one before is on its way, so that batches grow with the load by themselves.
+ *
+ * @since 0.4.0
+ */
+import { Cause, type Clock, type Context, Effect, Exit, type Fiber, Schedule } from "effect"
+import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
+import type { TaskOptions } from "lemmings/Task"
+import { Gate } from "./Gate.ts"
+import { afterFailure, type AnyJob } from "../job/JobDefinition.ts"
+import type { JobStoreError } from "../port/JobError.ts"
+import type { ClaimedJob, Settlement, Store, Within } from "../port/JobStore.ts"
+import type * as Limits from "../port/Limits.ts"
+import { traceFrom } from "../job/JobTrace.ts"
+import * as Pull from "./Pull.ts"
+import { Signal } from "../port/Signal.ts"
+
+/**
+ * What a handler is told beside the payload.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface JobContext {
+  /**
+   * The same in every attempt: a receiver that remembers it can throw away what it gets a second time. A replayed dead letter
+   * is a new job with a new id.
+   */
+  readonly id: string
+  readonly queue: string
+  /** This execution, from 1. */
+  readonly attempt: number
+  /** Most executions. */
+  readonly attempts: number
+  readonly priority: number
+  /**
+   * Renews the lease now. Leases are renewed by themselves while the event loop turns: this is for a handler that is about
+   * to keep it busy for longer than a third of the lease.
+   */
+  readonly heartbeat: Effect.Effect<void>
+}
+
+/**
+ * The herd, as a puller needs it.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface PulledHerd {
+  readonly run: (
+    task: Effect.Effect<unknown, unknown>,
+    options: TaskOptions<unknown>
+  ) => Effect.Effect<unknown, unknown>
+  readonly stats: Effect.Effect<HerdStats>
+}
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export interface Settings {
+  /** Most jobs of the queue here at one time. */
+  readonly limit: number
+  /** On all machines together. `undefined`: none. */
+  readonly limits: Limits.Limits | undefined
+  /** Longest time between two looks at the store. */
+  readonly pollMillis: number
+  /** How long running jobs may go on when the layer closes. */
+  readonly drainMillis: number
+}
+
+/** A job that this process holds. */
+interface Held {
+  readonly job: ClaimedJob
+  readonly claimedAt: number
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
+  begunAt: number | undefined
+  /** Nobody waits for the outcome: the claim was lost, or was given back. */
+  dropped: boolean
+  /** Interrupted by us to be given back. */
+  returning: boolean
+}
+
+/** How long a claimed job may wait for a worker before it is given back to others. */
+const patienceMillis = 1_000
+
+/** How long the herd is not asked to grow after jobs were given back because it had not. */
+const sulkMillis = 5_000
+
+/** How long to wait, while work is known to be there, for workers that others keep busy. */
+const recheckMillis = 50
+
+/** Settlements in one statement, at most. */
+const batchMax = 2_000
+
+const backoff = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
+
+/** Claims under way for a herd, by whichever puller. */
+const claimingOf = new WeakMap<object, { count: number }>()
+
+/** What the herd says when it did not run a task, or dropped it. */
+const gaveUp = (error: unknown) =>
+  error instanceof HerdClosed || error instanceof QueueFull || error instanceof TaskShed
+
+/**
+ * What was counted since the start.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Tally {
+  claimed: number
+  completed: number
+  retried: number
+  discarded: number
+  released: number
+  lost: number
+}
+
+/**
+ * One queue's way into a herd.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export class Puller {
+  readonly tally: Tally = { claimed: 0, completed: 0, retried: 0, discarded: 0, released: 0, lost: 0 }
+  readonly #held = new Map<string, Held>()
+  readonly #pull = new Signal()
+  readonly #settle = new Signal()
+  readonly #beat = new Signal()
+  readonly #quiet = new Signal()
+  readonly #claiming: { count: number }
+  #settlements: Array<Settlement> = []
+  #settling = 0
+  #stopping = false
+  /** Whether there may be jobs: after news, after a claim that was full, when it is time to look. */
+  #available = true
+  #claimMillis = 0
+  #runMillis = 0
+  #mayGrowAt = 0
+  readonly #gate: Gate
+  /** Held jobs, or fewer, at which it is worth to look for more. */
+  #lookAt = 0
+  #ahead = 0
+  #inClaim = false
+  /** When retries of our own come due, the earliest. */
+  #dueAt = Infinity
+
+  readonly #store: Store
+  readonly #job: AnyJob
+  readonly #herd: PulledHerd
+  readonly #handler: (payload: unknown, context: JobContext) => Effect.Effect<unknown, unknown>
+  readonly #settings: Settings
+  readonly #clock: Clock.Clock
+  readonly #context: Context.Context<never>
+  readonly #queue: string
+  readonly #options: TaskOptions<unknown>
+
+  constructor(
+    store: Store,
+    job: AnyJob,
+    herd: PulledHerd,
+    handler: (payload: unknown, context: JobContext) => Effect.Effect<unknown, unknown>,
+    settings: Settings,
+    clock: Clock.Clock,
+    context: Context.Context<never>
+  ) {
+    this.#store = store
+    this.#job = job
+    this.#herd = herd
+    this.#handler = handler
+    this.#settings = settings
+    this.#clock = clock
+    this.#context = context
+    this.#queue = job.name
+    // Attempts are the store's: the herd runs each once.
+    this.#options = { once: true, label: job.name, timeout: job.settings.timeout }
+    this.#gate = new Gate(settings.limits, settings.pollMillis)
+    const claiming = claimingOf.get(herd) ?? { count: 0 }
+    claimingOf.set(herd, claiming)
+    this.#claiming = claiming
+  }
+
+  #now() {
+    return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  /** Jobs that this process holds. */
+  get held(): number {
+    return this.#held.size
+  }
+
+  /** Looks for jobs now. */
+  readonly wake = () => {
+    this.#available = true
+    this.#pull.notify()
+  }
+
+  /** Looks now whether the claims are still held. */
+  readonly beat = () => this.#beat.notify()
+
+  // ---- claiming ----
+
+  /** Claims as long as there are jobs and workers for them. Ends by interruption alone. */
+  readonly pulling: Effect.Effect<never> = Effect.forever(
+    Effect.suspend(() => Effect.flatMap(this.#herd.stats, (stats) => this.#step(stats)))
+  )
+
+  #step(stats: HerdStats): Effect.Effect<void> {
+    const now = this.#now()
+    this.#giveBackUnbegun(now)
+    if (this.#stopping || stats.state !== "running") return this.#pull.wait(this.#settings.pollMillis)
+    if (now >= this.#dueAt) {
+      this.#dueAt = Infinity
+      this.#available = true
+    }
+    const max = this.#available && now >= this.#gate.closedUntil ? this.#wanted(stats, now) : 0
+    if (max > 0) return this.#claim(max)
+    this.#lookAt = this.#available ? this.#held.size - Math.max(1, this.#ahead >>> 1) : -1
+    return Effect.map(this.#pull.wait(this.#pause(now)), (notified) => {
+      // Nobody told: it is time to look by ourselves.
+      if (!notified) this.#available = true
+    })
+  }
+
+  #wanted({ paused, queue, scaling, workers }: HerdStats, now: number): number {
+    if (paused || scaling.paused) return 0
+    const situation: Pull.Situation = {
+      workers: { ...workers, max: Math.min(workers.max, scaling.pinned ? workers.target : workers.max) },
+      queued: queue.depth,
+      claiming: this.#claiming.count,
+      held: this.#held.size,
+      limit: this.#settings.limit,
+      claimMillis: this.#claimMillis,
+      // Where few may run at a time none is held for later: another machine may have a worker free.
+      runMillis: this.#settings.limits?.perQueue === undefined ? this.#runMillis : 0,
+      mayGrow: now >= this.#mayGrowAt
+    }
+    this.#ahead = Pull.ahead(situation)
+    return Pull.wanted(situation)
+  }
+
+  /** How long there is nothing to do unless somebody tells. */
+  #pause(now: number): number {
+    const closed = this.#gate.closedUntil - now
+    const recheck = closed > 0 ? closed : recheckMillis
+    const poll = this.#available && !this.#stopping ? recheck : this.#settings.pollMillis
+    return Math.max(1, Math.min(poll, this.#dueAt - now, this.#unbegunAt() - now))
+  }
+
+  #claim(max: number): Effect.Effect<void> {
+    const started = this.#now()
+    this.#claiming.count += max
+    this.#inClaim = true
+    const { limits } = this.#settings
+    const { batches } = this.#gate
+    const claim: Effect.Effect<Within, JobStoreError> =
+      limits === undefined
+        ? Effect.map(this.#store.claim(this.#queue, max), (jobs) => ({ jobs, opensInMillis: undefined }))
+        : this.#store.claimWithin(this.#queue, max, limits)
+    return Effect.uninterruptible(
+      Effect.exit(claim).pipe(
+        Effect.flatMap((exit) => {
+          this.#claiming.count -= max
+          this.#inClaim = false
+          if (Exit.isFailure(exit)) {
+            if (this.#stopping) this.#quiet.notify()
+            return Effect.succeed(false)
+          }
+          const { jobs, opensInMillis } = exit.value
+          const now = this.#now()
+          this.#claimMillis = Pull.average(this.#claimMillis, now - started)
+          // A claim that is not full says that there is nothing left, or that others were faster.
+          this.#available = jobs.length >= max
+          this.tally.claimed += jobs.length
+          if (opensInMillis !== undefined) {
+            this.#available = true
+            this.#gate.close(opensInMillis, now, batches)
+          }
+          for (const job of jobs) this.#begin(job, now)
+          if (this.#stopping) this.#quiet.notify()
+          return Effect.succeed(true)
+        })
+      )
+    ).pipe(Effect.flatMap((reached) => (reached ? Effect.void : this.#unreachable)))
+  }
+
+  #failures = 0
+  /** Waits for longer and longer while the store does not answer. */
+  readonly #unreachable: Effect.Effect<void> = Effect.suspend(() => {
+    this.#failures = Math.min(this.#failures + 1, 6)
+    return Effect.sleep(Math.min(2_000, 50 * 2 ** this.#failures))
+  })
+
+  // ---- running ----
+
+  #begin(job: ClaimedJob, now: number) {
+    this.#failures = 0
+    const held: Held = {
+      job,
+      claimedAt: now,
+      fiber: undefined,
+      begunAt: undefined,
+      dropped: false,
+      returning: this.#stopping
+    }
+    this.#held.set(job.id, held)
+    if (this.#stopping) return this.#end(held, { _tag: "Release" })
+    const { codecs, settings } = this.#job
+    let payload: unknown
+    try {
+      payload = codecs.payload.decode(job.payload)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      return this.#end(held, { _tag: "Discard", failure: { reason: "undecodable", message } })
+    }
+    const context: JobContext = {
+      id: job.id,
+      queue: this.#queue,
+      attempt: job.attempt,
+      attempts: settings.attempts,
+      priority: job.priority,
+      heartbeat: Effect.suspend(() => Effect.ignore(this.#renew([held])))
+    }
+    const task = Effect.suspend(() => {
+      held.begunAt = this.#clock.currentTimeMillisUnsafe()
+      return this.#handler(payload, context)
+    })
+    const traced = job.trace === undefined ? task : traceFrom(job.trace, this.#queue, task)
+    const fiber = Effect.runForkWith(this.#context)(
+      this.#herd.run(traced, { ...this.#options, id: job.id, priority: job.priority })
+    )
+    held.fiber = fiber
+    fiber.addObserver((exit) => this.#ended(held, exit))
+  }
+
+  #ended(held: Held, exit: Exit.Exit<unknown, unknown>) {
+    if (held.begunAt !== undefined)
+      this.#runMillis = Pull.average(this.#runMillis, Math.max(0.02, this.#now() - held.begunAt))
+    if (held.dropped) return this.#forget(held)
+    if (Exit.isSuccess(exit)) return this.#succeeded(held, exit.value)
+    const { cause } = exit
+    const failed = cause.reasons.find(Cause.isFailReason)
+    if (failed !== undefined && gaveUp(failed.error)) return this.#end(held, { _tag: "Release" })
+    if (Cause.hasInterruptsOnly(cause) && held.returning) return this.#end(held, { _tag: "Release" })
+    Effect.runForkWith(this.#context)(this.#failed(held, cause))
+  }
+
+  #succeeded(held: Held, value: unknown) {
+    try {
+      const result = this.#job.codecs.success.encode(value)
+      return this.#end(held, result === null ? { _tag: "Complete" } : { _tag: "Complete", result })
+    } catch (error) {
+      // A result that is not in the schema is the handler's mistake.
+      Effect.runForkWith(this.#context)(this.#failed(held, Cause.die(error)))
+    }
+  }
+
+  /** Interrupted by a herd that closes: given back like an interruption of ours. */
+  #failed(held: Held, cause: Cause.Cause<unknown>) {
+    return Effect.flatMap(this.#herd.stats, ({ state }) => {
+      if (state !== "running" && Cause.hasInterruptsOnly(cause))
+        return Effect.sync(() => this.#end(held, { _tag: "Release" }))
+      return Effect.map(afterFailure(this.#job, held.job.attempt, cause), (next) => this.#end(held, next))
+    })
+  }
+
+  #forget(held: Held) {
+    this.#held.delete(held.job.id)
+    // Looking costs more than a short job: only when there is something to decide.
+    if (this.#held.size <= this.#lookAt) this.#pull.notify()
+    if (this.#held.size === 0) this.#quiet.notify()
+  }
+
+  #end(held: Held, what: Outcome) {
+    const { claim, id } = held.job
+    this.#settlements.push({ id, claim, ...what })
+    if (what._tag === "Complete") this.tally.completed++
+    else if (what._tag === "Discard") this.tally.discarded++
+    else if (what._tag === "Release") this.tally.released++
+    else this.tally.retried++
+    this.#settle.notify()
+    this.#forget(held)
+  }
+
+  // ---- giving back ----
+
+  /** When the first job that waits for a worker has waited too long. */
+  #unbegunAt(): number {
+    let at = Infinity
+    for (const held of this.#held.values()) {
+      if (held.begunAt === undefined) at = Math.min(at, held.claimedAt + patienceMillis)
+      // In the order of claims: later ones were claimed later.
+      if (at !== Infinity) break
+    }
+    return at
+  }
+
+  #giveBackUnbegun(now: number) {
+    if (this.#unbegunAt() > now) return
+    for (const held of this.#held.values()) {
+      if (held.begunAt !== undefined || held.claimedAt + patienceMillis > now) continue
+      this.#mayGrowAt = now + sulkMillis
+      this.#giveBack(held)
+    }
+  }
+
+  /** Interrupts its task. It is released when its finalizers have ended. */
+  #giveBack(held: Held) {
+    held.returning = true
+    held.fiber?.interruptUnsafe()
+  }
+
+  // ---- settling ----
+
+  /** Writes what has ended, batch after batch. */
+  readonly settling: Effect.Effect<never> = Effect.forever(
+    Effect.suspend(() => {
+      // One turn later, so that jobs that end together are written together.
+      if (this.#settlements.length === 0) return Effect.andThen(this.#settle.wait(Infinity), Effect.yieldNow)
+      const batch = this.#settlements.splice(0, batchMax)
+      this.#settling = batch.length
+      return Effect.ensuring(
+        this.#write(batch),
+        Effect.sync(() => {
+          this.#settling = 0
+          if (this.#settlements.length === 0) this.#quiet.notify()
+        })
+      )
+    })
+  )
+
+  /** Every settlement names its claim, so that writing one again does nothing. */
+  #write(batch: ReadonlyArray<Settlement>): Effect.Effect<void> {
+    const attempt = Effect.retry(this.#store.settle(this.#queue, batch), {
+      schedule: backoff,
+      while: (error) => error.reason === "unavailable"
+    })
+    return attempt.pipe(
+      Effect.tap((lost) => Effect.sync(() => this.#written(batch, lost))),
+      Effect.catch((error) => this.#refused(batch, error)),
+      Effect.asVoid
+    )
+  }
+
+  #written(batch: ReadonlyArray<Settlement>, lost: ReadonlyArray<string>) {
+    this.tally.lost += lost.length
+    if (this.#gate.written()) this.#pull.notify()
+    // A claim may have left jobs behind whose group was full.
+    if (this.#settings.limits?.perGroup !== undefined) this.wake()
+    // From now, not from the end of the attempt: the store counts the delay from the write.
+    const now = this.#now()
+    let dueAt = this.#dueAt
+    for (const settlement of batch)
+      if (settlement._tag === "Retry") dueAt = Math.min(dueAt, now + settlement.delayMillis + 1)
+    if (dueAt === this.#dueAt) return
+    this.#dueAt = dueAt
+    this.#pull.notify()
+  }
+
+  /** The store cannot hold one of them: the others go on, and that one is discarded with what the store said. */
+  #refused(batch: ReadonlyArray<Settlement>, error: JobStoreError): Effect.Effect<void> {
+    if (batch.length > 1) {
+      const half = batch.length >>> 1
+      return Effect.andThen(this.#write(batch.slice(0, half)), this.#write(batch.slice(half)))
+    }
+    const [{ _tag, claim, id }] = batch as [Settlement]
+    const problem = Effect.logError(`The store refused the outcome (${_tag}) of job ${id}`, error)
+    if (_tag === "Discard") return problem
+    const failure = { reason: "defect" as const, message: `its outcome was refused: ${error.message}` }
+    return Effect.andThen(problem, this.#write([{ _tag: "Discard", id, claim, failure }]))
+  }
+
+  // ---- leases ----
+
+  #renew(some: Iterable<Held>): Effect.Effect<void, JobStoreError> {
+    const claims = Array.from(some, ({ job: { claim, id } }) => ({ id, claim }))
+    return Effect.map(this.#store.heartbeat(this.#queue, claims), (lost) => {
+      for (const id of lost) {
+        const held = this.#held.get(id)
+        // Not one that was settled meanwhile.
+        const same = held !== undefined && claims.some((one) => one.id === id && one.claim === held.job.claim)
+        if (!same || held.dropped) continue
+        held.dropped = true
+        this.tally.lost++
+        held.fiber?.interruptUnsafe()
+      }
+    })
+  }
+
+  /** Three times in a lease: renews ours, then ends those that have lapsed, whoever held them. */
+  readonly keeping: Effect.Effect<never> = Effect.forever(
+    Effect.suspend(() => {
+      const third = this.#store.leaseMillis / 3
+      // What is held when the time has come, and again with every try.
+      const keep = Effect.suspend(() => Effect.andThen(this.#renew(this.#held.values()), this.#sweep))
+      return Effect.andThen(this.#beat.wait(third), Effect.ignore(Effect.retry(keep, { schedule: backoff })))
+    })
+  )
+
+  /**
+   * Not before the store has been there for a lease after it was away: nobody could renew meanwhile, and everybody must get
+   * the chance to.
+   */
+  get #sweep(): Effect.Effect<void, JobStoreError> {
+    return Effect.flatMap(this.#store.readiness, ({ ready, since }) => {
+      const away = ready && since > this.#startedAt && this.#now() - since < this.#store.leaseMillis
+      return away ? Effect.void : Effect.asVoid(this.#store.sweep(this.#queue))
+    })
+  }
+  #startedAt = Infinity
+
+  /** Sets the time from which on the store's absences count. */
+  readonly started = () => {
+    this.#startedAt = this.#now()
+    // Whatever lapsed while nobody looked.
+    this.#beat.notify()
+  }
+
+  // ---- the end ----
+
+  /**
+   * Stops claiming and gives back what has not begun; waits for what runs, then interrupts and gives that back too; and
+   * waits until all of it is written. Nothing of it waits for ever.
+   */
+  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
+    this.#stopping = true
+    for (const held of this.#held.values()) if (held.begunAt === undefined) this.#giveBack(held)
+    const idle = () => this.#held.size === 0 && !this.#inClaim
+    const written = () => idle() && this.#settlements.length === 0 && this.#settling === 0
+    return this.#until(idle, this.#settings.drainMillis).pipe(
+      Effect.andThen(
+        Effect.sync(() => {
+          for (const held of this.#held.values()) this.#giveBack(held)
+        })
+      ),
+      Effect.andThen(this.#until(idle, 5_000)),
+      Effect.andThen(this.#until(written, 5_000))
+    )
+  })
+
+  #until(done: () => boolean, millis: number): Effect.Effect<void> {
+    const wait: Effect.Effect<void> = Effect.suspend(() =>
+      done() ? Effect.void : Effect.andThen(this.#quiet.wait(Infinity), wait)
+    )
+    return Effect.asVoid(Effect.timeoutOption(wait, millis))
+  }
+}
+
+type Outcome = Settlement extends infer S ? (S extends Settlement ? Omit<S, "id" | "claim"> : never) : never

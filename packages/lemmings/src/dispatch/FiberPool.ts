@@ -1,0 +1,399 @@
+/**
+ * How many at once: workers, leases and dispatch.
+ *
+ * A lease is a task's exclusive right to a worker, from dispatch until everything
+ * that works for the task has ended. The pool hands leases to the line's tasks,
+ * never more than there are workers.
+ *
+ * **Details**
+ *
+ * One loop settles ended tasks and starts waiting ones. A task that ends while the
+ * loop runs is settled by that loop and not on its own stack, so that a long line of
+ * synchronous tasks needs no stack. The loop yields to the event loop after a few
+ * milliseconds.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Duration, Effect, type Fiber, Layer, Scheduler } from "effect"
+import { HerdEvents } from "../model/HerdEvent.ts"
+import type { ScalingSample } from "../model/HerdStats.ts"
+import { Ring } from "../internal/Ring.ts"
+import { type Owned, Resources } from "../workers/Resources.ts"
+import type { QueuedTask } from "../model/Task.ts"
+import type { Line, Offer } from "./TaskQueue.ts"
+import type { Timers } from "../internal/Timers.ts"
+import { type Holder, type Lease, type Share, utilizationOf, type Worker } from "../workers/Worker.ts"
+import * as Workers from "../workers/Workers.ts"
+import type { WorkerCounts, WorkersListener, WorkersOptions } from "../workers/Workers.ts"
+
+/**
+ * News for somebody who waits.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Deliverable {
+  /** Resumes those who wait. Called by the loop, on a short stack. */
+  readonly deliver: () => void
+}
+
+/**
+ * What the pool dispatches.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Leasable extends QueuedTask, Deliverable, Holder {
+  /** Begins the work. It ends with `release`, once. */
+  readonly start: (lease: Lease, now: number | undefined) => void
+  /** Milliseconds on the herd's monotonic clock, of the acceptance. */
+  readonly enqueuedAt: number
+}
+
+/**
+ * What the owner of a pool wants to know.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PoolListener extends Omit<WorkersListener, "ready" | "waiting"> {
+  /** Tasks that wait for a worker. */
+  readonly queued: () => number
+  /** The loop has nothing left to do for now. */
+  readonly quiet: () => void
+}
+
+/**
+ * The workers of one herd. Synchronous: nothing waits, except in `close`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pool<T extends Leasable> {
+  readonly counts: () => WorkerCounts
+  /** Whether there are as many workers as there may be. */
+  readonly full: () => boolean
+  /** Workers that are not on their way out. */
+  readonly size: () => number
+  readonly idle: () => number
+  /** When the task started that has held a worker longest, on the herd's monotonic clock. */
+  readonly oldestStart: () => number | undefined
+  /** What the resources say of how busy they are. `undefined`: nothing. */
+  readonly utilization: () => ScalingSample["utilization"]
+  /** The leases that are held, in no order. */
+  readonly leases: () => Array<Lease>
+  readonly paused: () => boolean
+  readonly setPaused: (paused: boolean) => void
+  /** Sets the number of workers wanted. Returns at once; idle workers leave first, busy ones after their task. */
+  readonly resize: (target: number) => void
+  readonly setBounds: (min: number, max: number) => void
+  /** Starts the task on an idle worker, or offers it to the line. */
+  readonly submit: (task: T) => Offer<T>
+  /** Replaces every resource, or the one given, those in use when they come back. Returns how many. */
+  readonly evict: (only?: unknown) => number
+  /** Lends an idle worker without regard to the line. None while paused, and none whose resource has to be looked at first. */
+  readonly borrow: () => Lease | undefined
+  /** Makes a lease beside the workers. `returned` is called when it ends. */
+  readonly guest: (resource: Owned | undefined, returned: (healthy: boolean) => void) => Lease
+  /** Calls `f` after the event loop has had its turn. */
+  readonly soon: (f: () => void) => void
+  /** Ends a task's hold on its lease. An unhealthy worker's resource is replaced before the worker counts again. */
+  readonly release: (lease: Lease, healthy: boolean, now?: number) => void
+  /** Runs `onInterrupt`, and keeps the lease until that has ended. */
+  readonly unblock: (lease: Lease) => void
+  /** Has `deliver` called by the next `pump`. */
+  readonly settle: (ended: Deliverable) => void
+  /** Starts what can start, and tells those who wait. `now` spares a look at the clock. */
+  readonly pump: (now?: number) => void
+  /** Stops all workers and destroys all resources. Returns how many fibers had not ended in time. */
+  readonly close: (limitMillis: number) => Effect.Effect<number>
+  /** Runs an effect beside the herd. A failure is reported as `where`. */
+  readonly background: (where: string, effect: Effect.Effect<unknown, unknown>) => void
+}
+
+/**
+ * Makes the workers of one herd.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class FiberPool extends Context.Service<
+  FiberPool,
+  {
+    /** Creates a pool without workers. The herd calls it once. */
+    readonly make: <T extends Leasable>(
+      line: Line<T>,
+      timers: Timers,
+      listener: PoolListener
+    ) => Effect.Effect<Pool<T>>
+  }
+>()("lemmings/FiberPool") {
+  /** Workers as the module describes. */
+  static readonly layer = (options: WorkersOptions): Layer.Layer<FiberPool, never, Resources | HerdEvents> =>
+    Layer.effect(
+      FiberPool,
+      Effect.gen(function* () {
+        const resources = yield* Resources
+        const events = yield* HerdEvents
+        return FiberPool.of({
+          make: (line, timers, listener) => make(options, resources, events, line, timers, listener)
+        })
+      })
+    )
+}
+
+interface Guest extends Lease {
+  readonly returned: (healthy: boolean) => void
+}
+
+const isGuest = (lease: Lease): lease is Guest => "returned" in lease
+const isWorker = (lease: Lease): lease is Worker => "leaving" in lease
+const isShare = (lease: Lease): lease is Share => "worker" in lease
+
+// How long the loop may keep the event loop, and how many steps it takes between two looks at the clock.
+const sliceNanos = 8_000_000n
+const stepsPerLook = 128
+const mostSteps = 16_384
+// Tasks that start tasks nest on one stack, at most this deep.
+const mostNested = 16
+
+const make = Effect.fnUntraced(function* <T extends Leasable>(
+  options: WorkersOptions,
+  resources: Resources["Service"],
+  events: HerdEvents["Service"],
+  line: Line<T>,
+  timers: Timers,
+  listener: PoolListener
+) {
+  const context = yield* Effect.context()
+  const clock = yield* Clock.Clock
+  const run = Effect.runForkWith(context)
+  const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
+  const ended = new Ring<Deliverable>()
+  const guests = new Set<Lease>()
+  // Empty where a worker has one task at a time.
+  const shares = new Set<Lease>()
+  const sharing = resources.hasRoom !== undefined
+  // Each with whether a pool that closes counts it: not when another fiber of the set waits for its end.
+  const fibers = new Map<Fiber.Fiber<unknown, unknown>, boolean>()
+  let nested = 0
+  let isPaused = false
+  let pumping = false
+  let scheduled = false
+  let allEnded: (() => void) | undefined
+
+  const background = (where: string, effect: Effect.Effect<unknown, unknown>, counts = true) => {
+    const fiber = run(effect)
+    if (fiber.pollUnsafe() === undefined) fibers.set(fiber, counts)
+    fiber.addObserver((exit) => {
+      fibers.delete(fiber)
+      if (fibers.size === 0) allEnded?.()
+      if (exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")) {
+        events.report(where, exit.cause)
+      }
+    })
+    return fiber
+  }
+
+  const pump = (now?: number) => {
+    if (pumping) return
+    pumping = true
+    let began: bigint | undefined
+    let steps = 0
+    try {
+      for (;;) {
+        // A freed worker first, then the news of what freed it: never all of one before any of the other.
+        const next = isPaused || !mayTake() || waiting() === 0 ? undefined : lend(now)
+        now = undefined
+        const done = ended.shift()
+        if (done !== undefined) done.deliver()
+        else if (next === undefined) break
+        if (++steps % stepsPerLook === 0) {
+          const instant = clock.monotonicTimeNanosUnsafe()
+          if (began === undefined) began = instant
+          if (steps >= mostSteps || instant - began > sliceNanos) {
+            later()
+            break
+          }
+        }
+      }
+    } finally {
+      pumping = false
+      // A task's caller that throws on our stack must not stop the others.
+      if (ended.size > 0) later()
+    }
+    if (ended.size === 0) listener.quiet()
+  }
+
+  const later = () => {
+    if (scheduled) return
+    scheduled = true
+    dispatcher.scheduleTask(() => {
+      scheduled = false
+      pump()
+    }, 0)
+  }
+
+  const waiting = () => line.size() + line.admitting()
+
+  /** Whether it is worth asking for a lease. */
+  const mayTake = () => sharing || workers.idle() > 0
+
+  /** A lease on a worker that needs nothing else first: an idle one, or one that has room beside its tasks. */
+  const take = (now: number): Lease | undefined => {
+    const idle = workers.take(now)
+    if (!sharing) return idle
+    const worker = idle ?? workers.roomy(now)
+    if (worker === undefined) return undefined
+    const share: Share = {
+      workerId: worker.workerId,
+      burst: worker.burst,
+      resource: worker.resource,
+      holder: undefined,
+      startedAt: 0.5,
+      holds: 1,
+      healthy: true,
+      worker
+    }
+    worker.shares++
+    shares.add(share)
+    return share
+  }
+
+  /** Starts the next task, if there is a worker for it. */
+  const lend = (now: number = timers.now()): T | undefined => {
+    const lease = take(now)
+    if (lease === undefined) return undefined
+    const next = line.pop()
+    if (next !== undefined) next.start(lease, now)
+    // A line that says that somebody waits, and then has nobody.
+    else release(lease, true, now)
+    return next
+  }
+
+  const workers = Workers.make(options, resources, events, timers, background, {
+    ...listener,
+    waiting: listener.queued,
+    ready: pump
+  })
+
+  const release = (lease: Lease, healthy: boolean, now?: number) => {
+    if (!healthy) lease.healthy = false
+    if (--lease.holds > 0) return
+    if (isWorker(lease)) return workers.released(lease, now)
+    if (isShare(lease)) return unshare(lease, now)
+    if (guests.delete(lease) && isGuest(lease)) lease.returned(lease.healthy)
+  }
+
+  const unshare = (share: Share, now: number | undefined) => {
+    const { worker } = share
+    if (!shares.delete(share)) return
+    if (!share.healthy) worker.healthy = false
+    if (--worker.shares === 0) return workers.released(worker, now)
+    // The last one is counted when the worker comes back.
+    if (share.resource !== undefined) resources.used(share.resource, now ?? timers.now())
+  }
+
+  const close = (limitMillis: number) =>
+    Effect.gen(function* () {
+      workers.close()
+      // Those whose task was given up: nobody else will return them.
+      for (const guest of guests) release(guest, false)
+      yield* resources.close
+      const ends = Effect.callback<void>((resume) => {
+        if (fibers.size === 0) return resume(Effect.void)
+        allEnded = () => resume(Effect.void)
+      })
+      yield* Effect.timeoutOption(Effect.interruptible(ends), Duration.millis(limitMillis))
+      let left = 0
+      for (const [fiber, counts] of fibers) {
+        if (counts) left++
+        fiber.interruptUnsafe()
+      }
+      return left
+    })
+
+  const pool: Pool<T> = {
+    counts: workers.counts,
+    utilization: () => utilizationOf(workers.all(), resources),
+    full: workers.full,
+    size: workers.size,
+    idle: workers.idle,
+    oldestStart: () => {
+      let oldest: number | undefined
+      for (const { holder, startedAt } of sharing ? shares : workers.all()) {
+        if (holder !== undefined && (oldest === undefined || startedAt < oldest)) oldest = startedAt
+      }
+      return oldest
+    },
+    leases: () => [...workers.all(), ...shares, ...guests].filter(({ holder }) => holder !== undefined),
+    paused: () => isPaused,
+    setPaused: (paused) => {
+      isPaused = paused
+      pump()
+    },
+    resize: (n) => {
+      workers.resize(n)
+      pump()
+    },
+    setBounds: (low, high) => {
+      workers.setBounds(low, high)
+      pump()
+    },
+    submit: (task) => {
+      const lease =
+        isPaused || !mayTake() || nested >= mostNested || waiting() > 0 ? undefined : take(task.enqueuedAt)
+      if (lease === undefined) {
+        const offer = line.offer(task)
+        if (mayTake()) pump()
+        return offer
+      }
+      nested++
+      task.admitted()
+      try {
+        // Accepted and started in one step, hence at one time.
+        task.start(lease, task.enqueuedAt)
+      } finally {
+        nested--
+      }
+      return "accepted"
+    },
+    evict: (only) => (only === undefined ? workers.evict("evicted") : workers.evict("unhealthy", only)),
+    borrow: () => (isPaused || workers.idle() === 0 ? undefined : take(timers.now())),
+    guest: (resource, returned) => {
+      const guest: Guest = {
+        workerId: 0,
+        burst: false,
+        resource,
+        holder: undefined,
+        startedAt: 0.5,
+        holds: 1,
+        healthy: true,
+        returned
+      }
+      guests.add(guest)
+      return guest
+    },
+    soon: (f) => dispatcher.scheduleTask(f, 0),
+    release,
+    unblock: (lease) => {
+      if (resources.onInterrupt === undefined || lease.resource === undefined) return
+      lease.holds++
+      background(
+        "onInterrupt",
+        Effect.ensuring(
+          resources.onInterrupt(lease.resource),
+          Effect.sync(() => {
+            release(lease, true)
+            pump()
+          })
+        )
+      )
+    },
+    settle: (done) => ended.push(done),
+    pump,
+    close,
+    background: (where, effect) => void background(where, effect)
+  }
+  return pool
+})

@@ -1,0 +1,315 @@
+/**
+ * Puts the parts of one herd together behind its methods.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Clock, type Context, type Duration, Effect, type Stream } from "effect"
+import { FiberPool } from "../dispatch/FiberPool.ts"
+import * as HerdConfig from "../model/HerdConfig.ts"
+import { InvalidConfig, ResourceUnavailable } from "../model/HerdError.ts"
+import { HerdEvents } from "../model/HerdEvent.ts"
+import { HerdRegistry, type ManagedHerd, type StopOptions } from "../registry/HerdRegistry.ts"
+import * as Inspect from "../observe/Inspect.ts"
+import { Histogram } from "../internal/Histogram.ts"
+import { Ring } from "../internal/Ring.ts"
+import { SlidingWindow } from "../internal/SlidingWindow.ts"
+import { borrow, type Loan } from "./Loan.ts"
+import * as Report from "../observe/Report.ts"
+import { Resources } from "../workers/Resources.ts"
+import * as Shutdown from "./Shutdown.ts"
+import * as Submit from "./Submit.ts"
+import * as Sizing from "./Sizing.ts"
+import type { Hooks, Middleware, TaskOptions } from "../model/Task.ts"
+import { TaskQueue } from "../dispatch/TaskQueue.ts"
+import { placed, rememberPlaces } from "../task/TaskExtra.ts"
+import { type Runtime, type Waiting, waiting } from "../task/TaskRuntime.ts"
+import * as Timers from "../internal/Timers.ts"
+
+/**
+ * Options of a layer that are not settings.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const knownOptions: ReadonlyArray<string> = [
+  "onCreate",
+  "onDestroy",
+  "ready",
+  "onInterrupt",
+  "validate",
+  "recycleWhen",
+  "awaitLost",
+  "hasRoom",
+  "utilization",
+  "createRetry",
+  "checkHealth",
+  "retry",
+  "middleware",
+  "hooks"
+]
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Behaviour {
+  readonly checkHealth?: Runtime["checkHealth"]
+  readonly retry?: Runtime["retry"]
+  readonly middleware?: ReadonlyArray<Middleware> | undefined
+  readonly hooks?: Hooks | undefined
+}
+
+type Task = Effect.Effect<unknown, unknown>
+type Options = TaskOptions
+
+/**
+ * A herd without the types of its tasks, which `Herd.Service` adds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Untyped = Effect.Success<ReturnType<typeof make>>
+
+/** The effects of hooks run in the layer's context. */
+const withContext = (hooks: Hooks, context: Context.Context<never>): Hooks => {
+  const given =
+    <Args extends ReadonlyArray<unknown>>(
+      hook: ((...args: Args) => Effect.Effect<unknown, unknown>) | undefined
+    ) =>
+    (...args: Args) =>
+      hook === undefined
+        ? Effect.void
+        : Effect.provideContext(
+            Effect.suspend(() => hook(...args)),
+            context
+          )
+  return {
+    onTaskStart: hooks.onTaskStart && given(hooks.onTaskStart),
+    onTaskComplete: hooks.onTaskComplete && given(hooks.onTaskComplete),
+    onTaskError: hooks.onTaskError && given(hooks.onTaskError),
+    onWorkerStart: hooks.onWorkerStart && given(hooks.onWorkerStart),
+    onWorkerStop: hooks.onWorkerStop && given(hooks.onWorkerStop)
+  }
+}
+
+/** Waits until the workers of the start are there. Fails when the resource of one cannot be made. */
+const started = (
+  rt: Runtime,
+  resources: Resources["Service"],
+  workers: number,
+  waits: Shutdown.Waits
+): Effect.Effect<void, ResourceUnavailable> =>
+  Effect.flatMap(
+    waits.until(() => {
+      const { busy, idle } = rt.pool.counts()
+      return resources.tally.createFailures > 0 || idle + busy >= workers
+    }),
+    () =>
+      resources.tally.createFailures > 0
+        ? Effect.fail(new ResourceUnavailable({ herd: rt.herd, cause: resources.tally.lastCreateError }))
+        : Effect.void
+  )
+
+/**
+ * Starts a herd that lives until the scope closes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  id: string,
+  declaration: {
+    readonly resource?: Context.Key<unknown, unknown> | undefined
+    readonly overflow?: HerdConfig.Overflow | undefined
+    readonly sheds?: boolean | undefined
+  },
+  config: HerdConfig.HerdConfig,
+  options: Behaviour
+) {
+  const events = yield* HerdEvents
+  const resources = yield* Resources
+  const clock = yield* Clock.Clock
+  const context = yield* Effect.context()
+  const line = (yield* TaskQueue).make<Waiting>()
+  const timers = Timers.make(clock, context)
+  const waits = Shutdown.makeWaits()
+  const hooks = withContext(options.hooks ?? {}, context)
+  const hooked = Object.values(hooks).some((hook) => hook !== undefined)
+  const drops = line.overflow === "dropOldest" || line.overflow === "dropLowest"
+
+  let sized: Sizing.Sizing | undefined
+  const pool = yield* (yield* FiberPool).make(line, timers, {
+    queued: () => waiting(rt),
+    elastic: () => sized?.elastic() === true,
+    shrunk: (from, reason) => sized?.shrunk(from, reason),
+    clockJumped: (millis) => {
+      const what = new Error(`the clock jumped by ${Math.round(millis / 1000)} s: all resources are replaced`)
+      events.report("housekeeping", Cause.fail(what))
+    },
+    starved: () => {
+      if (rt.starved) return
+      rt.starved = true
+      for (const task of line.waiting()) task.limit()
+    },
+    fed: () => {
+      if (!rt.starved) return
+      rt.starved = false
+      for (const task of line.waiting()) task.unlimit()
+    },
+    quiet: waits.check,
+    workerStarted: (worker) => {
+      if (hooks.onWorkerStart !== undefined) pool.background("onWorkerStart", hooks.onWorkerStart(worker))
+    },
+    workerStopped: (worker) => {
+      if (hooks.onWorkerStop !== undefined) pool.background("onWorkerStop", hooks.onWorkerStop(worker))
+    }
+  })
+
+  const rt: Runtime = {
+    herd: id,
+    pool,
+    line,
+    timers,
+    clock,
+    events,
+    window: new SlidingWindow(config.window, timers.now()),
+    waits: new Histogram(),
+    runs: new Histogram(),
+    tally: {
+      submitted: 0,
+      running: 0,
+      succeeded: 0,
+      failed: 0,
+      interrupted: 0,
+      shed: 0,
+      rejected: 0,
+      retried: 0,
+      requeued: 0,
+      timedOut: 0,
+      acquireTimeouts: 0
+    },
+    delayed: new Set(),
+    batches: new Set(),
+    failures: new Ring(),
+    hooks,
+    listening: () => hooked || events.active(),
+    middleware: options.middleware ?? [],
+    retry: options.retry,
+    checkHealth: options.checkHealth,
+    maxRequeues: config.maxRequeues,
+    resource: declaration.resource,
+    sheds: drops || declaration.sheds === true,
+    leakAfter: config.leakAfter,
+    interruptLeaks: config.onLeak === "interrupt",
+    supervision: { awoken: () => {}, noticed: () => {}, resting: () => false },
+    state: "running",
+    starved: false,
+    sequence: 1,
+    lastCreateError: () => resources.tally.lastCreateError
+  }
+
+  const registry = yield* HerdRegistry
+  let unregister = () => {}
+  // Before the finalizer that stops the herd, so that a herd that drains can be seen.
+  yield* Effect.addFinalizer(() => Effect.sync(() => unregister()))
+
+  // Before the finalizer that stops the herd: a herd that drains still needs to know how many workers it needs.
+  // In one step with it: an interruption in between would leave workers that nobody stops.
+  const shutdown = Shutdown.make(rt, resources, waits)
+  const sizing = yield* Effect.uninterruptible(
+    Effect.tap(Sizing.make(rt, resources, config.workers.initial), (made) => {
+      sized = made
+      return Effect.addFinalizer(() => shutdown.stop(config.shutdown))
+    })
+  )
+  const stats = () => Report.stats(rt, resources, sizing.scaling())
+  if (config.leakAfter !== Infinity) yield* rememberPlaces
+  yield* Report.publish(rt, resources, stats, sizing.changes)
+
+  const limit = (name: keyof HerdConfig.HerdConfig["shutdown"], value: Duration.Input | undefined) => {
+    if (value === undefined) return Effect.succeed(config.shutdown[name])
+    const millis = HerdConfig.millis(value)
+    return millis !== undefined
+      ? Effect.succeed(millis)
+      : Effect.fail(
+          new InvalidConfig({ field: name, value, rule: `a duration such as "5 seconds", at least 0` })
+        )
+  }
+  const limits = (given: StopOptions = {}) =>
+    Effect.all({
+      drain: limit("drain", given.drain),
+      interrupt: limit("interrupt", given.interrupt),
+      destroy: limit("destroy", given.destroy)
+    })
+
+  if (resources.owning) pool.background("the start of a spare", resources.fillSpares)
+  if (config.start === "eager") {
+    // Its scope may live on, and a herd that never was must not go on trying in it.
+    yield* Effect.onError(started(rt, resources, config.workers.initial, waits), () =>
+      shutdown.kill(config.shutdown)
+    )
+  }
+
+  const managed: ManagedHerd = {
+    id,
+    resize: sizing.resize,
+    setBounds: sizing.setBounds,
+    size: sizing.size,
+    pause: sizing.pause,
+    resume: sizing.resume,
+    history: sizing.history,
+    evictAll: () =>
+      Effect.suspend(() => {
+        const workers = pool.evict()
+        return Effect.map(resources.evictSpares, (spares) => workers + spares)
+      }),
+    awaitIdle: waits.until(
+      () => line.size() === 0 && line.admitting() === 0 && rt.delayed.size === 0 && rt.tally.running === 0
+    ),
+    awaitEmpty: waits.until(() => line.size() === 0 && line.admitting() === 0),
+    clear: Effect.sync(() => {
+      let shed = 0
+      for (const entry of line.clear()) {
+        shed += entry.tasks
+        entry.shed("cleared")
+      }
+      pool.pump()
+      return shed
+    }),
+    stop: (given) => Effect.flatMap(limits(given), shutdown.stop),
+    kill: shutdown.kill(config.shutdown),
+    stats: Effect.sync(stats),
+    metrics: Effect.sync(() => Report.metrics(rt)),
+    levels: Effect.sync(() => Inspect.levels(rt)),
+    tasks: (given) => Inspect.tasks(rt, given),
+    failures: Effect.sync(() => [...rt.failures]),
+    interruptTask: (task) => Effect.sync(() => Inspect.interrupt(rt, task)),
+    listen: (listener) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => events.listen(listener)),
+          (stop) => Effect.sync(stop)
+        )
+      ),
+    events: events.stream
+  }
+  unregister = registry.add(managed)
+
+  return {
+    ...managed,
+    run: (task: Task, given?: Options) => Submit.run(rt, task, placed(given)),
+    submit: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given)),
+    offer: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given), false),
+    runNow: (task: Task, given?: Options) => Submit.runNow(rt, resources, task, placed(given)),
+    runAll: (tasks: Iterable<Task>, given?: Options) => Submit.runAll(rt, tasks, placed(given)),
+    stream: <I>(source: Stream.Stream<I>, task: (input: I) => Task, given?: Options) =>
+      Submit.stream(rt, source, task, placed(given)),
+    /** For pools: lends a worker's resource to whoever asks, and replaces one that a borrower calls bad. */
+    borrow: <A, R>(given: Options, keep: (loan: Loan) => Effect.Effect<A, never, R>) =>
+      borrow(rt, given, keep),
+    invalidate: (resource: unknown) => Effect.sync(() => resource !== undefined && pool.evict(resource) > 0),
+    statsUnsafe: stats,
+    waits: rt.waits,
+    uses: rt.runs
+  }
+})

@@ -1,0 +1,158 @@
+/**
+ * The way out: Running → Draining → Interrupting → Closed. Each phase has a
+ * deadline, and the report says what was left.
+ *
+ * @since 0.1.0
+ */
+import { Deferred, Duration, Effect } from "effect"
+import type { HerdState } from "../model/HerdError.ts"
+import type { ShutdownReport } from "../model/HerdStats.ts"
+import type { Resources } from "../workers/Resources.ts"
+import type { Runtime } from "../task/TaskRuntime.ts"
+
+/**
+ * Time limits of a shutdown, in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+interface Limits {
+  readonly drain: number
+  readonly interrupt: number
+  readonly destroy: number
+}
+
+/**
+ * Waits for the pool to become quiet in some way. Checked when the loop rests; nothing polls.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Waits {
+  readonly until: (holds: () => boolean) => Effect.Effect<void>
+  /** Resumes those whose condition holds. */
+  readonly check: () => void
+}
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeWaits = (): Waits => {
+  const waiting = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()
+  return {
+    until: (holds) =>
+      Effect.callback((resume) => {
+        if (holds()) return resume(Effect.void)
+        const wait = { holds, resume: () => resume(Effect.void) }
+        waiting.add(wait)
+        return Effect.sync(() => waiting.delete(wait))
+      }),
+    check: () => {
+      if (waiting.size === 0) return
+      for (const wait of waiting) {
+        if (!wait.holds()) continue
+        waiting.delete(wait)
+        wait.resume()
+      }
+    }
+  }
+}
+
+/**
+ * Stops a herd once, however often it is asked to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Shutdown {
+  /** Begins, or joins the shutdown that has begun. Interrupting the wait does not stop the shutdown. */
+  readonly stop: (limits: Limits) => Effect.Effect<ShutdownReport>
+  /** Begins with interrupting, or skips the rest of draining. */
+  readonly kill: (limits: Limits) => Effect.Effect<ShutdownReport>
+}
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (rt: Runtime, resources: Resources["Service"], waits: Waits): Shutdown => {
+  const report = Deferred.makeUnsafe<ShutdownReport>()
+  let killed = false
+
+  const enter = (state: HerdState) => {
+    rt.state = state
+    rt.events.emit({ _tag: "StateChanged", state })
+  }
+  const empty = () => rt.line.size() === 0 && rt.tally.running === 0 && rt.delayed.size === 0
+  const idle = () => rt.tally.running === 0
+  /** Queued tasks that no worker will ever run need no waiting for. */
+  const stuck = () => {
+    const { busy, size, target } = rt.pool.counts()
+    return rt.tally.running === 0 && rt.line.size() > 0 && size === 0 && busy === 0 && target === 0
+  }
+  const within = (limit: number, holds: () => boolean) =>
+    Effect.timeoutOption(waits.until(holds), Duration.millis(limit))
+
+  const run = (limits: Limits) =>
+    Effect.gen(function* () {
+      const { line, pool, tally } = rt
+      const before = tally.succeeded + tally.failed
+      if (!killed) {
+        enter("draining")
+        for (const task of line.dismiss()) task.close()
+        pool.setPaused(false)
+        yield* within(limits.drain, () => killed || empty() || stuck())
+      }
+      const completed = tally.succeeded + tally.failed - before
+
+      enter("interrupting")
+      for (const task of line.dismiss()) task.close()
+      let abandoned = 0
+      for (const entry of [...line.clear(), ...rt.delayed]) {
+        abandoned += entry.tasks
+        entry.close()
+      }
+      const running = pool.leases().flatMap(({ holder }) => holder ?? [])
+      for (const task of running) task.close()
+      pool.pump()
+      yield* within(limits.interrupt, idle)
+      let leaked = running.filter((task) => task.giveUp()).length
+      pool.pump()
+
+      const leakedBefore = resources.tally.leaked
+      // One onDestroy may follow another fiber's end, hence twice its limit for all of them together.
+      leaked += yield* pool.close(2 * limits.destroy)
+      leaked += resources.tally.leaked - leakedBefore
+      rt.timers.close()
+      enter("closed")
+      waits.check()
+      return { completed, interrupted: running.length, abandoned, leaked }
+    })
+
+  const begin = (limits: Limits) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const done = restore(Deferred.await(report))
+        if (rt.state !== "running") {
+          waits.check()
+          return done
+        }
+        // In the same step as the test: whoever comes later is refused.
+        rt.state = killed ? "interrupting" : "draining"
+        return Effect.andThen(
+          Effect.forkDetach(Deferred.into(run(limits), report), { startImmediately: true }),
+          done
+        )
+      })
+    )
+
+  return {
+    stop: begin,
+    kill: (limits) =>
+      Effect.suspend(() => {
+        killed = true
+        return begin(limits)
+      })
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The number of workers of one herd: what the policy and the callers want, why it changed, and whether to dispatch.
+ *
+ * @since 0.2.0
+ */
+import { Effect } from "effect"
+import * as HerdConfig from "../model/HerdConfig.ts"
+import { type HerdClosed, InvalidConfig } from "../model/HerdError.ts"
+import type { ScalingDecision } from "../model/HerdStats.ts"
+import type { Resources } from "../workers/Resources.ts"
+import { Supervisor } from "../scaling/Supervisor.ts"
+import { closed } from "../task/TaskLimits.ts"
+import { type Runtime, waiting } from "../task/TaskRuntime.ts"
+
+// Decisions kept for `history`, and tasks that the search for the longest wait looks at.
+const kept = 100
+const searched = 4_096
+
+const oldestWait = (rt: Runtime, now: number): number => {
+  const next = rt.line.peek()
+  let since = next?.waitingSince ?? now
+  if (waiting(rt) <= searched) {
+    for (const task of rt.line.waiting()) since = Math.min(since, task.waitingSince)
+    for (const task of rt.line.suspended()) since = Math.min(since, task.waitingSince)
+  }
+  return Math.max(0, now - since)
+}
+
+/**
+ * Starts the workers, and keeps their number right until the herd closes.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = Effect.fnUntraced(function* (
+  rt: Runtime,
+  resources: Resources["Service"],
+  initial: number
+) {
+  const { pool, tally, timers } = rt
+  const history: Array<ScalingDecision> = []
+  // Whoever paused has to resume: the caller and the policy do not undo each other.
+  let byCaller = false
+  let byPolicy = false
+  const changes = { up: 0, down: 0 }
+
+  const remember = (decision: Omit<ScalingDecision, "at">) => {
+    if (history.length === kept) history.shift()
+    if (decision.to > decision.from) changes.up++
+    else if (decision.to < decision.from) changes.down++
+    history.push({ ...decision, at: rt.clock.currentTimeMillisUnsafe() })
+    rt.events.emit({ _tag: "Resized", ...decision })
+    const { by, from, reason, to } = decision
+    const text = `herd ${rt.herd}: ${from} -> ${to} workers, ${by}: ${reason}`
+    // Workers that own nothing cost nothing, and starting is no change: nobody has to know at 3 a.m.
+    const matters = resources.owning && by !== "start"
+    pool.background("the log", matters ? Effect.logInfo(text) : Effect.logDebug(text))
+  }
+
+  const pausing = () => {
+    const before = pool.paused()
+    const after = rt.state === "running" && (byCaller || byPolicy)
+    if (before === after) return
+    if (!after) rt.events.emit({ _tag: "Resumed" })
+    pool.setPaused(after)
+    if (after) rt.events.emit({ _tag: "Paused" })
+  }
+
+  const resizeTo = (decision: Omit<ScalingDecision, "at" | "from">) => {
+    const from = pool.counts().target
+    const changed = from !== decision.to || byPolicy !== decision.paused
+    byPolicy = decision.paused
+    if (changed) remember({ from, ...decision })
+    pausing()
+    pool.resize(decision.to)
+  }
+
+  const supervision = yield* (yield* Supervisor).supervise(
+    {
+      timers,
+      full: pool.full,
+      empty: () => pool.size() === 0,
+      counters: () => ({
+        workers: pool.counts(),
+        // Whoever waits for room in the queue waits for a worker, too.
+        queued: waiting(rt),
+        oldestWaitMillis: oldestWait(rt, timers.now()),
+        longestRunMillis: Math.max(0, timers.now() - (pool.oldestStart() ?? timers.now())),
+        arrivals: tally.submitted + tally.retried + tally.requeued,
+        completions: rt.runs.count,
+        runMillis: rt.runs.sum,
+        creations: resources.tally.created,
+        creationMillis: resources.tally.creationMillis
+      }),
+      utilization: pool.utilization,
+      resize: resizeTo,
+      active: () => rt.state === "running" || rt.state === "draining",
+      report: rt.events.report
+    },
+    initial
+  )
+  rt.supervision = supervision
+
+  const open = <A>(change: () => A): Effect.Effect<A, HerdClosed> =>
+    Effect.suspend(() =>
+      rt.state === "interrupting" || rt.state === "closed" ? Effect.fail(closed(rt)) : Effect.sync(change)
+    )
+
+  return {
+    resize: (workers: number | "auto"): Effect.Effect<void, InvalidConfig | HerdClosed> =>
+      Effect.suspend((): Effect.Effect<void, InvalidConfig | HerdClosed> => {
+        const { max } = pool.counts()
+        if (workers === "auto") return open(() => supervision.pin(false))
+        if (Number.isInteger(workers) && workers >= 0 && workers <= max) {
+          return open(() => {
+            supervision.pin(true)
+            resizeTo({ to: workers, by: "resize", reason: "asked for", paused: false })
+          })
+        }
+        const rule = `an integer from 0 to workers.max (${max}), or "auto"; raise workers.max with setBounds`
+        return Effect.fail(new InvalidConfig({ field: "workers", value: workers, rule }))
+      }),
+    setBounds: (bounds: {
+      readonly min: number
+      readonly max: number
+    }): Effect.Effect<void, InvalidConfig | HerdClosed> =>
+      Effect.flatMap(HerdConfig.checkBounds(bounds), () =>
+        open(() => {
+          const from = pool.counts().target
+          pool.setBounds(bounds.min, bounds.max)
+          const to = pool.counts().target
+          if (from !== to)
+            remember({
+              from,
+              to,
+              by: "setBounds",
+              reason: `${bounds.min} to ${bounds.max} allowed`,
+              paused: byPolicy
+            })
+          supervision.pin(false)
+        })
+      ),
+    size: Effect.sync(() => pool.counts().target),
+    history: Effect.sync((): ReadonlyArray<ScalingDecision> => [...history]),
+    pause: Effect.sync(() => {
+      byCaller = true
+      pausing()
+    }),
+    resume: Effect.sync(() => {
+      byCaller = false
+      pausing()
+    }),
+    /** Changes of the number of workers since the start. */
+    changes,
+    /** A worker that was not needed left. */
+    shrunk: (from: number, reason: string) =>
+      remember({ from, to: pool.counts().target, by: "upkeep", reason, paused: byPolicy }),
+    elastic: () => supervision.policy !== "fixed" && !supervision.pinned(),
+    scaling: () => ({ policy: supervision.policy, pinned: supervision.pinned(), paused: byPolicy })
+  }
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type Sizing = Effect.Success<ReturnType<typeof make>>

@@ -1,0 +1,80 @@
+/**
+ * Many deadlines on one sleeping fiber. Nothing polls: with no deadline nobody sleeps.
+ *
+ * @since 0.1.0
+ */
+import { type Clock, type Context, Duration, Effect, type Fiber } from "effect"
+import { PriorityHeap } from "./PriorityHeap.ts"
+
+/**
+ * Deadlines of one herd, in milliseconds of its monotonic clock.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Timers {
+  readonly now: () => number
+  /** Milliseconds of the wall clock, which may jump. */
+  readonly wallClock: () => number
+  /** Calls `fire` at `at`, or soon after. Returns a slot for `cancel`. */
+  readonly schedule: (at: number, fire: () => void) => number
+  /** The slot must be of a timer that has not fired. */
+  readonly cancel: (slot: number) => void
+  readonly close: () => void
+}
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (clock: Clock.Clock, context: Context.Context<never>): Timers => {
+  const heap = new PriorityHeap<() => void>()
+  const run = Effect.runForkWith(context)
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  let sequence = 0
+  let sleeper: Fiber.Fiber<void> | undefined
+  let wakesAt = Infinity
+  let open = true
+
+  const wake = () => {
+    sleeper = undefined
+    wakesAt = Infinity
+    const due = now()
+    // Closing clears the heap.
+    try {
+      while (heap.peekKey() <= due) heap.pop()?.()
+    } finally {
+      arm()
+    }
+  }
+  const arm = () => {
+    if (!open || heap.size === 0 || heap.peekKey() >= wakesAt) return
+    const old = sleeper
+    wakesAt = heap.peekKey()
+    // Whole milliseconds, rounded up: a timer that fires early would have to sleep again.
+    const fiber = run(clock.sleep(Duration.millis(Math.max(1, Math.ceil(wakesAt - now())))))
+    sleeper = fiber
+    fiber.addObserver((exit) => {
+      if (sleeper === fiber && exit._tag === "Success") wake()
+    })
+    old?.interruptUnsafe()
+  }
+
+  return {
+    now,
+    wallClock: () => clock.currentTimeMillisUnsafe(),
+    schedule: (at, fire) => {
+      const slot = heap.push(fire, at, sequence++)
+      arm()
+      return slot
+    },
+    cancel: (slot) => void heap.remove(slot),
+    close: () => {
+      open = false
+      heap.clear()
+      const old = sleeper
+      sleeper = undefined
+      old?.interruptUnsafe()
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * A herd's tasks one by one, for whoever is on call: who runs, who waits, and the end of one of them. What it costs depends
+ * on what is asked for, not on how much waits.
+ *
+ * @since 0.3.0
+ */
+import { Effect } from "effect"
+import { Batch } from "../task/Batch.ts"
+import { checkInteger } from "../model/HerdConfig.ts"
+import type { InvalidConfig } from "../model/HerdError.ts"
+import type { QueueLevels, TaskPage, TaskPageOptions, TaskSummary } from "../model/HerdTasks.ts"
+import type { TaskOptions } from "../model/Task.ts"
+import { TaskRun } from "../task/TaskRun.ts"
+import { queued, type Runtime } from "../task/TaskRuntime.ts"
+
+// Waiting tasks that are looked at one by one, and the farthest and the longest page.
+const searched = 10_000
+const farthest = 10_000
+const longest = 1_000
+
+/**
+ * Waiting tasks by priority.
+ *
+ * @category getters
+ * @since 0.3.0
+ */
+export const levels = (rt: Runtime): QueueLevels => {
+  const counts = new Map<number, number>()
+  const add = (priority: number, tasks: number) => counts.set(priority, (counts.get(priority) ?? 0) + tasks)
+  const sample = rt.line.sample(searched).filter((task) => !rt.batches.has(task))
+  const alone = rt.line.size() - rt.batches.size
+  const each = sample.length === 0 ? 0 : alone / sample.length
+  for (const task of sample) add(task.level, each)
+  for (const batch of rt.batches) add(batch.level, batch.tasks)
+  return {
+    estimated: rt.line.size() > searched,
+    levels: [...counts]
+      .map(([priority, tasks]) => ({ priority, tasks: Math.round(tasks) }))
+      .toSorted((a, b) => b.priority - a.priority)
+  }
+}
+
+interface Shown {
+  readonly id: string
+  readonly level: number
+  readonly begun: number
+  readonly enqueuedAt: number
+  readonly options: TaskOptions
+}
+
+const summary = (task: Shown, status: TaskSummary["status"], now: number): TaskSummary => {
+  const { key, label } = task.options
+  return {
+    id: task.id,
+    ...(label === undefined ? {} : { label }),
+    ...(key === undefined ? {} : { key }),
+    priority: task.level,
+    status,
+    attempt: task.begun,
+    ageMillis: Math.max(0, now - task.enqueuedAt)
+  }
+}
+
+/** The leases that tasks hold, longest first. */
+const runningTasks = (rt: Runtime) =>
+  rt.pool
+    .leases()
+    .toSorted((a, b) => a.startedAt - b.startedAt)
+    .flatMap((lease) => (lease.holder instanceof TaskRun ? [{ lease, task: lease.holder }] : []))
+
+/** The next tasks in line, at most `count`, those of a batch one by one. */
+function* nextInLine(rt: Runtime, count: number): Generator<Shown> {
+  let left = count
+  for (const entry of rt.line.first(count)) {
+    if (entry instanceof TaskRun) yield entry
+    else if (entry instanceof Batch) yield* entry.first(left)
+    left -= entry.tasks
+    if (left <= 0) return
+  }
+}
+
+/**
+ * One page of the tasks that have not ended.
+ *
+ * @category getters
+ * @since 0.3.0
+ */
+export const tasks = (rt: Runtime, options: TaskPageOptions = {}): Effect.Effect<TaskPage, InvalidConfig> =>
+  Effect.gen(function* () {
+    const offset = yield* checkInteger("offset", options.offset ?? 0, 0, farthest)
+    const limit = yield* checkInteger("limit", options.limit ?? 100, 1, longest)
+    const { status } = options
+    const now = rt.timers.now()
+    const wants = (state: TaskSummary["status"]) => status === undefined || status === state
+    const running = wants("running") ? runningTasks(rt) : []
+    const waits = wants("queued") ? queued(rt) : 0
+    const delayed = wants("delayed") ? rt.delayed.size : 0
+    const end = offset + limit
+
+    const found: Array<TaskSummary> = []
+    for (const { lease, task } of running.slice(offset, end)) {
+      const { startedAt, workerId } = lease
+      found.push({ ...summary(task, "running", now), runMillis: Math.max(0, now - startedAt), workerId })
+    }
+    const passed = Math.max(0, offset - running.length)
+    if (waits > passed && running.length < end) {
+      const next = [...nextInLine(rt, end - running.length)].slice(passed)
+      for (const task of next) found.push(summary(task, "queued", now))
+    }
+    const before = running.length + waits
+    if (delayed > 0 && before < end) {
+      let place = before
+      for (const task of rt.delayed) {
+        if (place >= end) break
+        if (place++ >= offset && task instanceof TaskRun) found.push(summary(task, "delayed", now))
+      }
+    }
+    return { total: before + delayed, offset, tasks: found }
+  })
+
+/** Where the task with this id is. A waiting one has to be searched for. */
+const find = (rt: Runtime, id: string): TaskRun | Batch | undefined => {
+  const among = (all: Iterable<unknown>) => {
+    for (const task of all) if (task instanceof TaskRun && task.id === id) return task
+    return undefined
+  }
+  const here =
+    among(runningTasks(rt).map(({ task }) => task)) ?? among(rt.delayed) ?? among(rt.line.waiting())
+  if (here !== undefined) return here
+  const sequence = Number(id)
+  if (String(sequence) !== id || !Number.isInteger(sequence)) return undefined
+  for (const batch of rt.batches) if (batch instanceof Batch && batch.holds(sequence)) return batch
+  return undefined
+}
+
+/**
+ * Ends one task. Returns whether it was there.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
+export const interrupt = (rt: Runtime, id: string): boolean => {
+  const task = find(rt, id)
+  if (task === undefined) return false
+  if (task instanceof Batch) task.interruptOne(Number(id))
+  else task.stop("caller")
+  rt.pool.pump()
+  return true
+}

@@ -1,0 +1,126 @@
+/**
+ * Turns the counters of a herd into what a scaling policy is shown.
+ *
+ * @since 0.2.0
+ */
+import type { ScalingSample } from "../model/HerdStats.ts"
+import { Ewma } from "../internal/Ewma.ts"
+import type { SystemReading } from "../model/SystemMetrics.ts"
+
+/**
+ * What a herd counts. Totals are since the start.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Counters {
+  readonly workers: ScalingSample["workers"]
+  readonly queued: number
+  readonly oldestWaitMillis: number
+  readonly longestRunMillis: number
+  /** Attempts that asked for a worker. */
+  readonly arrivals: number
+  /** Attempts that ended, and what they took together. */
+  readonly completions: number
+  readonly runMillis: number
+  /** Resources created, and what that took together. */
+  readonly creations: number
+  readonly creationMillis: number
+}
+
+/**
+ * Remembers rates between samples.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Sampler {
+  /** The next sample, or what is wrong with the readings. Wrong ones change nothing. */
+  readonly sample: (
+    now: number,
+    counters: Counters,
+    system?: SystemReading,
+    utilization?: ScalingSample["utilization"]
+  ) => ScalingSample | string
+}
+
+const fastMillis = 2_000
+const slowMillis = 20_000
+// Weight of the newest creations in the average of all.
+const newest = 0.3
+
+const wrong = (readings: object, path: string): string | undefined => {
+  for (const [name, value] of Object.entries(readings)) {
+    if (typeof value !== "number" || (Number.isFinite(value) && value >= 0)) continue
+    return `${path}${name} is ${value}`
+  }
+  return undefined
+}
+
+const nothing = { arrivals: 0, completions: 0, runMillis: 0, creations: 0, creationMillis: 0 }
+
+/**
+ * Creates a sampler for a herd that begins now.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = (began: number): Sampler => {
+  const arrivals = { fast: new Ewma(fastMillis), slow: new Ewma(slowMillis) }
+  const completions = { fast: new Ewma(fastMillis), slow: new Ewma(slowMillis) }
+  // Run time per second: divided by the completions of the same span, it is the average run.
+  const running = new Ewma(slowMillis)
+  let last: { readonly now: number; readonly counters: typeof nothing } = { now: began, counters: nothing }
+  let serviceMillis: number | null = null
+  let creationMillis = 0
+
+  return {
+    sample: (now, counters, system, utilization) => {
+      const { creations, runMillis, workers } = counters
+      const since = now - last.now
+      const broken =
+        wrong({ now }, "") ??
+        wrong(counters, "") ??
+        wrong(workers, "workers.") ??
+        (system === undefined ? undefined : wrong(system, "system.")) ??
+        utilization?.map((reading) => wrong(reading, "utilization.")).find((what) => what !== undefined)
+      if (broken !== undefined) return broken
+      if (since < 0) return `the clock went back by ${-since} ms`
+      const before = last.counters
+      if (since > 0) {
+        const perSecond = 1000 / since
+        const came = (counters.arrivals - before.arrivals) * perSecond
+        const ended = (counters.completions - before.completions) * perSecond
+        arrivals.fast.update(came, since)
+        arrivals.slow.update(came, since)
+        completions.fast.update(ended, since)
+        completions.slow.update(ended, since)
+        running.update((runMillis - before.runMillis) * perSecond, since)
+        // After a long rest both are next to nothing, and their quotient is noise.
+        if (completions.slow.value > 1e-6) serviceMillis = running.value / completions.slow.value
+      }
+      if (creations > before.creations) {
+        const mean = (counters.creationMillis - before.creationMillis) / (creations - before.creations)
+        creationMillis = before.creations === 0 ? mean : creationMillis + newest * (mean - creationMillis)
+      }
+      // A sample of the same instant would hide what came since from the rates.
+      if (since > 0) last = { now, counters }
+      return {
+        now,
+        sinceMillis: since,
+        workers,
+        queued: counters.queued,
+        oldestWaitMillis: counters.oldestWaitMillis,
+        longestRunMillis: counters.longestRunMillis,
+        arrivals: counters.arrivals,
+        completions: counters.completions,
+        arrivalRate: { fast: arrivals.fast.value, slow: arrivals.slow.value },
+        completionRate: { fast: completions.fast.value, slow: completions.slow.value },
+        serviceMillis,
+        creationMillis,
+        ...(system === undefined ? {} : { system }),
+        ...(utilization === undefined ? {} : { utilization })
+      }
+    }
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * How many workers should there be: samples the herd, asks the policy, resizes.
+ *
+ * **Details**
+ *
+ * The policy is asked every `interval`, and out of turn when a task has waited for the policy's `targetWait`, or when
+ * a task comes and there is no worker. A herd that has nothing to do and no more workers than `workers.min` is left
+ * alone until the next task: nothing polls.
+ *
+ * A policy that throws or answers nonsense, and readings that make no sense, change nothing and are reported.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Context, Effect, Layer, type Scope } from "effect"
+import type { ScalingDecision, ScalingSample } from "../model/HerdStats.ts"
+import * as ScalingPolicy from "./ScalingPolicy.ts"
+import * as ScalingSampler from "./ScalingSampler.ts"
+import { SystemMetrics } from "../model/SystemMetrics.ts"
+import type { Timers } from "../internal/Timers.ts"
+
+/**
+ * What a supervisor sees of a herd, and may do to it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Supervised {
+  readonly timers: Timers
+  /** Whether there are as many workers as there may be. */
+  readonly full: () => boolean
+  /** Whether there is no worker. */
+  readonly empty: () => boolean
+  readonly counters: () => ScalingSampler.Counters
+  /** What resources say of themselves. `undefined`: nothing. Asked once for each sample. */
+  readonly utilization: () => ScalingSample["utilization"]
+  /** Sets the number of workers wanted and whether to dispatch, and publishes why. */
+  readonly resize: (decision: Omit<ScalingDecision, "at" | "from">) => void
+  /** Whether the herd still runs tasks. */
+  readonly active: () => boolean
+  readonly report: (where: string, cause: Cause.Cause<unknown>) => void
+}
+
+/**
+ * What a herd tells its supervisor. Synchronous.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Supervision {
+  /** Name of the policy. */
+  readonly policy: string
+  /** A task was accepted by a herd at rest. */
+  readonly awoken: () => void
+  /** Whether `awoken` has an effect. */
+  readonly resting: () => boolean
+  /** A task has to wait. */
+  readonly noticed: () => void
+  /** Leaves the number of workers to whoever set it, or takes it over again. */
+  readonly pin: (pinned: boolean) => void
+  readonly pinned: () => boolean
+}
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface SupervisorOptions {
+  readonly policy: ScalingPolicy.ScalingPolicy
+  /** Milliseconds between samples. */
+  readonly interval: number
+  /** Start without workers, and bring the initial ones with the first task. Defaults to `false`. */
+  readonly lazy?: boolean | undefined
+  /** Workers at the start. Defaults to what the herd says. */
+  readonly initial?: number | undefined
+}
+
+/**
+ * Decides the number of workers of one herd, for as long as its scope is open.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Supervisor extends Context.Service<
+  Supervisor,
+  {
+    /** Starts `initial` workers and follows the policy until the scope closes. */
+    readonly supervise: (herd: Supervised, initial: number) => Effect.Effect<Supervision, never, Scope.Scope>
+  }
+>()("lemmings/Supervisor") {
+  /** Follows the policy. Reads `SystemMetrics` where there is one, and the process otherwise. */
+  static readonly layer = (options: SupervisorOptions): Layer.Layer<Supervisor> =>
+    Layer.effect(
+      Supervisor,
+      Effect.gen(function* () {
+        const system = options.policy.readsSystem ? yield* SystemMetrics.orOwn : undefined
+        return Supervisor.of({ supervise: (herd, initial) => supervise(herd, initial, options, system) })
+      })
+    )
+
+  /** Starts `workers` workers and never changes their number. */
+  static readonly layerFixed = (workers: number): Layer.Layer<Supervisor> =>
+    Supervisor.layer({ policy: ScalingPolicy.fixed, interval: Infinity, initial: workers })
+}
+
+// A policy is not asked out of turn more often than this, however short its target wait.
+const shortest = 10
+const unset = -1
+
+const supervise = (
+  herd: Supervised,
+  given: number,
+  { initial = given, interval, lazy = false, policy }: SupervisorOptions,
+  system: SystemMetrics["Service"] | undefined
+) =>
+  Effect.sync((): Supervision => {
+    const { timers } = herd
+    const sampler = ScalingSampler.make(timers.now())
+    let state = policy.initial
+    let pinned = false
+    let paused = false
+    let resting = true
+    let lastTick = -Infinity
+    let grew = false
+    // When somebody waited and the policy did not want more workers.
+    let declinedAt = -Infinity
+    let turn = unset
+    let urgent = unset
+    let dormant = lazy
+    // Said once, until there is a good reading again.
+    let complained: string | undefined
+
+    const complain = (where: string, what: string | Cause.Cause<unknown>) => {
+      const said = typeof what === "string" ? `${where}: ${what}` : where
+      if (complained === said) return
+      complained = said
+      herd.report(where, typeof what === "string" ? Cause.fail(new Error(what)) : what)
+    }
+
+    const read = (now: number): ScalingSample | undefined => {
+      const sample = sampler.sample(now, herd.counters(), system?.read(), herd.utilization())
+      if (typeof sample !== "string") return sample
+      complain("the scaling sample", sample)
+      return undefined
+    }
+
+    const ask = (sample: ScalingSample): void => {
+      const { target } = sample.workers
+      const [answer, next] = policy.decide(sample, state)
+      if (!Number.isInteger(answer.target)) {
+        return complain("the scaling policy", `${policy.name} answered ${answer.target} workers`)
+      }
+      complained = undefined
+      state = next
+      const pause = answer.pause === true
+      const { max, min, size } = sample.workers
+      const within = Math.max(min, Math.min(max, Math.max(answer.target, sample.workers.busy)))
+      // Whatever the policy makes of it, somebody waits and nobody is there.
+      const alone = !pause && within === 0 && sample.queued > 0 && size === 0
+      const to = alone ? Math.min(1, max) : within
+      grew = to > target
+      if (!grew && sample.queued > 0) declinedAt = sample.now
+      if (to === target && pause === paused) return
+      paused = pause
+      const reason = alone ? "a task waits and there is no worker" : answer.reason
+      herd.resize({ to, by: policy.name, reason, paused: pause, sample })
+    }
+
+    /** Returns whether the herd grew. */
+    const tick = (): boolean => {
+      const now = timers.now()
+      if (!herd.active()) return false
+      let rests = false
+      grew = false
+      try {
+        lastTick = now
+        const sample = read(now)
+        if (sample !== undefined) {
+          if (!pinned) ask(sample)
+          const { busy, min, target } = sample.workers
+          rests = pinned || (sample.queued === 0 && busy === 0 && target <= min && !paused)
+        }
+      } catch (defect) {
+        complain("the scaling policy", Cause.die(defect))
+      }
+      resting = rests
+      if (turn !== unset) timers.cancel(turn)
+      turn = rests ? unset : timers.schedule(now + interval, inTurn)
+      return grew
+    }
+    /** Asks at once, and a policy without patience again while it helps. */
+    const satisfy = () => {
+      // Busy workers on their way out that stay after all take nobody who waits, which the policy could not know.
+      let again = true
+      while (again) again = tick() && policy.targetWait === 0
+    }
+    const inTurn = () => {
+      turn = unset
+      tick()
+    }
+    const worthwhile = ({ creationMillis, creations }: ScalingSampler.Counters) =>
+      policy.targetWait === "auto" ? creationMillis / Math.max(1, creations) / 2 : policy.targetWait
+
+    const outOfTurn = () => {
+      urgent = unset
+      if (pinned || herd.full()) return
+      const counters = herd.counters()
+      if (counters.queued === 0) return
+      // What had waited then was served, and somebody else waits now.
+      const missing = worthwhile(counters) - counters.oldestWaitMillis
+      const spaced = lastTick + shortest - timers.now()
+      if (missing > 0 || spaced > 0) remind(Math.max(missing, spaced))
+      else tick()
+    }
+    const remind = (millis: number) => {
+      // What is left of a wait may be too little to change the time it is added to, and nothing fires sooner anyway.
+      urgent = timers.schedule(timers.now() + Math.max(1, millis), outOfTurn)
+    }
+
+    const begin = () => {
+      dormant = false
+      herd.resize({ to: initial, by: "start", reason: "workers.initial", paused: false })
+    }
+    if (!dormant) begin()
+
+    return {
+      policy: policy.name,
+      awoken: () => {
+        if (dormant && !pinned) begin()
+        if (!resting || pinned || policy.targetWait === Infinity) return
+        resting = false
+        if (turn === unset) turn = timers.schedule(timers.now() + interval, inTurn)
+      },
+      resting: () => resting,
+      noticed: () => {
+        if (pinned || urgent !== unset || policy.targetWait === Infinity || herd.full()) return
+        const now = timers.now()
+        const nobody = herd.empty()
+        if (nobody || policy.targetWait === 0) {
+          // Without a worker, asking again in the same instant would give the same answer.
+          if (policy.targetWait === 0 || declinedAt !== now) satisfy()
+          if (policy.targetWait === 0 || nobody) return
+        }
+        remind(Math.max(shortest, worthwhile(herd.counters())))
+      },
+      pin: (pin) => {
+        pinned = pin
+        dormant = false
+        // Whoever sets the number of workers wants them to work.
+        if (pin) paused = false
+        if (!pin && policy.targetWait !== Infinity) satisfy()
+      },
+      pinned: () => pinned
+    }
+  })

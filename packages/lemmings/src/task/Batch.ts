@@ -1,0 +1,221 @@
+/**
+ * Many tasks that were accepted at once and stand in the queue as one entry.
+ *
+ * `runAll` of a hundred thousand tasks would otherwise build them all before the
+ * first starts, sort them into a heap, and keep them alive until they run. A batch
+ * builds each task when a worker is there for it. It is one entry with the key
+ * of its acceptance, so its tasks run in the order, and against other tasks in the
+ * order, that they would have as entries of their own.
+ *
+ * @since 0.1.0
+ */
+import type { Context, Effect, Exit } from "effect"
+import type { ShedReason } from "../model/HerdError.ts"
+import type { TaskOptions } from "../model/Task.ts"
+import { priorityLevel } from "../model/Task.ts"
+import { endOf, shedding, type Stop } from "./TaskLimits.ts"
+import * as TaskNews from "./TaskNews.ts"
+import { TaskRun } from "./TaskRun.ts"
+import type { Runtime, Waiting } from "./TaskRuntime.ts"
+import type { Lease } from "../workers/Worker.ts"
+
+/**
+ * Whoever wants the results of a batch.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Receiver {
+  /** The task with this index starts. */
+  readonly starting: (index: number, run: TaskRun) => void
+  /** The task with this index ended before it could start. Called by the loop. */
+  readonly skipped: (index: number, exit: Exit.Exit<never, unknown>) => void
+}
+
+/**
+ * The tasks of a `runAll` that have not started.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Batch implements Waiting {
+  level: number
+  readonly enqueuedAt: number
+  slot = -1
+  victim = -1
+  readonly begun = 0
+  readonly requeues = 0
+  private next: number
+  /** The index after the last task. */
+  private end: number
+  /** The sequence number of the task with index 0. */
+  private readonly base: number
+  /** What was cut off behind it. */
+  private rest: Batch | undefined
+  private readonly rt: Runtime
+  private readonly list: ReadonlyArray<Effect.Effect<unknown, unknown>>
+  private readonly context: Context.Context<never>
+  readonly options: TaskOptions
+  private readonly receiver: Receiver
+
+  /** The tasks of `list` from index `first` on, which may not be empty. */
+  constructor(
+    rt: Runtime,
+    list: ReadonlyArray<Effect.Effect<unknown, unknown>>,
+    first: number,
+    context: Context.Context<never>,
+    options: TaskOptions,
+    receiver: Receiver,
+    cutFrom?: Batch
+  ) {
+    this.rt = rt
+    this.list = list
+    this.next = first
+    this.end = cutFrom?.end ?? list.length
+    this.context = context
+    this.options = options
+    this.receiver = receiver
+    this.level = priorityLevel(options.priority)
+    this.enqueuedAt = cutFrom?.enqueuedAt ?? rt.timers.now()
+    this.base = cutFrom?.base ?? rt.sequence - first
+    if (cutFrom === undefined) rt.sequence += list.length - first
+  }
+
+  /** Whether tasks with these options may stand in the queue as one: those that need no timer of their own while they wait. */
+  static fits(rt: Runtime, options: TaskOptions): boolean {
+    return (
+      rt.line.capacity === Infinity &&
+      options.timeout === undefined &&
+      options.deadline === undefined &&
+      options.acquireTimeout === undefined &&
+      options.id === undefined
+    )
+  }
+
+  get waitingSince(): number {
+    return this.enqueuedAt
+  }
+  /** Tasks that have not started. */
+  get tasks(): number {
+    return this.end - this.next
+  }
+  /** Of the task that is next. */
+  get sequence(): number {
+    return this.base + this.next
+  }
+  /** Of the task that is next. */
+  get id(): string {
+    return String(this.sequence)
+  }
+
+  /** Has all tasks accepted. The herd is running. */
+  accept(): void {
+    const { rt, tasks } = this
+    rt.tally.submitted += tasks
+    rt.window.arrival(this.enqueuedAt, tasks)
+    if (rt.events.active()) this.each((id) => TaskNews.accepted(rt, { ...this.told, id }))
+    rt.batches.add(this)
+    rt.line.push(this)
+    if (rt.supervision.resting()) rt.supervision.awoken()
+    rt.supervision.noticed()
+  }
+  admitted(): void {}
+
+  start(lease: Lease, now: number | undefined): void {
+    const { context, options, receiver, rt } = this
+    const index = this.next++
+    const task = this.list[index]
+    if (this.tasks === 0) rt.batches.delete(this)
+    if (task === undefined) return
+    const run = new TaskRun(rt, task, context, options, this.enqueuedAt, this.base + index)
+    receiver.starting(index, run)
+    run.start(lease, now)
+  }
+
+  /** The next tasks, at most `count`. */
+  first(count: number) {
+    const { enqueuedAt } = this
+    return Array.from({ length: Math.min(count, this.tasks) }, (_, offset) => ({
+      ...this.told,
+      id: String(this.sequence + offset),
+      enqueuedAt
+    }))
+  }
+
+  /** Whether the task with this sequence number is among those that have not started. */
+  holds(sequence: number): boolean {
+    return sequence >= this.sequence && sequence < this.base + this.end
+  }
+
+  /** Interrupts the task with this sequence number, which has not started. Call `pump` afterwards. */
+  interruptOne(sequence: number): void {
+    const { receiver, rt } = this
+    const index = sequence - this.base
+    rt.line.remove(this)
+    const rest = new Batch(rt, this.list, index + 1, this.context, this.options, receiver, this)
+    rest.rest = this.rest
+    this.rest = rest
+    this.end = index
+    for (const part of [this, rest]) {
+      if (part.tasks === 0) rt.batches.delete(part)
+      else {
+        rt.batches.add(part)
+        rt.line.push(part)
+      }
+    }
+    rt.tally.interrupted++
+    const exit = endOf(rt, { id: String(sequence), options: this.options }, "caller", "waiting")
+    rt.pool.settle({ deliver: () => receiver.skipped(index, exit) })
+  }
+
+  /** Ends the tasks that have not started. Call `pump` afterwards. */
+  stop(why: Stop): void {
+    const { rt } = this
+    // A closing herd finds every part in the line, and counts it.
+    if (why === "caller") this.rest?.stop(why)
+    if (this.tasks === 0) return
+    rt.line.remove(this)
+    if (why === "closed") {
+      rt.tally.shed += this.tasks
+      if (rt.events.active()) this.each((id) => TaskNews.shed(rt, { ...this.told, id }, "closed"))
+    } else rt.tally.interrupted += this.tasks
+    this.skip(() => endOf(rt, this, why, "waiting"))
+  }
+  close(): void {
+    this.stop("closed")
+  }
+  shed(reason: ShedReason): void {
+    const { rt } = this
+    rt.tally.shed += this.tasks
+    if (rt.events.active()) this.each((id) => TaskNews.shed(rt, { ...this.told, id }, reason))
+    this.skip((id) => shedding(rt, id, reason))
+  }
+
+  private get told() {
+    return { level: this.level, begun: 0, requeues: 0, options: this.options }
+  }
+  private each(f: (id: string) => void): void {
+    for (let index = this.next; index < this.end; index++) f(String(this.base + index))
+  }
+  private skip(exitOf: (id: string) => Exit.Exit<never, unknown>): void {
+    const { receiver, rt } = this
+    const first = this.next
+    this.next = this.end
+    rt.batches.delete(this)
+    rt.pool.settle({
+      deliver: () => {
+        for (let index = first; index < this.end; index++) {
+          receiver.skipped(index, exitOf(String(this.base + index)))
+        }
+      }
+    })
+  }
+
+  // A batch never runs, and its tasks have no limit on their wait.
+  giveUp(): boolean {
+    return false
+  }
+  deliver(): void {}
+  limit(): void {}
+  unlimit(): void {}
+}

@@ -1,0 +1,105 @@
+/**
+ * What runs an attempt of a task: a fiber, or what stands for one while the task happens elsewhere.
+ *
+ * @since 0.4.0
+ */
+import { Context, Effect, Exit } from "effect"
+import * as RemoteTask from "./RemoteTask.ts"
+import { info, type Told } from "./TaskNews.ts"
+import type { Runtime } from "./TaskRuntime.ts"
+import { isTraced, traced } from "./TaskTrace.ts"
+import type { Lease } from "../workers/Worker.ts"
+
+/**
+ * What a herd needs of the fiber of a task.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Running {
+  /** Its end, if it has ended. */
+  readonly pollUnsafe: () => Exit.Exit<unknown, unknown> | undefined
+  /** Calls `observer` when it ends. */
+  readonly addObserver: (observer: Observer) => unknown
+  readonly interruptUnsafe: () => void
+}
+
+type Observer = (exit: Exit.Exit<unknown, unknown>) => void
+
+class Remote implements Running {
+  private readonly context: Context.Context<never>
+  private exit: Exit.Exit<unknown, unknown> | undefined
+  private observer: Observer | undefined
+  private stop: Effect.Effect<void> = Effect.void
+  private stopped = false
+
+  constructor(start: RemoteTask.Start, context: Context.Context<never>, resource: unknown) {
+    this.context = context
+    try {
+      this.stop = start(resource, context, (exit) => {
+        if (!this.stopped) this.end(exit)
+      })
+    } catch (defect) {
+      this.end(Exit.die(defect))
+    }
+  }
+  pollUnsafe(): Exit.Exit<unknown, unknown> | undefined {
+    return this.exit
+  }
+  addObserver(observer: Observer): void {
+    this.observer = observer
+  }
+  interruptUnsafe(): void {
+    if (this.stopped || this.exit !== undefined) return
+    this.stopped = true
+    const ended = (exit: Exit.Exit<void>) => this.end(exit._tag === "Failure" ? exit : Exit.interrupt())
+    Effect.runForkWith(this.context)(this.stop).addObserver(ended)
+  }
+  private end(exit: Exit.Exit<unknown, unknown>): void {
+    if (this.exit !== undefined) return
+    this.exit = exit
+    this.observer?.(exit)
+  }
+}
+
+const remote = (
+  task: Effect.Effect<unknown, unknown>,
+  context: Context.Context<never>,
+  resource: unknown
+): Running | undefined => {
+  const { [RemoteTask.start]: start } = task as { readonly [RemoteTask.start]?: RemoteTask.Start }
+  return start === undefined ? undefined : new Remote(start, context, resource)
+}
+
+/**
+ * Starts an attempt on its worker, `waitMillis` after the task was accepted.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const fork = (
+  { clock, herd, middleware, resource }: Pick<Runtime, "clock" | "herd" | "middleware" | "resource">,
+  run: Told,
+  task: Effect.Effect<unknown, unknown>,
+  context: Context.Context<never>,
+  lease: Lease,
+  waitMillis: number
+): Running => {
+  const held = lease.resource?.value
+  const tracing = isTraced(context)
+  if (resource !== undefined && !tracing && middleware.length === 0) {
+    const elsewhere = remote(task, context, held)
+    if (elsewhere !== undefined) return elsewhere
+  }
+  const given = resource === undefined ? context : Context.add(context, resource, held)
+  let attempt = task
+  if (middleware.length > 0) {
+    const about = info(run, lease)
+    attempt = Effect.suspend(() => middleware.reduceRight((inner, wrap) => wrap(inner, about), task))
+  }
+  if (tracing) {
+    const { label } = run.options
+    attempt = traced(attempt, context, { clock, herd, id: run.id, label, attempt: run.begun, waitMillis })
+  }
+  return Effect.runForkWith(given)(attempt)
+}

@@ -1,0 +1,180 @@
+/**
+ * Time limits of tasks, and the errors of those that run out of time.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Exit } from "effect"
+import type { Pool } from "../dispatch/FiberPool.ts"
+import * as HerdConfig from "../model/HerdConfig.ts"
+import {
+  AcquireTimeout,
+  DeadlineExceeded,
+  HerdClosed,
+  type HerdState,
+  InvalidConfig,
+  type ShedReason,
+  TaskShed,
+  TaskTimeout
+} from "../model/HerdError.ts"
+import type { TaskOptions } from "../model/Task.ts"
+
+type Phase = "waiting" | "delayed" | "running"
+
+/**
+ * Why the herd ends a task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Stop = "caller" | "timeout" | "deadline" | "acquire" | "closed"
+
+/** What the errors say about the herd. */
+interface Situation {
+  readonly herd: string
+  readonly state: HerdState
+  readonly tally: { timedOut: number; acquireTimeouts: number }
+  readonly pool: Pick<Pool<never>, "counts">
+  readonly line: { readonly size: () => number; readonly admitting: () => number }
+  readonly lastCreateError: () => unknown
+}
+
+const situation = ({ herd, lastCreateError, line, pool }: Situation, taskId: string, phase: Phase) => {
+  const { busy, idle } = pool.counts()
+  const error = lastCreateError()
+  const known = { herd, taskId, phase, queued: line.size(), workers: idle + busy }
+  return error === undefined ? known : { ...known, lastCreateError: error }
+}
+
+/**
+ * The error of a task that a closing herd does not run.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const closed = ({ herd, state }: Pick<Situation, "herd" | "state">): HerdClosed =>
+  new HerdClosed({ herd, state })
+
+/**
+ * How a task ends that was dropped: with a failure where its type has one, and otherwise with a defect.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const shedding = (
+  { herd, sheds }: { readonly herd: string; readonly sheds: boolean },
+  taskId: string,
+  reason: ShedReason
+): Exit.Exit<never, unknown> => {
+  const error = new TaskShed({ herd, taskId, reason })
+  return sheds ? Exit.fail(error) : Exit.die(error)
+}
+
+/**
+ * How a task ends that the herd ends.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const endOf = (
+  herd: Situation,
+  task: { readonly id: string; readonly options: TaskOptions },
+  why: Stop,
+  phase: Phase
+): Exit.Exit<never, unknown> => {
+  const { acquireTimeout, deadline, timeout } = task.options
+  switch (why) {
+    case "caller":
+      return Exit.interrupt()
+    case "timeout": {
+      herd.tally.timedOut++
+      const timeoutMillis = limitMillis("timeout", timeout)
+      return Exit.fail(new TaskTimeout({ ...situation(herd, task.id, phase), timeoutMillis }))
+    }
+    case "deadline": {
+      const deadlineMillis = limitMillis("deadline", deadline)
+      return Exit.fail(new DeadlineExceeded({ ...situation(herd, task.id, phase), deadlineMillis }))
+    }
+    case "acquire": {
+      herd.tally.acquireTimeouts++
+      const { busy, idle, size } = herd.pool.counts()
+      const error = herd.lastCreateError()
+      return Exit.fail(
+        new AcquireTimeout({
+          herd: herd.herd,
+          timeoutMillis: limitMillis("acquireTimeout", acquireTimeout),
+          total: size,
+          active: busy,
+          idle,
+          // It has left the queue already.
+          waiting: herd.line.size() + herd.line.admitting() + 1,
+          ...(error === undefined ? {} : { lastCreateError: error })
+        })
+      )
+    }
+    case "closed":
+      return Exit.fail(closed(herd))
+  }
+}
+
+/**
+ * Whether a herd still runs what it accepted.
+ *
+ * @category getters
+ * @since 0.3.0
+ */
+export const isOpen = (state: HerdState): boolean => state === "running" || state === "draining"
+
+/**
+ * What the end of a running attempt means, given why the herd stopped it.
+ *
+ * @category errors
+ * @since 0.3.0
+ */
+export const verdict = (
+  herd: Situation,
+  task: { readonly id: string; readonly options: TaskOptions },
+  exit: Exit.Exit<unknown, unknown>,
+  stopping: Stop | undefined
+): Exit.Exit<unknown, unknown> => {
+  if (stopping === undefined || stopping === "caller") return exit
+  // What finished in spite of a closing herd's interruption is worth more than the news of it.
+  const late = exit._tag === "Success" || !Cause.hasInterruptsOnly(exit.cause)
+  return stopping === "closed" && late ? exit : endOf(herd, task, stopping, "running")
+}
+
+/**
+ * The milliseconds of a limit. Throws `InvalidConfig` when it is no duration.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const limitMillis = (
+  field: "timeout" | "deadline" | "acquireTimeout",
+  input: TaskOptions["timeout"]
+): number => {
+  const millis = HerdConfig.millis(input)
+  if (millis !== undefined) return millis
+  throw new InvalidConfig({ field, value: input, rule: `a duration such as "5 seconds", at least 0` })
+}
+
+/**
+ * Stops a task that waited until its deadline was over, instead of starting it.
+ * Returns whether it did.
+ *
+ * @category limits
+ * @since 0.1.0
+ */
+export const stopOverdue = (
+  task: {
+    readonly enqueuedAt: number
+    readonly options: TaskOptions
+    readonly stop: (why: Stop) => void
+  },
+  now: number
+): boolean => {
+  const { deadline } = task.options
+  const waited = now - task.enqueuedAt
+  if (deadline === undefined || waited <= 0 || waited < limitMillis("deadline", deadline)) return false
+  task.stop("deadline")
+  return true
+}

@@ -1,0 +1,192 @@
+/**
+ * Tells hooks and listeners what becomes of a task. Builds nothing while nobody listens.
+ *
+ * @since 0.1.0
+ */
+import { Cause, type Clock, type Exit } from "effect"
+import { AcquireTimeout, DeadlineExceeded, TaskTimeout } from "../model/HerdError.ts"
+import type { HerdEvents } from "../model/HerdEvent.ts"
+import type { FailureKind, TaskFailure } from "../model/HerdTasks.ts"
+import type { Ring } from "../internal/Ring.ts"
+import type { Hooks, TaskInfo, TaskOptions } from "../model/Task.ts"
+import type { Lease } from "../workers/Worker.ts"
+
+interface Listeners {
+  readonly events: HerdEvents["Service"]
+  readonly hooks: Hooks
+  readonly pool: {
+    readonly background: (where: string, effect: ReturnType<NonNullable<Hooks["onTaskStart"]>>) => void
+  }
+}
+
+/**
+ * What others are told of a task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Told {
+  readonly id: string
+  readonly level: number
+  readonly begun: number
+  readonly requeues: number
+  readonly options: TaskOptions
+}
+
+/**
+ * How an exit is counted.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const outcome = (exit: Exit.Exit<unknown, unknown>): "succeeded" | "failed" | "interrupted" => {
+  if (exit._tag === "Success") return "succeeded"
+  return Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failed"
+}
+
+/**
+ * The task as hooks and middleware see it.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const info = (task: Told, lease: Lease | undefined): TaskInfo => ({
+  id: task.id,
+  label: task.options.label,
+  key: task.options.key,
+  priority: task.level,
+  attempt: task.begun,
+  requeues: task.requeues,
+  workerId: lease?.workerId ?? 0
+})
+
+const named = ({ id, level, options: { key, label } }: Told) => ({
+  taskId: id,
+  priority: level,
+  ...(label === undefined ? {} : { label }),
+  ...(key === undefined ? {} : { key })
+})
+const numbered = (task: Told, lease: Lease | undefined) => ({
+  attempt: task.begun,
+  workerId: lease?.workerId ?? 0
+})
+
+/**
+ * @category news
+ * @since 0.1.0
+ */
+export const accepted = ({ events }: Listeners, task: Told): void => {
+  if (events.active()) events.emit({ _tag: "TaskAccepted", ...named(task) })
+}
+
+/**
+ * @category news
+ * @since 0.1.0
+ */
+export const started = (
+  { events, hooks, pool }: Listeners,
+  task: Told,
+  lease: Lease,
+  waitMillis: number
+): void => {
+  if (events.active())
+    events.emit({ _tag: "TaskStarted", ...named(task), ...numbered(task, lease), waitMillis })
+  if (hooks.onTaskStart !== undefined) pool.background("onTaskStart", hooks.onTaskStart(info(task, lease)))
+}
+
+/**
+ * @category news
+ * @since 0.1.0
+ */
+export const finished = (
+  { events, hooks, pool }: Listeners,
+  task: Told,
+  lease: Lease,
+  exit: Exit.Exit<unknown, unknown>,
+  runMillis: number
+): void => {
+  if (events.active()) {
+    const ended = { ...named(task), ...numbered(task, lease), outcome: outcome(exit), runMillis }
+    events.emit({ _tag: "TaskFinished", ...ended })
+  }
+  if (exit._tag === "Success") {
+    if (hooks.onTaskComplete === undefined) return
+    pool.background("onTaskComplete", hooks.onTaskComplete(info(task, lease), runMillis))
+  } else if (hooks.onTaskError !== undefined) {
+    pool.background("onTaskError", hooks.onTaskError(info(task, lease), exit.cause, runMillis))
+  }
+}
+
+// Failures kept.
+const kept = 50
+
+const kindOf = (cause: Cause.Cause<unknown>, herd: string, id: string): FailureKind => {
+  if (Cause.hasDies(cause)) return "defect"
+  const error = Cause.squash(cause)
+  if (error instanceof AcquireTimeout && error.herd === herd) return "acquireTimeout"
+  // The same errors of another herd are the task's own.
+  const own = (limit: { readonly herd: string; readonly taskId: string }) =>
+    limit.herd === herd && limit.taskId === id
+  if (error instanceof TaskTimeout && own(error)) return "timeout"
+  if (error instanceof DeadlineExceeded && own(error)) return "deadline"
+  return "failure"
+}
+
+/**
+ * Remembers a failure for whoever asks later.
+ *
+ * @category news
+ * @since 0.3.0
+ */
+export const failed = (
+  {
+    clock,
+    failures,
+    herd
+  }: { readonly clock: Clock.Clock; readonly failures: Ring<TaskFailure>; readonly herd: string },
+  task: Told,
+  cause: Cause.Cause<unknown>,
+  again: boolean
+): void => {
+  if (failures.size === kept) failures.shift()
+  const { taskId: id, ...names } = named(task)
+  const kind = kindOf(cause, herd, id)
+  failures.push({
+    at: clock.currentTimeMillisUnsafe(),
+    id,
+    ...names,
+    attempt: task.begun,
+    kind,
+    again,
+    cause
+  })
+}
+
+/**
+ * @category news
+ * @since 0.1.0
+ */
+export const requeued = ({ events }: Listeners, task: Told, lease: Lease): void => {
+  if (events.active()) events.emit({ _tag: "TaskRequeued", ...named(task), ...numbered(task, lease) })
+}
+
+/**
+ * @category news
+ * @since 0.1.0
+ */
+export const retried = ({ events }: Listeners, task: Told, delayMillis: number): void => {
+  if (events.active())
+    events.emit({ _tag: "TaskRetried", ...named(task), ...numbered(task, undefined), delayMillis })
+}
+
+/**
+ * @category news
+ * @since 0.1.0
+ */
+export const shed = (
+  { events }: Listeners,
+  task: Told,
+  reason: "cleared" | "dropOldest" | "dropLowest" | "closed"
+): void => {
+  if (events.active()) events.emit({ _tag: "TaskShed", ...named(task), reason })
+}

@@ -1,0 +1,104 @@
+/**
+ * The timers of one task: its limits, and the watch for leaks.
+ *
+ * @since 0.2.0
+ */
+import type { Context } from "effect"
+import * as TaskExtra from "./TaskExtra.ts"
+import * as TaskLeak from "./TaskLeak.ts"
+import { limitMillis, type Stop } from "./TaskLimits.ts"
+import type { TaskOptions } from "../model/Task.ts"
+import type { Runtime } from "./TaskRuntime.ts"
+import type { Lease } from "../workers/Worker.ts"
+
+const { unset } = TaskExtra
+
+interface Timed {
+  readonly id: string
+  readonly level: number
+  readonly begun: number
+  readonly enqueuedAt: number
+  readonly options: TaskOptions
+  readonly more: TaskExtra.Extra
+  readonly stop: (why: Stop) => void
+}
+
+const field = { timeout: "timeout", deadline: "deadline", acquire: "acquireTimeout" } as const
+
+/**
+ * Starts the clock of a limit that the task has, unless it runs already.
+ *
+ * @category timers
+ * @since 0.2.0
+ */
+export const arm = (rt: Runtime, task: Timed, limit: keyof typeof field, from: number): void => {
+  const input = task.options[field[limit]]
+  if (input === undefined) return
+  const millis = limitMillis(field[limit], input)
+  const { more } = task
+  if (millis === Infinity || more[limit] !== unset) return
+  more[limit] = rt.timers.schedule(from + millis, () => {
+    more[limit] = unset
+    task.stop(limit)
+    rt.pool.pump()
+  })
+}
+
+/**
+ * Checks all limits, so that a bad option is the submitter's defect and not the attempt's, and starts the one that ends
+ * whatever the task is doing.
+ *
+ * @category timers
+ * @since 0.2.0
+ */
+export const begin = (rt: Runtime, task: Timed): void => {
+  const { acquireTimeout, deadline, timeout } = task.options
+  if (timeout !== undefined) limitMillis("timeout", timeout)
+  if (deadline !== undefined) limitMillis("deadline", deadline)
+  if (acquireTimeout !== undefined) limitMillis("acquireTimeout", acquireTimeout)
+  if (deadline !== undefined) arm(rt, task, "deadline", task.enqueuedAt)
+}
+
+/**
+ * Looks for the attempt in `leakAfter`.
+ *
+ * @category timers
+ * @since 0.2.0
+ */
+export const watch = (
+  rt: Runtime,
+  task: Timed,
+  context: Context.Context<never>,
+  lease: Lease,
+  now: number
+): void => {
+  const { begun, id, level, more, options } = task
+  const leaked = () => {
+    more.leak = unset
+    if (rt.interruptLeaks) task.stop("caller")
+  }
+  more.leak = TaskLeak.watch(
+    rt,
+    { id, level, begun, submittedAt: TaskExtra.placeOf(options), leaked },
+    context,
+    lease,
+    now
+  )
+}
+
+const ofAttempt = ["timeout", "acquire", "leak"] as const
+const ofTask = [...ofAttempt, "deadline", "delay"] as const
+
+/**
+ * Ends the clocks of the wait or the run that is over, and with `all` every clock of the task.
+ *
+ * @category timers
+ * @since 0.2.0
+ */
+export const disarm = (rt: Runtime, extra: TaskExtra.Extra, all = false): void => {
+  for (const timer of all ? ofTask : ofAttempt) {
+    if (extra[timer] === unset) continue
+    rt.timers.cancel(extra[timer])
+    extra[timer] = unset
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Looks after idle workers: lets those go that nobody has wanted for long, replaces resources that are too old, and
+ * validates those that have to be kept alive.
+ *
+ * **Details**
+ *
+ * One timer, at the next time that something may be due, where there are resources at most 30 seconds away. It also
+ * notices that the wall clock has jumped, as it does when the machine slept: what is on the other end of a resource may
+ * be gone.
+ *
+ * @since 0.2.0
+ */
+import type { RecycleReason } from "../model/HerdStats.ts"
+import type { Owned } from "./Resources.ts"
+import type { Timers } from "../internal/Timers.ts"
+
+/** A worker that has nothing to do. */
+interface Idler {
+  readonly resource: Owned | undefined
+  /** Since when, in milliseconds on the herd's monotonic clock. */
+  readonly idleSince: number
+}
+
+/** What is due for an idle worker. */
+type Due = "check" | RecycleReason
+
+const noResource = { checkAt: Infinity, expiresAt: Infinity }
+
+/** What is due for it, and otherwise the time at which something may be. `leaves`: when it may go. */
+const due = ({ resource }: Idler, now: number, leaves: number): Due | number => {
+  if (resource?.condemned !== undefined) return resource.condemned
+  const { checkAt, expiresAt } = resource ?? noResource
+  if (now >= leaves) return "idle"
+  if (now >= expiresAt) return "expired"
+  if (now >= checkAt) return "check"
+  return Math.min(leaves, expiresAt, checkAt)
+}
+
+interface Housekeeping<W extends Idler> {
+  /** Milliseconds. `Infinity`: never. */
+  readonly idleTimeToLive: number
+  /** Workers that may go. */
+  readonly spare: () => number
+  /** Whether there are resources, idle or in use. */
+  readonly owning: () => boolean
+  /** Idle workers, the one that is idle longest first. */
+  readonly idle: ReadonlyArray<W>
+  /** Takes a worker out of `idle` and does what is due. */
+  readonly act: (worker: W, what: Due) => void
+  readonly jumped: (millis: number) => void
+}
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface Upkeep {
+  /** There is a new resource. */
+  readonly watch: (resource: Owned) => void
+  /** A worker has nothing to do from now on. */
+  readonly rests: (worker: Idler) => void
+  /** A worker has gone: where no other may and nothing is owned, no timer is left. */
+  readonly left: () => void
+  readonly close: () => void
+}
+
+const periodMillis = 30_000
+// How far the two clocks may go apart between two looks. Wall clocks are corrected by some milliseconds all the time.
+const jumpMillis = 15_000
+const unset = -1
+
+/**
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): Upkeep => {
+  let slot = unset
+  let wakesAt = Infinity
+  let apart: number | undefined
+
+  const arm = (at: number) => {
+    if (at >= wakesAt) return
+    if (slot !== unset) timers.cancel(slot)
+    wakesAt = at
+    slot = timers.schedule(at, keep)
+  }
+
+  const keep = () => {
+    slot = unset
+    wakesAt = Infinity
+    const now = timers.now()
+    const before = apart
+    apart = timers.wallClock() - now
+    const owning = house.owning()
+    if (owning && before !== undefined && Math.abs(apart - before) > jumpMillis) house.jumped(apart - before)
+    let next = owning ? now + periodMillis : Infinity
+    let spare = house.spare()
+    for (const worker of house.idle.slice()) {
+      const what = due(worker, now, spare > 0 ? worker.idleSince + house.idleTimeToLive : Infinity)
+      if (typeof what === "number") next = Math.min(next, what)
+      else {
+        if (what === "idle") spare--
+        house.act(worker, what)
+      }
+    }
+    arm(next)
+  }
+
+  const close = () => {
+    if (slot !== unset) timers.cancel(slot)
+    slot = unset
+    wakesAt = Infinity
+  }
+
+  return {
+    watch: ({ checkAt, expiresAt, usedAt }) => {
+      apart ??= timers.wallClock() - timers.now()
+      arm(Math.min(usedAt + periodMillis, checkAt, expiresAt))
+    },
+    rests: ({ idleSince }) => {
+      const leaves = idleSince + house.idleTimeToLive
+      if (leaves < wakesAt && house.spare() > 0) arm(leaves)
+    },
+    left: () => {
+      if (!house.owning() && house.spare() === 0) close()
+    },
+    close
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * A worker, the lease that a task has on it, and who holds the lease.
+ *
+ * @since 0.2.0
+ */
+import type { Fiber } from "effect"
+import type { ScalingSample } from "../model/HerdStats.ts"
+import type { Owned, Resources } from "./Resources.ts"
+import type { WorkerInfo } from "../model/Task.ts"
+
+/**
+ * What holds a lease.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Holder {
+  /** Interrupts the work, for a closing herd. */
+  readonly close: () => void
+  /** Lets those who wait go on although the work does not end. Returns whether it had not ended. */
+  readonly giveUp: () => boolean
+}
+
+/**
+ * A right to run one task now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Lease extends WorkerInfo {
+  readonly resource: Owned | undefined
+  /** Who holds it. Written by the holder. */
+  holder: Holder | undefined
+  /** The task and the effects that still work for it. Owned by the pool. */
+  holds: number
+  /** Owned by the pool. */
+  healthy: boolean
+  /** Milliseconds on the herd's monotonic clock. Written by the holder. */
+  startedAt: number
+}
+
+/**
+ * A numbered slot that owns one resource and runs one task at a time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Worker extends Lease {
+  burst: boolean
+  resource: Owned | undefined
+  state: "starting" | "idle" | "busy" | "stopping"
+  /** Since when it has had nothing to do, in milliseconds on the herd's monotonic clock. */
+  idleSince: number
+  /** Leaves as soon as its task has ended. */
+  leaving: boolean
+  starter: Fiber.Fiber<unknown, unknown> | undefined
+  /** Leases that are held beside each other, where resources take several tasks at a time. */
+  shares: number
+}
+
+/**
+ * One of several leases on the same worker.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface Share extends Lease {
+  readonly worker: Worker
+}
+
+/**
+ * Whether a worker is not on its way out.
+ *
+ * @category getters
+ * @since 0.3.0
+ */
+export const stays = ({ leaving, state }: Worker): boolean => !leaving && state !== "stopping"
+
+/**
+ * The busy worker with the fewest leases of those that may have one more.
+ *
+ * @category decisions
+ * @since 0.3.0
+ */
+export const roomiest = (
+  workers: Iterable<Worker>,
+  { hasRoom, stale }: Pick<Resources["Service"], "hasRoom" | "stale">,
+  now: number
+): Worker | undefined => {
+  let best: Worker | undefined
+  for (const worker of workers) {
+    const { healthy, leaving, resource, shares, state } = worker
+    if (state !== "busy" || leaving || !healthy || resource === undefined) continue
+    if (best !== undefined && shares >= best.shares) continue
+    if (hasRoom?.(resource) === true && stale(resource, now) === undefined) best = worker
+  }
+  return best
+}
+
+/**
+ * What the resources say of how busy they are. `undefined`: nothing.
+ *
+ * @category getters
+ * @since 0.3.0
+ */
+export const utilizationOf = (
+  workers: Iterable<Worker>,
+  { utilization }: Pick<Resources["Service"], "utilization">
+): ScalingSample["utilization"] => {
+  if (utilization === undefined) return undefined
+  return Array.from(workers).flatMap(({ resource, workerId }) => {
+    const said = resource === undefined ? undefined : utilization(resource)
+    return said === undefined ? [] : [{ workerId, utilization: said }]
+  })
+}

@@ -1,0 +1,231 @@
+/**
+ * Starts what tasks run on, a thread or a child process, and hides which of them it is.
+ *
+ * @since 0.3.0
+ */
+import { fork } from "node:child_process"
+import type { Readable } from "node:stream"
+import { fileURLToPath } from "node:url"
+import {
+  MessageChannel,
+  receiveMessageOnPort,
+  type ResourceLimits,
+  type Transferable,
+  Worker
+} from "node:worker_threads"
+import { processVariable, Shared, type Start } from "../wire/Wire.ts"
+
+/**
+ * A running thread or process.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface Host {
+  /** Throws when the message cannot be cloned. */
+  readonly post: (message: unknown, transfer: Array<Transferable>) => void
+  /** The numbers that both sides share. A process has none. */
+  readonly states: Int32Array<SharedArrayBuffer> | undefined
+  readonly terminate: () => void
+  /** How long its event loop was busy and idle since the start, in milliseconds. `undefined`: nobody knows. */
+  readonly eventLoop: () => EventLoop | undefined
+}
+
+/** Milliseconds since the start. */
+interface EventLoop {
+  readonly active: number
+  readonly idle: number
+}
+
+/**
+ * Reads part of the time in which an event loop was busy since the reading before, 0 to 1. Each reader has its own.
+ *
+ * @category constructors
+ * @since 0.3.0
+ */
+export const meter = (eventLoop: Host["eventLoop"]): (() => number | undefined) => {
+  let before: EventLoop = { active: 0, idle: 0 }
+  return () => {
+    const now = eventLoop()
+    if (now === undefined) return undefined
+    const active = now.active - before.active
+    const span = active + now.idle - before.idle
+    before = now
+    return span > 0 ? Math.min(1, Math.max(0, active / span)) : 0
+  }
+}
+
+/**
+ * The time in which a thread looked for messages counts as idle. `looked` are microseconds, of 32 bits.
+ *
+ * @category constructors
+ * @since 0.4.0
+ */
+export const withoutLooks = (eventLoop: () => EventLoop, looked: () => number): (() => EventLoop) => {
+  let before = 0
+  let millis = 0
+  return () => {
+    const now = looked()
+    millis += ((now - before) >>> 0) / 1000
+    before = now
+    const { active, idle } = eventLoop()
+    return { active: active - millis, idle: idle + millis }
+  }
+}
+
+/**
+ * What a host says. `ended` comes last, once.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface HostListener {
+  readonly message: (message: unknown) => void
+  readonly ended: (exitCode: number | undefined, cause: unknown) => void
+}
+
+/**
+ * How to start one.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface HostOptions {
+  readonly herd: string
+  readonly worker: URL
+  readonly isolation: "thread" | "process"
+  readonly tasks: ReadonlyArray<string>
+  readonly concurrency: number
+  readonly heap: boolean
+  readonly resourceLimits: ResourceLimits | undefined
+  readonly execArgv: ReadonlyArray<string> | undefined
+  readonly env: NodeJS.ProcessEnv | undefined
+  readonly output: "inherit" | "prefix" | "ignore"
+}
+
+const prefixed = (from: Readable | null, to: NodeJS.WritableStream, prefix: string) => {
+  if (from === null) return
+  let rest = ""
+  from.setEncoding("utf8")
+  from.on("data", (text: string) => {
+    const lines = (rest + text).split("\n")
+    rest = lines.pop() ?? ""
+    for (const line of lines) to.write(`${prefix}${line}\n`)
+  })
+  from.on("end", () => {
+    if (rest !== "") to.write(`${prefix}${rest}\n`)
+  })
+}
+
+const direct = (
+  from: { readonly stdout: Readable | null; readonly stderr: Readable | null },
+  { herd, output }: HostOptions,
+  workerId: number
+) => {
+  if (output === "prefix") {
+    prefixed(from.stdout, process.stdout, `[${herd} ${workerId}] `)
+    prefixed(from.stderr, process.stderr, `[${herd} ${workerId}] `)
+  } else if (output === "ignore") {
+    from.stdout?.resume()
+    from.stderr?.resume()
+  }
+}
+
+const startOf = (
+  { concurrency, heap, herd, tasks }: HostOptions,
+  workerId: number,
+  shared: Pick<Start, "states" | "port">
+): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, ...shared })
+
+const thread = (options: HostOptions, workerId: number, listener: HostListener): Host => {
+  const states = new Int32Array(new SharedArrayBuffer(4 * Shared.size))
+  const captured = options.output !== "inherit"
+  // Of its own: the worker's port hands each message on to an event emitter first.
+  const { port1, port2 } = new MessageChannel()
+  const worker = new Worker(options.worker, {
+    workerData: startOf(options, workerId, { states, port: port2 }),
+    transferList: [port2],
+    name: `${options.herd} ${workerId}`,
+    stdout: captured,
+    stderr: captured,
+    ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
+    ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
+    ...(options.env === undefined ? {} : { env: options.env })
+  })
+  if (captured) direct(worker, options, workerId)
+  let cause: unknown
+  port1.on("message", listener.message)
+  // The worker alone keeps the process alive.
+  port1.unref()
+  worker.on("error", (error) => {
+    cause = error
+  })
+  worker.on("exit", (code) => {
+    // What it said before its end counts.
+    for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1))
+      listener.message(last.message)
+    port1.close()
+    listener.ended(code, cause)
+  })
+  return {
+    post: (message, transfer) => {
+      if (transfer.length === 0) port1.postMessage(message)
+      else port1.postMessage(message, transfer)
+      Atomics.add(states, Shared.posted, 1)
+    },
+    states,
+    terminate: () => void worker.terminate(),
+    eventLoop: withoutLooks(
+      () => worker.performance.eventLoopUtilization(),
+      () => Atomics.load(states, Shared.looked)
+    )
+  }
+}
+
+const childProcess = (options: HostOptions, workerId: number, listener: HostListener): Host => {
+  const stdio = options.output === "inherit" ? "inherit" : "pipe"
+  const child = fork(fileURLToPath(options.worker), {
+    serialization: "advanced",
+    stdio: ["ignore", stdio, stdio, "ipc"],
+    execArgv: [...(options.execArgv ?? process.execArgv)],
+    env: {
+      ...(options.env ?? process.env),
+      [processVariable]: JSON.stringify(startOf(options, workerId, { states: undefined, port: undefined }))
+    }
+  })
+  direct(child, options, workerId)
+  let cause: unknown
+  let over = false
+  const ended = (code: number | null, signal: NodeJS.Signals | null) => {
+    if (over) return
+    over = true
+    listener.ended(
+      code ?? undefined,
+      cause ?? (signal === null ? undefined : new Error(`ended by ${signal}`))
+    )
+  }
+  child.on("message", listener.message)
+  child.on("error", (error) => {
+    cause = error
+    if (child.pid === undefined) ended(null, null)
+  })
+  child.on("exit", ended)
+  return {
+    // What the channel cannot take it throws; that it is closed, its end says.
+    post: (message) => {
+      if (child.connected) child.send(message as object)
+    },
+    states: undefined,
+    terminate: () => void child.kill("SIGKILL"),
+    eventLoop: () => undefined
+  }
+}
+
+/**
+ * Starts a thread, or a process. Throws when there is no such way to start one.
+ *
+ * @category constructors
+ * @since 0.3.0
+ */
+export const start = (options: HostOptions, workerId: number, listener: HostListener): Host =>
+  (options.isolation === "thread" ? thread : childProcess)(options, workerId, listener)

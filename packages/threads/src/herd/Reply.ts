@@ -1,0 +1,51 @@
+/**
+ * What a task's answer means to its caller.
+ *
+ * @since 0.3.0
+ */
+import { Exit } from "effect"
+import type { AnyTask, Call, Codec } from "../task/ThreadTask.ts"
+import { type Defect, Status, unpackDefect } from "../wire/Wire.ts"
+import { InvalidPayload } from "../task/ThreadError.ts"
+
+const decoded = (codec: Codec | undefined, value: unknown) =>
+  codec === undefined ? value : codec.decode(value)
+
+/**
+ * The end of a task whose thread answered. What does not fit its schema is a defect.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
+export const exitOf = ({ codecs }: AnyTask, status: number, value: unknown): Exit.Exit<unknown, unknown> => {
+  try {
+    switch (status) {
+      case Status.success:
+        return Exit.succeed(decoded(codecs.success, value))
+      case Status.failure:
+        return Exit.fail(decoded(codecs.error, value))
+      case Status.defect:
+        return Exit.die(unpackDefect(value as Defect))
+      default:
+        return Exit.interrupt()
+    }
+  } catch (error) {
+    return Exit.die(error)
+  }
+}
+
+/**
+ * The payload as it travels, or why it does not.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
+export const encodePayload = ({ payload, task }: Call): unknown => {
+  const { payload: codec } = task.codecs
+  if (codec === undefined) return payload
+  try {
+    return codec.encode(payload)
+  } catch (cause) {
+    return new InvalidPayload({ task: task.name, cause })
+  }
+}

@@ -1,0 +1,336 @@
+/**
+ * A herd whose workers are threads, or processes.
+ *
+ * @since 0.3.0
+ */
+import { Clock, type Context, Effect, type Duration, Exit, Layer, Option, type Scope } from "effect"
+import { Herd, HerdConfig } from "lemmings"
+import * as HerdError from "lemmings/HerdError"
+import * as PulledMetrics from "lemmings/PulledMetrics"
+import { existsSync } from "node:fs"
+import { availableParallelism } from "node:os"
+import type { ResourceLimits } from "node:worker_threads"
+import { Crashes } from "./Crashes.ts"
+import * as Inline from "./Inline.ts"
+import type { Serving } from "../thread/Serving.ts"
+import { type Durations, Thread, type ThreadOptions } from "./Thread.ts"
+import { ThreadsUnavailable } from "../task/ThreadError.ts"
+import { type AnyTask, type Caller, CurrentThread, type Runs } from "../task/ThreadTask.ts"
+
+/**
+ * @category models
+ * @since 0.3.0
+ */
+export interface Declaration extends Pick<Herd.Declaration, "overflow" | "sheds"> {
+  /** The tasks that the threads serve. A call of another does not compile. */
+  readonly tasks: ReadonlyArray<AnyTask>
+  /**
+   * The module that threads run: `new URL("./resize.worker.ts", import.meta.url)`. Where there is no `.ts` it is the
+   * `.js` beside it, so that the same line works after a build.
+   */
+  readonly worker: URL
+}
+
+/**
+ * What a herd of threads may be told, beside the settings of every herd (`HerdConfig.settings`).
+ *
+ * `workers.max` defaults to the processors of the machine less one, at least 1, for the main thread.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface Options<
+  RH = never,
+  O extends HerdConfig.Overflow = HerdConfig.Overflow
+> extends Herd.CommonOptions<O, RH, "background" | "lazy"> {
+  /** Threads, or child processes for native code that crashes. A process starts in about 40 ms, and shares no memory. */
+  readonly isolation?: "thread" | "process" | undefined
+  /**
+   * Tasks that run at once on one thread, for handlers that wait. Defaults to `"adaptive"`: one runs, and while tasks
+   * take less than a millisecond the next ones are sent ahead. Those go to another thread when it turns out otherwise.
+   */
+  readonly concurrency?: number | "adaptive" | undefined
+  /** How long an interrupted task may take to stop before its thread is terminated and replaced. Defaults to 100 ms. */
+  readonly grace?: Duration.Input | undefined
+  readonly resourceLimits?: ResourceLimits | undefined
+  readonly execArgv?: ReadonlyArray<string> | undefined
+  readonly env?: NodeJS.ProcessEnv | undefined
+  /** Where threads write to: as we do (default), with `[herd worker]` before each line, or nowhere. */
+  readonly output?: "inherit" | "prefix" | "ignore" | undefined
+  /** Replaces a thread, between tasks, whose heap is larger than this. In bytes. Defaults to never. */
+  readonly maxHeap?: number | undefined
+  /**
+   * How many crashes are too many: `max` (default 10) `within` (default 30 seconds) open a circuit. Then no thread is
+   * started for `coolDown` (default 5 seconds), and when none is left, tasks fail with `ThreadsUnavailable`.
+   */
+  readonly crashes?:
+    | {
+        readonly max?: number | "unlimited" | undefined
+        readonly within?: Duration.Input | undefined
+        readonly coolDown?: Duration.Input | undefined
+      }
+    | undefined
+}
+
+/**
+ * A thread at one instant.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface ThreadInfo {
+  readonly workerId: number
+  /** Tasks that run on it or were sent ahead. */
+  readonly inFlight: number
+  /** Tasks that ended on it. */
+  readonly completed: number
+  /** Bytes, with `maxHeap`; otherwise 0. */
+  readonly heapUsed: number
+  /** Share of the time that its event loop was busy since the last look, 0 to 1. Unknown of a process. */
+  readonly utilization: number | undefined
+}
+
+type Named<D> = D extends { readonly tasks: ReadonlyArray<infer T extends AnyTask> } ? T["name"] : never
+type Core<D> = Omit<D, "tasks" | "worker"> & { readonly resource: Context.Key<Runs<Named<D>>, Caller> }
+
+/**
+ * The class of a herd of threads.
+ *
+ * @category models
+ * @since 0.3.0
+ */
+export interface ThreadHerdClass<Self, Id extends string, D>
+  extends Context.ServiceClass<Self, Id, Herd.Herd<Core<D>>>, Herd.Submitting<Core<D>, Self> {
+  readonly layer: <RH = never>(
+    options?: Options<RH, OverflowOf<D>>
+  ) => Layer.Layer<Self, HerdError.InvalidConfig, NoInfer<RH>>
+  /** The same herd with the handlers in this process, for tests. What only threads have is ignored. */
+  readonly layerInline: <RH = never>(
+    served: Serving,
+    options?: Options<RH, OverflowOf<D>>
+  ) => Layer.Layer<Self, HerdError.InvalidConfig, NoInfer<RH>>
+  /** The threads that run now. */
+  readonly threads: Effect.Effect<ReadonlyArray<ThreadInfo>, never, Self>
+}
+
+type OverflowOf<D> = D extends { readonly overflow: infer O extends HerdConfig.Overflow } ? O : "suspend"
+
+const own = [
+  "isolation",
+  "concurrency",
+  "grace",
+  "resourceLimits",
+  "execArgv",
+  "env",
+  "output",
+  "maxHeap",
+  "crashes"
+] as const
+
+/** The options of every herd, with our defaults. */
+const common = (options: Options) => {
+  const rest = Object.fromEntries(
+    Object.entries(options).filter(([name]) => !own.some((key) => key === name))
+  )
+  const processors = Math.max(1, availableParallelism() - 1)
+  return {
+    ...(rest as Herd.CommonOptions<"suspend">),
+    workers: { max: Math.max(processors, options.workers?.min ?? 1), ...options.workers }
+  }
+}
+
+const invalid = (field: string, value: unknown, rule: string) =>
+  Effect.fail(new HerdError.InvalidConfig({ field, value, rule }))
+
+const aDuration = `a duration such as "5 seconds", at least 0`
+
+/** The module that is there: as given, or as a build has named it. */
+const moduleOf = (worker: URL): URL | undefined => {
+  const built = new URL(worker.href.replace(/\.([cm]?)ts$/, ".$1js"))
+  return [worker, built].find((url) => url.protocol !== "file:" || existsSync(url))
+}
+
+const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declaration, options: Options) {
+  const worker = moduleOf(declaration.worker)
+  if (worker === undefined)
+    return yield* invalid("worker", declaration.worker.href, "the URL of a module that exists")
+  const grace = HerdConfig.millis(options.grace ?? 100)
+  if (grace === undefined) return yield* invalid("grace", options.grace, aDuration)
+  const { concurrency = "adaptive", crashes = {}, maxHeap = Infinity } = options
+  if (
+    concurrency !== "adaptive" &&
+    !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 128)
+  )
+    return yield* invalid("concurrency", concurrency, `"adaptive" or an integer from 1 to 128`)
+  if (!(maxHeap > 0)) return yield* invalid("maxHeap", maxHeap, "a number of bytes, above 0")
+  const { coolDown = "5 seconds", max = 10, within = "30 seconds" } = crashes
+  const limit = max === "unlimited" ? Infinity : max
+  if (!(limit >= 1)) return yield* invalid("crashes.max", max, `"unlimited" or an integer, at least 1`)
+  const [withinMillis, coolDownMillis] = [HerdConfig.millis(within), HerdConfig.millis(coolDown)]
+  if (withinMillis === undefined) return yield* invalid("crashes.within", within, aDuration)
+  if (coolDownMillis === undefined) return yield* invalid("crashes.coolDown", coolDown, aDuration)
+  const isolation = options.isolation ?? "thread"
+  const thread: ThreadOptions = {
+    herd: id,
+    worker,
+    isolation,
+    tasks: declaration.tasks.map(({ name }) => name),
+    concurrency: concurrency === "adaptive" ? 1 : concurrency,
+    ahead: concurrency === "adaptive",
+    heap: maxHeap !== Infinity,
+    resourceLimits: options.resourceLimits,
+    execArgv: options.execArgv,
+    env: options.env,
+    output: options.output ?? "inherit",
+    grace
+  }
+  return { thread, maxHeap, crashes: { max: limit, within: withinMillis, coolDown: coolDownMillis } }
+})
+
+/** Stands for a thread while the circuit is open. */
+class Refusal implements Caller {
+  readonly error: ThreadsUnavailable
+  constructor(error: ThreadsUnavailable) {
+    this.error = error
+  }
+  readonly start: Caller["start"] = (_, __, end) => {
+    end(Exit.fail(this.error))
+    return Effect.void
+  }
+}
+
+/** What the threads of one herd have in common. */
+const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declaration, options: Options) {
+  const settings = yield* settingsOf(id, declaration, options)
+  const clock = yield* Clock.Clock
+  const context = yield* Effect.context()
+  const crashes = new Crashes(settings.crashes)
+  const durations: Durations = new Map()
+  const alive = new Set<Thread>()
+  const whenNone = new Set<() => void>()
+  const now = () => clock.currentTimeMillisUnsafe()
+
+  const noneAlive = Effect.callback<void>((resume) => {
+    if (alive.size === 0) return resume(Effect.void)
+    const none = () => resume(Effect.void)
+    whenNone.add(none)
+    return Effect.sync(() => whenNone.delete(none))
+  })
+  const refusal = (retryAfterMillis: number) => {
+    const { last: cause, total } = crashes
+    return new Refusal(new ThreadsUnavailable({ herd: id, crashes: total, retryAfterMillis, cause }))
+  }
+  const listener = {
+    crashed: (cause: unknown) => crashes.crashed(now(), cause),
+    succeeded: () => {
+      if (crashes.watching) crashes.succeeded(now())
+    },
+    ended: (thread: Thread) => {
+      if (alive.delete(thread) && alive.size === 0) for (const none of whenNone) none()
+    }
+  }
+
+  const open = (workerId: number) =>
+    Effect.gen(function* () {
+      // Threads that still work get the tasks: none must be refused beside them.
+      while (crashes.openFor(now()) > 0) {
+        if (alive.size === 0) return refusal(crashes.openFor(now()))
+        yield* Effect.raceFirst(Effect.sleep(crashes.openFor(now())), noneAlive)
+      }
+      yield* Effect.sleep(crashes.delay)
+      const thread = yield* Effect.acquireRelease(
+        Effect.sync(() => new Thread(settings.thread, workerId, durations, listener, context)),
+        (made) => made.close
+      )
+      yield* thread.ready
+      alive.add(thread)
+      return thread
+    })
+
+  return {
+    alive,
+    crashes,
+    resource: {
+      onCreate: ({ workerId }: { readonly workerId: number }) => open(workerId),
+      awaitLost: (caller: Caller) => {
+        if (caller instanceof Thread) return caller.awaitEnd
+        return Effect.suspend(() => Effect.sleep(crashes.openFor(now())))
+      },
+      hasRoom: (caller: Caller) => caller instanceof Thread && caller.hasRoom,
+      utilization: (caller: Caller) =>
+        caller instanceof Thread && !caller.lost ? caller.utilization.sampled() : undefined,
+      recycleWhen: (caller: Caller) =>
+        caller instanceof Thread && (caller.lost || caller.heapUsed > settings.maxHeap)
+    }
+  }
+})
+
+/**
+ * Declares a herd of threads. See `ThreadTask.make` for its tasks.
+ *
+ * @category services
+ * @since 0.3.0
+ */
+export const Service =
+  <Self>() =>
+  <const Id extends string, const D extends Declaration>(
+    id: Id,
+    declaration: D
+  ): ThreadHerdClass<Self, Id, D> => {
+    const { overflow, sheds } = declaration
+    const herd = Herd.Service<Self>()(id, { resource: CurrentThread, overflow: overflow ?? "suspend", sheds })
+    // Which errors an overflow adds is in our own type.
+    const layerOf = herd.layer as unknown as (
+      options: Herd.CommonOptions<"suspend"> & Herd.ResourceOptions<Caller, Scope.Scope>
+    ) => Layer.Layer<Self, HerdError.InvalidConfig>
+    // By herd: a class may be built more than once.
+    const running = new WeakMap<object, ReadonlySet<Thread>>()
+
+    const layer = (options: Options = {}) =>
+      Layer.unwrap(
+        Effect.map(threadsOf(id, declaration, options), ({ alive, crashes, resource }) => {
+          const { counter, gauge } = PulledMetrics.make({ herd: id })
+          const metrics = PulledMetrics.register([
+            gauge("lemmings_threads", "Threads that are ready.", () => alive.size),
+            counter(
+              "lemmings_thread_crashes_total",
+              "Threads that ended by themselves.",
+              () => crashes.total
+            ),
+            gauge("lemmings_thread_utilization", "Mean event loop utilization of the threads.", () => {
+              const all = Array.from(alive, ({ utilization }) => utilization.scraped() ?? 0)
+              return all.length === 0 ? 0 : all.reduce((sum, one) => sum + one, 0) / all.length
+            })
+          ])
+          const known = Effect.flatMap(Effect.serviceOption(herd), (made) =>
+            Effect.sync(() => {
+              if (Option.isSome(made)) running.set(made.value, alive)
+            })
+          )
+          return Layer.effectDiscard(Effect.andThen(metrics, known)).pipe(
+            Layer.provideMerge(layerOf({ ...common(options), ...resource }))
+          )
+        })
+      )
+    const layerInline = (served: Serving, options: Options = {}) =>
+      layerOf({
+        ...common(options),
+        onCreate: ({ workerId }) =>
+          Effect.acquireRelease(
+            Effect.sync(() => Inline.make(served, workerId)),
+            () => Effect.promise(() => Promise.resolve(served.close()))
+          )
+      })
+    const threads = herd.use((made) =>
+      Effect.sync(() =>
+        Array.from(running.get(made) ?? [], (thread) => ({
+          workerId: thread.workerId,
+          inFlight: thread.busy,
+          completed: thread.completed,
+          heapUsed: thread.heapUsed,
+          utilization: thread.utilization.shown()
+        }))
+      )
+    )
+    return Object.assign(herd, { layer, layerInline, threads }) as unknown as ThreadHerdClass<Self, Id, D>
+  }

@@ -1,0 +1,49 @@
+/**
+ * Takes the caller's span and log annotations along to a thread, and puts them on there.
+ *
+ * @since 0.3.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as References from "effect/References"
+import * as Tracer from "effect/Tracer"
+import type { Origin } from "../wire/Wire.ts"
+
+const isPlain = (value: unknown): boolean =>
+  value === null || !(typeof value === "object" || typeof value === "function" || typeof value === "symbol")
+
+/**
+ * What the handler should know of its caller. `undefined`: the caller has no span and no annotations.
+ *
+ * @category constructors
+ * @since 0.3.0
+ */
+export const originOf = (context: Context.Context<never> | undefined): Origin | undefined => {
+  if (context === undefined) return undefined
+  const span = Context.getOrUndefined(context, Tracer.ParentSpan)
+  const names = Object.entries(Context.get(context, References.CurrentLogAnnotations))
+  if (span === undefined && names.length === 0) return undefined
+  return {
+    span: span && { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled },
+    annotations: Object.fromEntries(
+      names.map(([name, value]) => [name, isPlain(value) ? value : String(value)])
+    )
+  }
+}
+
+/**
+ * The effect as a child of the caller's span, with the caller's log annotations.
+ *
+ * @category operations
+ * @since 0.3.0
+ */
+export const withOrigin = (
+  effect: Effect.Effect<unknown, unknown>,
+  origin: Origin | undefined
+): Effect.Effect<unknown, unknown> => {
+  if (origin === undefined) return effect
+  const annotated = Effect.annotateLogs(effect, origin.annotations)
+  return origin.span === undefined
+    ? annotated
+    : Effect.withParentSpan(annotated, Tracer.externalSpan(origin.span))
+}
