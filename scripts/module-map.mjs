@@ -57,12 +57,12 @@ export const threads = {
   }
 }
 
-/** packages/durable/src. Only `pgboss` and `store/JobStores` know pg-boss and PGlite. */
+/** packages/durable/src. Only `pgboss` and two stores know pg-boss and PGlite: they are loaded with their layer. */
 export const durable = {
   rooms: ["index", "Jobs", "Job", "work", "job", "store", "pgboss", "port"],
   packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
   edges: {
-    "store/JobStores": /^(@electric-sql\/pglite|pg-boss|node:path)$/,
+    "store/EmbeddedStore": /^(@electric-sql\/pglite|pg-boss|node:path)$/,
     "pgboss/JobStorePgBoss": /^pg-boss$/,
     "pgboss/PgBossRow": /^pg-boss$/,
     "pgboss/PgBossEngine": /^pg-boss$/,

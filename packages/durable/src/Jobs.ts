@@ -33,7 +33,6 @@ import {
   type Transaction
 } from "./port/JobStore.ts"
 import * as JobStoreMemory from "./store/JobStoreMemory.ts"
-import * as JobStores from "./store/JobStores.ts"
 import { traceHere } from "./job/JobTrace.ts"
 import * as QueueRegistration from "./work/QueueRegistration.ts"
 import { awaited, type Signal } from "./port/Signal.ts"
@@ -452,10 +451,22 @@ const leaseOf = ({ lease = "15 seconds" }: StoreOptions): number => {
   return millis
 }
 
-const over = <E>(store: () => Layer.Layer<JobStore, E>): Layer.Layer<Jobs | JobStore, E | InvalidConfig> =>
+// Loaded when their layer is built: who keeps jobs in memory needs no driver, no PGlite, no SQLite.
+const embedded = Effect.promise(() => import("./store/EmbeddedStore.ts"))
+const postgres = Effect.promise(() => import("./store/PostgresStore.ts"))
+
+const over = <E>(
+  lease: StoreOptions,
+  store: (leaseMillis: number) => Effect.Effect<Layer.Layer<JobStore, E>>
+): Layer.Layer<Jobs | JobStore, E | InvalidConfig> =>
   Layer.provideMerge(
     layer,
-    Layer.unwrap(Effect.try({ try: store, catch: (error) => error as InvalidConfig }))
+    Layer.unwrap(
+      Effect.flatMap(
+        Effect.try({ try: () => leaseOf(lease), catch: (error) => error as InvalidConfig }),
+        store
+      )
+    )
   )
 
 /**
@@ -465,7 +476,7 @@ const over = <E>(store: () => Layer.Layer<JobStore, E>): Layer.Layer<Jobs | JobS
  * @since 0.4.0
  */
 export const layerMemory = (options: StoreOptions = {}): Layer.Layer<Jobs | JobStore, InvalidConfig> =>
-  over(() => JobStoreMemory.layer(leaseOf(options)))
+  over(options, (leaseMillis) => Effect.succeed(JobStoreMemory.layer(leaseMillis)))
 
 /**
  * Jobs in a directory of this machine, for one process at a time: PostgreSQL inside the process, by PGlite, which you
@@ -478,7 +489,9 @@ export const layerMemory = (options: StoreOptions = {}): Layer.Layer<Jobs | JobS
 export const layerEmbedded = (
   options: StoreOptions & { readonly directory?: string | undefined } = {}
 ): Layer.Layer<Jobs | JobStore, InvalidConfig | DirectoryInUse | OpenFailed> =>
-  over(() => JobStores.layerEmbedded({ directory: options.directory, leaseMillis: leaseOf(options) }))
+  over(options, (leaseMillis) =>
+    Effect.map(embedded, (store) => store.layer({ directory: options.directory, leaseMillis }))
+  )
 
 /**
  * Jobs in a PostgreSQL database, version 13 or later, for any number of processes.
@@ -496,13 +509,15 @@ export const layerPostgres = (
     readonly connections?: number | undefined
   }
 ): Layer.Layer<Jobs | JobStore, InvalidConfig> =>
-  over(() =>
-    JobStores.layerPostgres({
-      url: options.url,
-      schema: options.schema,
-      connections: options.connections,
-      leaseMillis: leaseOf(options)
-    })
+  over(options, (leaseMillis) =>
+    Effect.map(postgres, (store) =>
+      store.layer({
+        url: options.url,
+        schema: options.schema,
+        connections: options.connections,
+        leaseMillis
+      })
+    )
   )
 
 /**

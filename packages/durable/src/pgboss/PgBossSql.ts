@@ -30,6 +30,14 @@ import { createHash } from "node:crypto"
 import * as PgBossLimits from "./PgBossLimits.ts"
 
 /**
+ * Where the tables are unless somebody says otherwise.
+ *
+ * @category constants
+ * @since 0.5.0
+ */
+export const defaultSchema = "lemmings"
+
+/**
  * @category models
  * @since 0.4.0
  */

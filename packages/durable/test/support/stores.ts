@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { JobStore } from "../../src/port/JobStore.ts"
+import * as EmbeddedStore from "../../src/store/EmbeddedStore.ts"
 import * as JobStoreMemory from "../../src/store/JobStoreMemory.ts"
-import * as JobStores from "../../src/store/JobStores.ts"
+import * as PostgresStore from "../../src/store/PostgresStore.ts"
 
 const leaseMillis = 1_000
 
@@ -23,13 +24,13 @@ export const stores: ReadonlyArray<{
   { name: "memory", layer: JobStoreMemory.layer(leaseMillis), missing: false },
   {
     name: "PGlite in memory",
-    layer: JobStores.layerEmbedded({ directory: undefined, leaseMillis }),
+    layer: EmbeddedStore.layer({ directory: undefined, leaseMillis }),
     missing: false
   },
   {
     name: "PGlite in a directory",
     layer: Layer.unwrap(
-      Effect.map(directory, (path) => JobStores.layerEmbedded({ directory: path, leaseMillis }))
+      Effect.map(directory, (path) => EmbeddedStore.layer({ directory: path, leaseMillis }))
     ),
     missing: false
   },
@@ -37,7 +38,7 @@ export const stores: ReadonlyArray<{
     name: "PostgreSQL",
     layer: Layer.unwrap(
       Effect.map(postgres(), ({ url }) =>
-        JobStores.layerPostgres({ url, schema: undefined, connections: undefined, leaseMillis })
+        PostgresStore.layer({ url, schema: undefined, connections: undefined, leaseMillis })
       )
     ),
     missing: missing.postgres

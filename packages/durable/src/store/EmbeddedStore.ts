@@ -1,5 +1,5 @@
 /**
- * Where jobs are kept: the layers of the store on pg-boss.
+ * Jobs in a directory of this machine, or in memory: the store on pg-boss over PGlite.
  *
  * @since 0.4.0
  */
@@ -13,34 +13,7 @@ import { OpenFailed } from "../port/JobError.ts"
 import { JobStore } from "../port/JobStore.ts"
 import * as JobStorePgBoss from "../pgboss/JobStorePgBoss.ts"
 import * as PgBossEngine from "../pgboss/PgBossEngine.ts"
-
-const schema = "lemmings"
-
-/**
- * Connects to a server.
- *
- * @category layers
- * @since 0.4.0
- */
-export const layerPostgres = (options: {
-  readonly url: string
-  readonly schema: string | undefined
-  readonly connections: number | undefined
-  readonly leaseMillis: number
-}): Layer.Layer<JobStore> =>
-  Layer.effect(
-    JobStore,
-    Effect.map(
-      PgBossEngine.make({
-        connectionString: options.url,
-        schema: options.schema ?? schema,
-        max: options.connections ?? 6,
-        connectionTimeoutMillis: 5_000,
-        application_name: "lemmings"
-      }),
-      (engine) => JobStorePgBoss.make(engine, options.leaseMillis, "postgres")
-    )
-  )
+import * as PgBossSql from "../pgboss/PgBossSql.ts"
 
 /** PGlite, in a directory or in memory. Loaded when it is asked for: it is large, and not everybody has it. */
 const open = (directory: string | undefined) =>
@@ -70,17 +43,14 @@ const transaction =
  * @category layers
  * @since 0.4.0
  */
-export const layerEmbedded = (options: {
-  readonly directory: string | undefined
-  readonly leaseMillis: number
-}) =>
+export const layer = (options: { readonly directory: string | undefined; readonly leaseMillis: number }) =>
   Layer.effect(
     JobStore,
     Effect.gen(function* () {
       if (options.directory !== undefined) yield* DirectoryLock.acquire(options.directory)
       const pglite = yield* open(options.directory)
       const engine = yield* PgBossEngine.make(
-        { db: fromPglite(pglite), backend: "pglite", schema },
+        { db: fromPglite(pglite), backend: "pglite", schema: PgBossSql.defaultSchema },
         { transaction: transaction(pglite) }
       )
       yield* Effect.forkScoped(EmbeddedUpkeep.make(engine))

@@ -1,0 +1,36 @@
+/**
+ * Jobs in a PostgreSQL server: the store on pg-boss over a pool of connections.
+ *
+ * @since 0.4.0
+ */
+import { Effect, Layer } from "effect"
+import { JobStore } from "../port/JobStore.ts"
+import * as JobStorePgBoss from "../pgboss/JobStorePgBoss.ts"
+import * as PgBossEngine from "../pgboss/PgBossEngine.ts"
+import * as PgBossSql from "../pgboss/PgBossSql.ts"
+
+/**
+ * Connects to a server.
+ *
+ * @category layers
+ * @since 0.4.0
+ */
+export const layer = (options: {
+  readonly url: string
+  readonly schema: string | undefined
+  readonly connections: number | undefined
+  readonly leaseMillis: number
+}): Layer.Layer<JobStore> =>
+  Layer.effect(
+    JobStore,
+    Effect.map(
+      PgBossEngine.make({
+        connectionString: options.url,
+        schema: options.schema ?? PgBossSql.defaultSchema,
+        max: options.connections ?? 6,
+        connectionTimeoutMillis: 5_000,
+        application_name: "lemmings"
+      }),
+      (engine) => JobStorePgBoss.make(engine, options.leaseMillis, "postgres")
+    )
+  )
