@@ -1,9 +1,21 @@
+// Which tests there are, and when they run.
+//
+// - `X.test.ts` runs in `pnpm test`, which everybody runs before every commit: all of it has four minutes on two cores. A file
+//   that takes more than three seconds of them needs a reason.
+// - `X.long.test.ts` runs in `pnpm test:long`: soaks, kills by the dozen, hundreds of seeds, benches. Whatever it repeats, it
+//   repeats `rounds(short, long)` times, from `@lemmings/suite/rounds`: `short` in CI, which has a few minutes for all of them
+//   (`ROUNDS=short pnpm test:long`), and `long` otherwise.
+// - `X.test-d.ts` are types, checked by `pnpm test` too.
+//
+// A test that is worth running before each commit and worth running for an hour has both files, a quick one with a few
+// seeds and a long one, around one suite in `test/support` (model.test.ts and model.long.test.ts are an example). Paths and `-t` choose tests as usual:
+// `pnpm test:long model`.
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import type { Reporter, TestModule } from "vitest/node"
 
-/** Closes the run with one plain line, `tests: N passed, N failed, N skipped`, for CI. */
-const closingLine: Reporter = {
+/** Tells which files took the longest, and closes the run with one plain line for CI: `tests: N passed, N failed, N skipped`. */
+const closing: Reporter = {
   onTestRunEnd(modules: ReadonlyArray<TestModule>, errors) {
     const count = { passed: 0, failed: errors.length, skipped: 0 }
     for (const module of modules) {
@@ -22,70 +34,85 @@ const closingLine: Reporter = {
     // Written last, after the default reporter's summary.
     process.once("exit", () => {
       process.stdout.write(
-        `tests: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`
+        `${slowest(modules)}\ntests: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`
       )
     })
   }
 }
 
-const project = (name: string, include: string) => ({
-  extends: true as const,
-  test: { name, include: [include], testTimeout: 30_000 }
-})
+/** The ten files that took the longest: loading them, and running what is in them. */
+const slowest = (modules: ReadonlyArray<TestModule>): string => {
+  const rows = modules.map((module) => {
+    const { collectDuration, duration, setupDuration } = module.diagnostic()
+    return { file: module.relativeModuleId, seconds: (collectDuration + duration + setupDuration) / 1000 }
+  })
+  const first = rows.toSorted((a, b) => b.seconds - a.seconds).slice(0, 10)
+  return [
+    "slowest files:",
+    ...first.map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`)
+  ].join("\n")
+}
 
-export default defineConfig({
-  test: {
-    reporters: ["default", closingLine],
-    projects: [
-      {
-        extends: true,
-        test: {
-          ...project("lemmings", "test/**/*.test.ts").test,
-          root: "packages/lemmings",
-          typecheck: { enabled: true, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
-        }
-      },
-      {
-        // The examples of the documentation, written by scripts/doctest.ts, are type-checked as well as run.
-        extends: true,
-        test: {
-          ...project("docs", ".doctest/*.test.ts").test,
-          root: "packages/lemmings",
-          // They share no state, so they share a worker.
-          isolate: false,
-          typecheck: { enabled: true, tsconfig: "tsconfig.docs.json", include: [".doctest/*.test.ts"] }
-        }
-      },
-      project("examples", "packages/examples/*/test/**/*.test.ts"),
-      project("bench", "packages/bench/test/**/*.test.ts"),
-      {
-        extends: true,
-        test: {
-          ...project("control", "{test,dashboard/test}/**/*.test.ts").test,
-          root: "packages/control",
-          globalSetup: [fileURLToPath(new URL("packages/control/test/support/assets.ts", import.meta.url))]
-        }
-      },
-      {
-        extends: true,
-        test: {
-          ...project("durable", "test/**/*.test.ts").test,
-          root: "packages/durable",
-          typecheck: { enabled: true, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
-        }
-      },
-      {
-        extends: true,
-        test: {
-          ...project("threads", "test/**/*.test.ts").test,
-          root: "packages/threads",
-          typecheck: { enabled: true, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
-        }
-      },
-      project("servers", "packages/servers/test/**/*.test.ts"),
-      project("simulate", "packages/simulate/test/**/*.test.ts"),
-      project("scripts", "scripts/test/**/*.test.ts")
-    ],
-    coverage: { provider: "v8", include: ["packages/*/src/**"], reporter: ["text-summary", "json-summary"] }
+export default defineConfig(({ mode }) => {
+  const long = mode === "long"
+  const tests = (folder: string) => ({
+    include: [long ? `${folder}/**/*.long.test.ts` : `${folder}/**/*.test.ts`],
+    exclude: long ? [] : ["**/*.long.test.ts"],
+    testTimeout: long ? 600_000 : 30_000
+  })
+  /** A package whose types have tests of their own. */
+  const withTypes = (name: string) => ({
+    extends: true as const,
+    test: {
+      ...tests("test"),
+      name,
+      root: `packages/${name}`,
+      typecheck: { enabled: !long, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
+    }
+  })
+  const project = (name: string, folder: string) => ({
+    extends: true as const,
+    test: { ...tests(folder), name }
+  })
+  return {
+    test: {
+      reporters: ["default", closing],
+      projects: [
+        withTypes("lemmings"),
+        withTypes("durable"),
+        withTypes("threads"),
+        {
+          // The examples of the documentation, written by scripts/doctest.ts, are type-checked as well as run.
+          extends: true as const,
+          test: {
+            ...tests(".doctest"),
+            name: "docs",
+            root: "packages/lemmings",
+            // They share no state, so they share a worker.
+            isolate: false,
+            typecheck: {
+              enabled: !long,
+              tsconfig: "tsconfig.docs.json",
+              include: [".doctest/*.test.ts"]
+            }
+          }
+        },
+        {
+          extends: true as const,
+          test: {
+            ...tests("{test,dashboard/test}"),
+            name: "control",
+            root: "packages/control",
+            globalSetup: [fileURLToPath(new URL("packages/control/test/support/assets.ts", import.meta.url))]
+          }
+        },
+        project("examples", "packages/examples/*/test"),
+        project("bench", "packages/bench/test"),
+        project("servers", "packages/servers/test"),
+        project("simulate", "packages/simulate/test"),
+        project("scripts", "scripts/test")
+      ],
+      coverage: { provider: "v8", include: ["packages/*/src/**"], reporter: ["text-summary", "json-summary"] }
+    }
   }
 })

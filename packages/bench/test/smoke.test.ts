@@ -1,52 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
-import { execFile } from "node:child_process"
-import { fileURLToPath } from "node:url"
-import { allBenches } from "../src/benches.ts"
-import { contestants } from "../src/Referee.ts"
-import { Report } from "../src/Report.ts"
-
-const benches = await allBenches()
-const main = fileURLToPath(import.meta.resolve("../src/main.ts"))
-
-interface Run {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-const bench = (...args: ReadonlyArray<string>): Promise<Run> =>
-  new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : 1, stdout, stderr })
-    })
-  })
-
-const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Report))
+import { bench, decode } from "./support/bench.ts"
 
 describe("bench", () => {
-  it.each(benches.map((one) => one.name))(
-    "%s prints one object with every case and contestant",
-    async (name) => {
-      const { code, stderr, stdout } = await bench(name, "--quick", "--json")
-      assert.strictEqual(code, 0, stderr)
-      const report = decode(stdout)
-      const expected = benches.filter((one) => one.name === name).flatMap((one) => one.races(true))
-      const units = expected.flatMap((race) => Object.entries(race.units).map((unit) => ({ race, unit })))
-      assert.deepStrictEqual(
-        report.cases.map((one) => [one.case, one.unit, ["ours", ...Object.keys(one.peers)]]),
-        units.map(({ race, unit: [suffix, unit] }) => [
-          suffix === "" ? race.name : `${race.name}/${suffix}`,
-          unit,
-          contestants(race).map(([who]) => who)
-        ])
-      )
-      assert.include(Object.keys(report.versions), "p-queue")
-    },
-    // The engines of durable jobs have servers to start.
-    180_000
-  )
-
   it("a herd of one worker runs one task at once, whatever times out", async () => {
     const { stdout } = await bench("timeouts", "--quick", "--json")
     assert.deepStrictEqual(

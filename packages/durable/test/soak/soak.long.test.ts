@@ -1,11 +1,12 @@
 import { assert, it } from "@effect/vitest"
 import { missing } from "@lemmings/servers"
+import { rounds } from "@lemmings/suite/rounds"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { Soaked } from "./jobs.ts"
 
-const total = 10_000
+const total = rounds(10_000, 30_000)
 
 // Without being pruned and vacuumed the table takes 1,460 bytes a job, and is twice as large at the end as in the middle.
 it.live.skipIf(missing.postgres)(
@@ -17,7 +18,7 @@ it.live.skipIf(missing.postgres)(
         const child = execFile(
           process.execPath,
           ["--expose-gc", program, "postgres", String(total), "1000", "1s"],
-          { timeout: 50_000 },
+          { timeout: 200_000 },
           (error, stdout) => resume(error === null ? Effect.succeed(stdout) : Effect.fail(error))
         )
         return Effect.sync(() => child.kill())
@@ -30,6 +31,5 @@ it.live.skipIf(missing.postgres)(
       const heapAt = (part: number) => sizes[Math.round(part * sizes.length) - 1]?.heap ?? NaN
       // A payload is 200 bytes.
       assert.isBelow(heapAt(1) - heapAt(0.5), (200 * total) / 2)
-    }),
-  60_000
+    })
 )

@@ -1,0 +1,10 @@
+import { describe, it } from "@effect/vitest"
+import { rounds } from "@lemmings/suite/rounds"
+import { tarnRandom } from "../support/tarnRandom.ts"
+
+describe("tarn: random", () => {
+  // Switched off upstream; here it is on. Each seed has virtual time of its own.
+  it.live("randomised test: whatever fails and whoever leaves, nothing is shared, lost or left open", () =>
+    tarnRandom(rounds(320, 3_000))
+  )
+})
