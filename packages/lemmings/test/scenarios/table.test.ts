@@ -13,8 +13,9 @@ const listed = table.split("\n").flatMap((line) => {
 /** Titles of tests: the string that `it`, or the table of an `it.each`, is called with. */
 const titles = /(?:\bit(?:\.effect|\.live)?|[)\]])\(\s*"((?:[^"\\]|\\.)*)",\s*\(/g
 
+// A long test is a test of the same name with more rounds.
 const written = readdirSync(folder)
-  .filter((file) => file.endsWith(".test.ts") && file !== "table.test.ts")
+  .filter((file) => /^[^.]+\.test\.ts$/.test(file) && file !== "table.test.ts")
   .flatMap((file) =>
     [...readFileSync(new URL(file, folder), "utf8").matchAll(titles)].map(([, name]) => `${file}: ${name}`)
   )
