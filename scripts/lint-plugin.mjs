@@ -119,7 +119,26 @@ const noWallClock = {
   }
 }
 
+/** Fibers are started, watched and interrupted in one place, which has a contract with Effect's runtime. */
+const fibersHome = {
+  meta: { type: "problem", schema: [] },
+  create(context) {
+    const place = placeOf(context.filename)
+    if (place === undefined || place === "internal/Fibers") return {}
+    const report = (node) =>
+      context.report({
+        node,
+        message: `Use internal/Fibers for ${node.property.name}: the contract is there.`
+      })
+    return {
+      "MemberExpression[object.name='Effect'][property.name=/^run(Fork|Callback)/]": report,
+      "MemberExpression[object.name='Fiber'][property.name='getCurrent']": report,
+      "MemberExpression[property.name=/^(pollUnsafe|addObserver|interruptUnsafe)$/]": report
+    }
+  }
+}
+
 export default {
   meta: { name: "house" },
-  rules: { map, documented, "no-wall-clock": noWallClock }
+  rules: { map, documented, "no-wall-clock": noWallClock, "fibers-home": fibersHome }
 }

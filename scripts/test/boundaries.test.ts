@@ -194,6 +194,17 @@ describe("house/no-wall-clock", () => {
   }
 })
 
+describe("house/fibers-home", () => {
+  const uses = (expression: string) => ({ "task/TaskRun.ts": `export const value = ${expression}\n` })
+
+  for (const expression of ["Effect.runForkWith(a)", "Fiber.getCurrent()", "fiber.pollUnsafe()"]) {
+    it(`refuses ${expression} outside of internal/Fibers`, () => {
+      refuses(uses(expression), "Use internal/Fibers for")
+      allows({ "internal/Fibers.ts": `export const value = ${expression}\n` })
+    })
+  }
+})
+
 describe("import/no-cycle", () => {
   it("refuses a cycle within a room", () =>
     refuses(

@@ -25,6 +25,7 @@ import * as HerdConfig from "./model/HerdConfig.ts"
 import { HerdClosed, InvalidConfig, PoolClosed } from "./model/HerdError.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "./registry/HerdRegistry.ts"
 import type { ShutdownReport } from "./model/HerdStats.ts"
+import * as Fibers from "./internal/Fibers.ts"
 import * as MainLife from "./internal/MainLife.ts"
 
 /**
@@ -140,9 +141,6 @@ const settingsOf = (options: Options): Settings | InvalidConfig => {
   }
 }
 
-// No part of the interface of a fiber. Where it is missing, a program is interrupted whatever it does.
-const isMasked = (fiber: object): boolean => "interruptible" in fiber && fiber.interruptible === false
-
 const lostIn = ({ exit, withdrawn }: Closed, withCallers: boolean): number => {
   if (exit._tag === "Failure") return 1
   const { abandoned, interrupted, leaked } = exit.value
@@ -198,7 +196,7 @@ class Life {
   begin(fiber: Fiber.Fiber<unknown, unknown>): void {
     this.fiber = fiber
     for (const { listener, signal } of this.listeners) attempt(() => this.host?.on?.(signal, listener))
-    fiber.addObserver((exit) => {
+    Fibers.onEnd(fiber, (exit) => {
       this.exit = exit
       this.tell({ _tag: "MainEnded" })
     })
@@ -318,14 +316,14 @@ class Life {
     const { fiber } = this
     if (fiber === undefined) return
     const now = Effect.sync(() => {
-      if (fiber.pollUnsafe() !== undefined) return
+      if (Fibers.exitOf(fiber) !== undefined) return
       this.interrupted = true
-      fiber.interruptUnsafe(fiber.id)
+      Fibers.interrupt(fiber, fiber.id)
     })
     // A program that is ending by itself would forget its failure for an interruption. It hears of its herds when we do, and
     // may wait in a finalizer.
     const turns = Effect.repeat(Effect.yieldNow, { times: turnsToHear })
-    const masked = Effect.sync(() => isMasked(fiber) && fiber.pollUnsafe() === undefined)
+    const masked = Effect.sync(() => Fibers.isMasked(fiber) && Fibers.exitOf(fiber) === undefined)
     const settled = Effect.repeat(masked, { schedule: Schedule.spaced(5), while: (still) => still })
     const patience = this.settings.exitAfter / 2
     this.run(turns.pipe(Effect.andThen(Effect.timeoutOption(settled, patience)), Effect.andThen(now)))
@@ -365,11 +363,11 @@ class Life {
 
   /** Loggers are those of the place in the main program that runs now. */
   private log(lines: Effect.Effect<void>): void {
-    Effect.runForkWith(this.fiber?.context ?? Context.empty())(lines)
+    Fibers.start(this.fiber?.context ?? Context.empty(), lines)
   }
 
   private run(effect: Effect.Effect<void>): void {
-    Effect.runFork(effect)
+    Fibers.start(Context.empty(), effect)
   }
 }
 

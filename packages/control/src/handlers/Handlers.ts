@@ -6,6 +6,7 @@
 import { Effect, Layer, SchemaIssue, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
+import * as Fibers from "lemmings/internal/Fibers"
 import { HerdClosed, InvalidConfig } from "lemmings/HerdError"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "lemmings/HerdRegistry"
 import { QueueRegistry } from "lemmings/QueueRegistry"
@@ -123,7 +124,7 @@ const drain = (herd: ManagedHerd, limits: DrainLimits | null) =>
     // The herd itself says what is no duration, before it begins.
     const given = (limits ?? {}) as StopOptions
     const fiber = yield* Effect.forkDetach(herd.stop(given), { startImmediately: true })
-    const exit = fiber.pollUnsafe()
+    const exit = Fibers.exitOf(fiber)
     if (exit !== undefined) yield* exit
   })
 

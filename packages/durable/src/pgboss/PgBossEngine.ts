@@ -4,6 +4,7 @@
  * @since 0.4.0
  */
 import { Clock, Duration, Effect, Schedule, Scope } from "effect"
+import * as Fibers from "lemmings/internal/Fibers"
 import type { ConstructorOptions, Db } from "pg-boss"
 import { PgBoss } from "pg-boss"
 import { JobStoreError } from "../port/JobError.ts"
@@ -115,11 +116,12 @@ export const make = Effect.fnUntraced(function* (
   let started = false
 
   const log = (message: string, cause: unknown) =>
-    Effect.runForkWith(context)(Effect.logDebug(`pg-boss: ${message}`, cause))
+    Fibers.start(context, Effect.logDebug(`pg-boss: ${message}`, cause))
   const seen = (ready: boolean, reason?: string) => {
     if (state.ready === ready) return
     state = { ready, since: clock.currentTimeMillisUnsafe(), reason }
-    Effect.runForkWith(context)(
+    Fibers.start(
+      context,
       ready
         ? Effect.logInfo("The job store is ready")
         : Effect.logWarning(`The job store is unavailable: ${reason}`)
@@ -184,7 +186,7 @@ export const make = Effect.fnUntraced(function* (
   // Also after every time that the connection had gone.
   const reconnected = () => {
     tell({ _tag: "Missed" })
-    Effect.runForkWith(context)(Effect.ignore(readPaused))
+    Fibers.start(context, Effect.ignore(readPaused))
   }
   const hear = Effect.acquireRelease(
     Effect.retry(

@@ -10,6 +10,7 @@
  * @since 0.4.0
  */
 import { Cause, type Clock, type Context, Effect, Exit, type Fiber, Schedule } from "effect"
+import * as Fibers from "lemmings/internal/Fibers"
 import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
 import { Gate } from "./Gate.ts"
@@ -334,11 +335,9 @@ export class Puller {
       return this.#handler(payload, context)
     })
     const traced = job.trace === undefined ? task : traceFrom(job.trace, this.#queue, task)
-    const fiber = Effect.runForkWith(this.#context)(
-      this.#herd.run(traced, { ...this.#options, id: job.id, priority: job.priority })
-    )
-    held.fiber = fiber
-    fiber.addObserver((exit) => this.#ended(held, exit))
+    const running = this.#herd.run(traced, { ...this.#options, id: job.id, priority: job.priority })
+    held.fiber = Fibers.start(this.#context, running)
+    Fibers.onEnd(held.fiber, (exit) => this.#ended(held, exit))
   }
 
   #ended(held: Held, exit: Exit.Exit<unknown, unknown>) {
@@ -350,7 +349,7 @@ export class Puller {
     const failed = cause.reasons.find(Cause.isFailReason)
     if (failed !== undefined && gaveUp(failed.error)) return this.#end(held, { _tag: "Release" })
     if (Cause.hasInterruptsOnly(cause) && held.returning) return this.#end(held, { _tag: "Release" })
-    Effect.runForkWith(this.#context)(this.#failed(held, cause))
+    Fibers.start(this.#context, this.#failed(held, cause))
   }
 
   #succeeded(held: Held, value: unknown) {
@@ -359,7 +358,7 @@ export class Puller {
       return this.#end(held, result === null ? { _tag: "Complete" } : { _tag: "Complete", result })
     } catch (error) {
       // A result that is not in the schema is the handler's mistake.
-      Effect.runForkWith(this.#context)(this.#failed(held, Cause.die(error)))
+      Fibers.start(this.#context, this.#failed(held, Cause.die(error)))
     }
   }
 
@@ -415,7 +414,7 @@ export class Puller {
   /** Interrupts its task. It is released when its finalizers have ended. */
   #giveBack(held: Held) {
     held.returning = true
-    held.fiber?.interruptUnsafe()
+    Fibers.interrupt(held.fiber)
   }
 
   // ---- settling ----
@@ -490,7 +489,7 @@ export class Puller {
         if (!same || held.dropped) continue
         held.dropped = true
         this.tally.lost++
-        held.fiber?.interruptUnsafe()
+        Fibers.interrupt(held.fiber)
       }
     })
   }

@@ -4,6 +4,7 @@
  * @since 0.4.0
  */
 import { Clock, Effect, Exit, Scope } from "effect"
+import * as Fibers from "lemmings/internal/Fibers"
 import { type ManagedQueue, QueueRegistry, type QueueStats, QueueUnavailable } from "lemmings/QueueRegistry"
 import type { AnyJob } from "../job/JobDefinition.ts"
 import type { JobStoreError } from "../port/JobError.ts"
@@ -98,7 +99,6 @@ const enter = Effect.fnUntraced(function* (store: Store, job: AnyJob) {
     stats = next
     readAt = clock.currentTimeMillisUnsafe()
   })
-  const run = Effect.runForkWith(context)
   /** What was read last. Where that is old, the next reader gets what is read now. */
   const figure = (read: (stats: QueueStats) => number) => () => {
     if (!reading && clock.currentTimeMillisUnsafe() - readAt > freshMillis) {
@@ -106,7 +106,7 @@ const enter = Effect.fnUntraced(function* (store: Store, job: AnyJob) {
       const done = () => {
         reading = false
       }
-      run(Effect.ensuring(Effect.ignore(queue.stats), Effect.sync(done)))
+      Fibers.start(context, Effect.ensuring(Effect.ignore(queue.stats), Effect.sync(done)))
     }
     return stats === undefined ? NaN : read(stats)
   }

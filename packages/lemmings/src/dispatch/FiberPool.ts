@@ -15,6 +15,7 @@
  * @since 0.1.0
  */
 import { Clock, Context, Duration, Effect, type Fiber, Layer, Scheduler } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
 import type { ScalingSample } from "../model/HerdStats.ts"
 import { Ring } from "../internal/Ring.ts"
@@ -167,7 +168,6 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
 ) {
   const context = yield* Effect.context()
   const clock = yield* Clock.Clock
-  const run = Effect.runForkWith(context)
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
   const ended = new Ring<Deliverable>()
   const guests = new Set<Lease>()
@@ -183,9 +183,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   let allEnded: (() => void) | undefined
 
   const background = (where: string, effect: Effect.Effect<unknown, unknown>, counts = true) => {
-    const fiber = run(effect)
-    if (fiber.pollUnsafe() === undefined) fibers.set(fiber, counts)
-    fiber.addObserver((exit) => {
+    const fiber = Fibers.start(context, effect)
+    if (Fibers.exitOf(fiber) === undefined) fibers.set(fiber, counts)
+    Fibers.onEnd(fiber, (exit) => {
       fibers.delete(fiber)
       if (fibers.size === 0) allEnded?.()
       if (exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag !== "Interrupt")) {
@@ -308,7 +308,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       let left = 0
       for (const [fiber, counts] of fibers) {
         if (counts) left++
-        fiber.interruptUnsafe()
+        Fibers.interrupt(fiber)
       }
       return left
     })

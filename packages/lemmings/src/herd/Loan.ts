@@ -3,7 +3,8 @@
  *
  * @since 0.2.0
  */
-import { Context, Effect, Exit, Fiber } from "effect"
+import { Context, Effect, Exit } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import type { TaskOptions } from "../model/Task.ts"
 import { TaskRun } from "../task/TaskRun.ts"
 import type { Runtime } from "../task/TaskRuntime.ts"
@@ -56,7 +57,7 @@ export const borrow = <A, R>(
         })
       )
       // Never run again by the herd: the borrower has the resource of this worker and no other.
-      const run = new TaskRun(rt, held, Fiber.getCurrent()?.context ?? Context.empty(), {
+      const run = new TaskRun(rt, held, Fibers.contextHere(), {
         ...options,
         once: true
       })

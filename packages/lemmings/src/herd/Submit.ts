@@ -4,7 +4,8 @@
  *
  * @since 0.1.0
  */
-import { Cause, Context, Effect, Exit, Fiber, Stream } from "effect"
+import { Cause, Effect, Exit, Stream } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import { Batch } from "../task/Batch.ts"
 import { InvalidConfig } from "../model/HerdError.ts"
 import type { Owned, Resources } from "../workers/Resources.ts"
@@ -21,9 +22,6 @@ type Options = TaskOptions
 
 const none: Options = {}
 
-/** The context of the fiber that is evaluating. */
-const contextHere = (): Context.Context<never> => Fiber.getCurrent()?.context ?? Context.empty()
-
 /**
  * Waits for a lease, runs, and returns the result.
  *
@@ -32,7 +30,7 @@ const contextHere = (): Context.Context<never> => Fiber.getCurrent()?.context ??
  */
 export const run = (rt: Runtime, task: Task, options: Options = none): Effect.Effect<unknown, unknown> =>
   Effect.callback((resume) => {
-    const run = new TaskRun(rt, task, contextHere(), options)
+    const run = new TaskRun(rt, task, Fibers.contextHere(), options)
     run.accept(true)
     if (run.exit !== undefined) {
       resume(run.exit)
@@ -96,7 +94,7 @@ export const runNow = (
   const on = (lease: Lease | undefined, restore: Restore): Effect.Effect<unknown, unknown> => {
     const first = lease === undefined
     const urgent = { ...options, once: true, priority: first ? foremost : options.priority }
-    const run = new TaskRun(rt, task, contextHere(), urgent)
+    const run = new TaskRun(rt, task, Fibers.contextHere(), urgent)
     if (lease === undefined) run.accept(true)
     else if (!run.acceptOn(lease)) rt.pool.release(lease, true)
     return run.exit ?? Effect.onInterrupt(restore(run.join), () => run.interrupt)

@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { type Clock, type Context, Duration, Effect, type Fiber } from "effect"
+import { type Clock, type Context, Duration, type Fiber } from "effect"
+import * as Fibers from "./Fibers.ts"
 import { PriorityHeap } from "./PriorityHeap.ts"
 
 /**
@@ -29,7 +30,6 @@ export interface Timers {
  */
 export const make = (clock: Clock.Clock, context: Context.Context<never>): Timers => {
   const heap = new PriorityHeap<() => void>()
-  const run = Effect.runForkWith(context)
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   let sequence = 0
   let sleeper: Fiber.Fiber<void> | undefined
@@ -52,12 +52,12 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
     const old = sleeper
     wakesAt = heap.peekKey()
     // Whole milliseconds, rounded up: a timer that fires early would have to sleep again.
-    const fiber = run(clock.sleep(Duration.millis(Math.max(1, Math.ceil(wakesAt - now())))))
+    const fiber = Fibers.start(context, clock.sleep(Duration.millis(Math.max(1, Math.ceil(wakesAt - now())))))
     sleeper = fiber
-    fiber.addObserver((exit) => {
+    Fibers.onEnd(fiber, (exit) => {
       if (sleeper === fiber && exit._tag === "Success") wake()
     })
-    old?.interruptUnsafe()
+    Fibers.interrupt(old)
   }
 
   return {
@@ -74,7 +74,7 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
       heap.clear()
       const old = sleeper
       sleeper = undefined
-      old?.interruptUnsafe()
+      Fibers.interrupt(old)
     }
   }
 }

@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import { Cause, Clock, Context, Effect, Layer, Queue, Schema, Stream } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import { HerdState, ShedReason } from "./HerdError.ts"
 import { RecycleReason, ScalingDecision } from "./HerdStats.ts"
 
@@ -115,7 +116,6 @@ export class HerdEvents extends Context.Service<
         const readers = new Set<Queue.Queue<HerdEvent, Cause.Done>>()
         const context = yield* Effect.context()
         const clock = yield* Clock.Clock
-        const log = Effect.runForkWith(context)
         let closed = false
         yield* Effect.addFinalizer(() =>
           Effect.sync(() => {
@@ -137,7 +137,7 @@ export class HerdEvents extends Context.Service<
         }
         const report = (where: string, cause: Cause.Cause<unknown>) => {
           emit({ _tag: "Failed", where, error: cause })
-          log(Effect.logWarning(`herd ${herd}: ${where} failed`, cause))
+          Fibers.start(context, Effect.logWarning(`herd ${herd}: ${where} failed`, cause))
         }
         const listen = (listener: (event: HerdEvent) => void) => {
           listeners.add(listener)

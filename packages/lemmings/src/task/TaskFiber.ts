@@ -4,29 +4,16 @@
  * @since 0.4.0
  */
 import { Context, Effect, Exit } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import * as RemoteTask from "./RemoteTask.ts"
 import { info, type Told } from "./TaskNews.ts"
 import type { Runtime } from "./TaskRuntime.ts"
 import { isTraced, traced } from "./TaskTrace.ts"
 import type { Lease } from "../workers/Worker.ts"
 
-/**
- * What a herd needs of the fiber of a task.
- *
- * @category models
- * @since 0.4.0
- */
-export interface Running {
-  /** Its end, if it has ended. */
-  readonly pollUnsafe: () => Exit.Exit<unknown, unknown> | undefined
-  /** Calls `observer` when it ends. */
-  readonly addObserver: (observer: Observer) => unknown
-  readonly interruptUnsafe: () => void
-}
-
 type Observer = (exit: Exit.Exit<unknown, unknown>) => void
 
-class Remote implements Running {
+class Remote implements Fibers.Running {
   private readonly context: Context.Context<never>
   private exit: Exit.Exit<unknown, unknown> | undefined
   private observer: Observer | undefined
@@ -53,7 +40,7 @@ class Remote implements Running {
     if (this.stopped || this.exit !== undefined) return
     this.stopped = true
     const ended = (exit: Exit.Exit<void>) => this.end(exit._tag === "Failure" ? exit : Exit.interrupt())
-    Effect.runForkWith(this.context)(this.stop).addObserver(ended)
+    Fibers.onEnd(Fibers.start(this.context, this.stop), ended)
   }
   private end(exit: Exit.Exit<unknown, unknown>): void {
     if (this.exit !== undefined) return
@@ -66,7 +53,7 @@ const remote = (
   task: Effect.Effect<unknown, unknown>,
   context: Context.Context<never>,
   resource: unknown
-): Running | undefined => {
+): Fibers.Running | undefined => {
   const { [RemoteTask.start]: start } = task as { readonly [RemoteTask.start]?: RemoteTask.Start }
   return start === undefined ? undefined : new Remote(start, context, resource)
 }
@@ -84,7 +71,7 @@ export const fork = (
   context: Context.Context<never>,
   lease: Lease,
   waitMillis: number
-): Running => {
+): Fibers.Running => {
   const held = lease.resource?.value
   const tracing = isTraced(context)
   if (resource !== undefined && !tracing && middleware.length === 0) {
@@ -101,5 +88,5 @@ export const fork = (
     const { label } = run.options
     attempt = traced(attempt, context, { clock, herd, id: run.id, label, attempt: run.begun, waitMillis })
   }
-  return Effect.runForkWith(given)(attempt)
+  return Fibers.start(given, attempt)
 }

@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import { Cause, type Context, Effect, Exit, type Schedule } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import { QueueFull, type ShedReason } from "../model/HerdError.ts"
 import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
@@ -50,7 +51,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   private context: Context.Context<never> | undefined
   readonly options: TaskOptions
   private lease: Lease | undefined
-  private fiber: TaskFiber.Running | undefined
+  private fiber: Fibers.Running | undefined
   private extra: TaskExtra.Extra | undefined
 
   constructor(
@@ -205,12 +206,12 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     if (rt.listening()) TaskNews.started(rt, this, lease, wait)
     if (this.options.timeout !== undefined) this.limit(now)
     const fiber = TaskFiber.fork(rt, this, task, context, lease, wait)
-    const exit = fiber.pollUnsafe()
+    const exit = Fibers.exitOf(fiber)
     if (exit !== undefined) return this.ended(exit)
     this.fiber = fiber
-    fiber.addObserver((end) => this.ended(end))
+    Fibers.onEnd(fiber, (end) => this.ended(end))
     // Stopped by its own first steps, before there was a fiber to interrupt.
-    if (this.extra?.stopping !== undefined) fiber.interruptUnsafe()
+    if (this.extra?.stopping !== undefined) Fibers.interrupt(fiber)
   }
 
   private ended(exit: Exit.Exit<unknown, unknown>): void {
@@ -330,8 +331,8 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
           )
         : Effect.succeed(more.step)
     ).pipe(Effect.flatMap((step) => step(rt.clock.currentTimeMillisUnsafe(), Cause.squash(result.cause))))
-    const fiber = Effect.runForkWith(context)(ask)
-    fiber.addObserver((exit) => {
+    const fiber = Fibers.start(context, ask)
+    Fibers.onEnd(fiber, (exit) => {
       if (this.phase !== "delayed") return
       if (exit._tag === "Failure") rt.events.report("the retry schedule", exit.cause)
       if (exit._tag === "Failure" || exit.value === undefined) {
@@ -339,7 +340,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
         rt.pool.pump()
       } else this.waitFor(exit.value)
     })
-    if (this.phase === "delayed" && fiber.pollUnsafe() === undefined) this.fiber = fiber
+    if (this.phase === "delayed" && Fibers.exitOf(fiber) === undefined) this.fiber = fiber
   }
 
   private waitFor(delayMillis: number): void {
@@ -377,13 +378,13 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       case "delayed": {
         const last = this.extra?.last
         this.settle(why === "closed" && last !== undefined ? last : endOf(rt, this, why, "delayed"))
-        return fiber?.interruptUnsafe()
+        return Fibers.interrupt(fiber)
       }
       case "running":
         if (this.extra?.stopping !== undefined || this.lease === undefined) return
         this.more.stopping = why
         rt.pool.unblock(this.lease)
-        return fiber?.interruptUnsafe()
+        return Fibers.interrupt(fiber)
     }
   }
   close(): void {

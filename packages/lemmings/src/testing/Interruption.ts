@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Cause, Effect, Exit, Fiber, Scheduler, Scope } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 
 /**
  * Runs an effect once for each step that it takes, interrupts it at that step, and
@@ -60,7 +61,7 @@ export const interruptEverywhere = <S, E1, R1, A, E2, R2, E3, R3>(options: {
         executionMode: base.executionMode,
         makeDispatcher: () => base.makeDispatcher(),
         shouldYield: (fiber) => {
-          if (stepped !== undefined && ++seen === step) stepped.interruptUnsafe()
+          if (stepped !== undefined && ++seen === step) Fibers.interrupt(stepped)
           return base.shouldYield(fiber)
         }
       }

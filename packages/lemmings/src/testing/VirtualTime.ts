@@ -11,6 +11,7 @@
  */
 import { Clock, Context, Duration, Effect, Fiber, Layer, Scheduler } from "effect"
 import type { TestClock } from "effect/testing"
+import * as Fibers from "../internal/Fibers.ts"
 import { Turns } from "./Turns.ts"
 
 /**
@@ -184,7 +185,7 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
       const drive = Effect.gen(function* () {
         for (;;) {
           yield* settled(true)
-          if (fiber.pollUnsafe() !== undefined) return
+          if (Fibers.exitOf(fiber) !== undefined) return
           if (jump(limit)) continue
           const next = sleeps[0]
           return yield* Effect.die(
@@ -196,7 +197,7 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
           )
         }
       })
-      const leave = Effect.sync(() => fiber.interruptUnsafe())
+      const leave = Effect.sync(() => Fibers.interrupt(fiber))
       yield* drive.pipe(
         // Its finalizers may need time too.
         Effect.onInterrupt(() => Effect.andThen(leave, drive)),

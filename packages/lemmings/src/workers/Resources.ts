@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Random, Scope } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import { ResourceUnavailable } from "../model/HerdError.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
 import type { RecycleReason } from "../model/HerdStats.ts"
@@ -198,7 +199,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
   const random = yield* Random.Random
   const { awaitLost, hasRoom, onCreate, onDestroy, onInterrupt, ready, recycleWhen, utilization, validate } =
     options.lifecycle ?? nothing
-  const run = Effect.runForkWith(yield* Effect.context())
+  const context = yield* Effect.context()
   const createTimeout = Duration.millis(options.createTimeout)
   const destroyTimeout = Duration.millis(options.destroyTimeout)
   const creations = new Histogram()
@@ -313,7 +314,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
         const ended = yield* Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), destroyTimeout)
         tally.destroyed++
         if (Option.isNone(ended)) {
-          fiber.interruptUnsafe()
+          Fibers.interrupt(fiber)
           yield* destroyFailed(
             info,
             true,
@@ -396,7 +397,8 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
     watch: (resource, lost) => {
       if (awaitLost === undefined) return
       const wait = Effect.exit(Effect.suspend(() => awaitLost(resource.value)))
-      run(
+      Fibers.start(
+        context,
         Effect.forkIn(
           Effect.tap(wait, (exit) =>
             Effect.sync(() => {

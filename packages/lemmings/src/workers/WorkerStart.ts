@@ -5,6 +5,7 @@
  * @since 0.2.0
  */
 import { Effect, type Fiber, Schedule } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import type { Owned, Resources } from "./Resources.ts"
 import type { Worker } from "./Worker.ts"
 
@@ -38,10 +39,10 @@ export type Background = (
 export const begin = (worker: Worker, run: () => Fiber.Fiber<unknown, unknown>): void => {
   worker.starter = undefined
   const fiber = run()
-  if (fiber.pollUnsafe() !== undefined) return
+  if (Fibers.exitOf(fiber) !== undefined) return
   if (worker.state === "starting") worker.starter ??= fiber
   // Sent away by whoever its first steps woke, who did not know of it.
-  else if (worker.state === "stopping") fiber.interruptUnsafe()
+  else if (worker.state === "stopping") Fibers.interrupt(fiber)
 }
 
 interface Owner {

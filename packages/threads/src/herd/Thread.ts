@@ -11,6 +11,7 @@
  * @since 0.3.0
  */
 import { type Context, Effect, Exit, Option } from "effect"
+import * as Fibers from "lemmings/internal/Fibers"
 import * as HerdError from "lemmings/HerdError"
 import type { Transferable } from "node:worker_threads"
 import * as Host from "./Host.ts"
@@ -95,7 +96,7 @@ export class Thread implements Caller {
   private readonly options: ThreadOptions
   private readonly listener: ThreadListener
   private readonly durations: Durations
-  private readonly run: (effect: Effect.Effect<unknown>) => unknown
+  private readonly context: Context.Context<never>
   private readonly host: Host.Host
   private readonly pending: Array<Pending | undefined> = []
   private readonly free: Array<number> = Array.from({ length: slots }, (_, i) => slots - 1 - i)
@@ -126,7 +127,7 @@ export class Thread implements Caller {
     this.workerId = workerId
     this.durations = durations
     this.listener = listener
-    this.run = Effect.runForkWith(context)
+    this.context = context
     options.tasks.forEach((name, i) => this.index.set(name, i))
     this.host = Host.start(options, workerId, {
       message: (message) => this.heard(message),
@@ -370,7 +371,7 @@ export class Thread implements Caller {
         if (seen === this.answers && !this.stuck) this.takeBack()
         return look(this.answers)
       })
-    this.run(look(this.answers))
+    Fibers.start(this.context, look(this.answers))
   }
 
   private takeBack(): void {

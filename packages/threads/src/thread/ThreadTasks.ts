@@ -8,6 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Context from "effect/Context"
+import * as Fibers from "lemmings/internal/Fibers"
 import { withOrigin } from "../task/Origin.ts"
 import {
   type Invoke,
@@ -100,14 +102,14 @@ const invokeOf =
       (status, value) => {
         if (effect === undefined) return out(status, value)
         const fiber = fork(withOrigin(effect, context.origin))
-        onAbort(() => fiber.interruptUnsafe())
-        fiber.addObserver((exit) => settleExit(out, exit))
+        onAbort(() => Fibers.interrupt(fiber))
+        Fibers.onEnd(fiber, (exit) => settleExit(out, exit))
       },
       onAbort
     )
   }
 
-type Fork = (effect: Effect.Effect<unknown, unknown>) => ReturnType<typeof Effect.runFork>
+type Fork = (effect: Effect.Effect<unknown, unknown>) => Fibers.Running
 
 /**
  * Serves the herd that started this thread, and returns what `layerInline` runs in a test.
@@ -116,7 +118,12 @@ type Fork = (effect: Effect.Effect<unknown, unknown>) => ReturnType<typeof Effec
  * @since 0.3.0
  */
 export const serve = <Task extends AnyTask>(tasks: ReadonlyArray<Task>, handlers: Handlers<Task>): Serving =>
-  serving(tasks, handlers, Effect.runFork, () => undefined)
+  serving(
+    tasks,
+    handlers,
+    (effect) => Fibers.start(Context.empty(), effect),
+    () => undefined
+  )
 
 /**
  * The same for handlers that need services. The layer is built with the first Effect, and released when the thread ends,
