@@ -53,6 +53,11 @@ const slowest = (modules: ReadonlyArray<TestModule>): string => {
   ].join("\n")
 }
 
+// What a test or a process that it starts has compiled is there for the next one.
+process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(
+  new URL("node_modules/.cache/node-compile", import.meta.url)
+)
+
 export default defineConfig(({ mode }) => {
   const long = mode === "long"
   const tests = (folder: string) => ({
@@ -77,6 +82,7 @@ export default defineConfig(({ mode }) => {
   return {
     test: {
       reporters: ["default", closing],
+      globalSetup: [fileURLToPath(new URL("packages/suite/src/setup.ts", import.meta.url))],
       projects: [
         withTypes("lemmings"),
         withTypes("durable"),

@@ -1,6 +1,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { join } from "node:path"
@@ -14,7 +15,7 @@ it.live.skipIf(missing.postgres)(
   "kill -9 of one of two processes loses no job and repeats only what that process held",
   () =>
     Effect.gen(function* () {
-      const { url } = yield* postgres()
+      const { url } = yield* database
       const directory = yield* folder
       const live = yield* Layer.build(
         Layer.merge(Jobs.layerPostgres({ url, lease }), PgClient.layer({ url: Redacted.make(url) }))

@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Effect } from "effect"
 import { join } from "node:path"
 import * as Jobs from "../../src/Jobs.ts"
@@ -12,7 +13,7 @@ it.live.skipIf(missing.postgres)(
   "SIGTERM under load loses nothing, burns no attempt, and another process goes on at once",
   () =>
     Effect.gen(function* () {
-      const { url } = yield* postgres()
+      const { url } = yield* database
       const directory = yield* folder
       const [a, b] = [join(directory, "a"), join(directory, "b")]
       yield* Jobs.enqueue(Array.from({ length: total }, (_, n) => Work(n))).pipe(

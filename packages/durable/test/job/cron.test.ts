@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PGlite } from "@electric-sql/pglite"
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Cron, Effect } from "effect"
 import { fromPglite, TestClock } from "pg-boss"
 import type { Store } from "../../src/port/JobStore.ts"
@@ -114,7 +115,7 @@ describe("a schedule fires once when it is due, and what was missed is not made 
     "on PostgreSQL, of two that look",
     () =>
       Effect.gen(function* () {
-        const { url } = yield* postgres()
+        const { url } = yield* database
         const clock = new TestClock(start)
         const one = Effect.map(
           PgBossEngine.make({ connectionString: url, schema: "cron", max: 4, clock }),

@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Effect, type Layer, Layer as L, Schedule, Schema } from "effect"
 import * as Job from "../../src/Job.ts"
 import * as Jobs from "../../src/Jobs.ts"
@@ -63,6 +64,6 @@ endToEnd("memory", Jobs.layerMemory())
 endToEnd("PGlite", Jobs.layerEmbedded())
 endToEnd(
   "PostgreSQL",
-  L.unwrap(Effect.map(postgres(), ({ url }) => Jobs.layerPostgres({ url }))),
+  L.unwrap(Effect.map(database, ({ url }) => Jobs.layerPostgres({ url }))),
   missing.postgres
 )

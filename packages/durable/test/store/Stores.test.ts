@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { missing, postgres } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Redacted, Schedule, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
@@ -57,7 +58,7 @@ describe("an embedded store", () => {
 describe.skipIf(missing.postgres)("PostgreSQL", () => {
   it.live("takes jobs in the caller's own transaction", () =>
     Effect.gen(function* () {
-      const { url } = yield* postgres()
+      const { url } = yield* database
       const live = Layer.merge(Jobs.layerPostgres({ url }), PgClient.layer({ url: Redacted.make(url) }))
       yield* Effect.gen(function* () {
         const sql = yield* SqlClient
@@ -120,7 +121,7 @@ describe.skipIf(missing.postgres)("PostgreSQL", () => {
 
   it.live("refuses what it cannot hold, and harms no other job", () =>
     Effect.gen(function* () {
-      const { url } = yield* postgres()
+      const { url } = yield* database
       const Text = Job.make("Text", { payload: Schema.String, success: Schema.String })
       const live = Text.toLayer((text) => Effect.succeed(text === "bad" ? "a\u0000b" : text)).pipe(
         Layer.provideMerge(Jobs.layerPostgres({ url }))
@@ -142,7 +143,7 @@ describe.skipIf(missing.postgres)("PostgreSQL", () => {
 
   it.live("takes nothing for a queue that somebody deleted, and says so", () =>
     Effect.gen(function* () {
-      const { url } = yield* postgres()
+      const { url } = yield* database
       const live = Layer.merge(Jobs.layerPostgres({ url }), PgClient.layer({ url: Redacted.make(url) }))
       yield* Effect.gen(function* () {
         yield* Jobs.stats(Work)
@@ -155,7 +156,7 @@ describe.skipIf(missing.postgres)("PostgreSQL", () => {
 
   it.live("gives what one process enqueues to another, and the result back", () =>
     Effect.gen(function* () {
-      const { url } = yield* postgres()
+      const { url } = yield* database
       const here = Jobs.layerPostgres({ url })
       const there = doubling.pipe(Layer.provide(Layer.fresh(Jobs.layerPostgres({ url }))))
       const results = yield* Effect.forEach([1, 2, 3], (n) => Jobs.execute(Work(n)), {

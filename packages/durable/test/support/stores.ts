@@ -1,4 +1,5 @@
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Effect, Layer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -37,7 +38,7 @@ export const stores: ReadonlyArray<{
   {
     name: "PostgreSQL",
     layer: Layer.unwrap(
-      Effect.map(postgres(), ({ url }) =>
+      Effect.map(database, ({ url }) =>
         PostgresStore.layer({ url, schema: undefined, connections: undefined, leaseMillis })
       )
     ),

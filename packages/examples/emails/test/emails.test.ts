@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -46,7 +47,7 @@ describe("emails", () => {
     "nor of a queue in PostgreSQL",
     () =>
       Effect.gen(function* () {
-        const { url } = yield* postgres({ durable: false })
+        const { url } = yield* database
         for (let time = 0; time < 2; time++) {
           const story = yield* run(url)
           assert.match(story, /^A queue of e-mails in PostgreSQL/)

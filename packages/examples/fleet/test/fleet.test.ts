@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -35,7 +36,7 @@ describe("fleet", () => {
     "three processes share the jobs by their workers, and one has a dashboard",
     () =>
       Effect.gen(function* () {
-        const { url } = yield* postgres({ durable: false })
+        const { url } = yield* database
         const { child, heard } = yield* fleet(url)
         yield* Effect.promise(async () => {
           const [, dashboard] = await heard(/dashboard of north is at (\S+)\. /)

@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Effect } from "effect"
 import { join } from "node:path"
 import * as Jobs from "../../src/Jobs.ts"
@@ -15,7 +16,7 @@ it.live.skipIf(missing.postgres)(
   "two processes share a queue by their workers, and both grow in a burst and shrink after it",
   () =>
     Effect.gen(function* () {
-      const { url } = yield* postgres()
+      const { url } = yield* database
       const directory = yield* folder
       const [a, b] = [join(directory, "a"), join(directory, "b")]
       const orders = { store: { url }, millis: 40 }
@@ -35,6 +36,5 @@ it.live.skipIf(missing.postgres)(
       const ratio = one.ended.length / other.ended.length
       assert.isAbove(ratio, 3 * 0.75)
       assert.isBelow(ratio, 3 * 1.25)
-    }),
-  60_000
+    })
 )

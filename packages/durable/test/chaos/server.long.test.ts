@@ -63,6 +63,5 @@ it.live.skipIf(missing.postgres)(
         }, 30_000)
         assert.isNull(told.exitCode)
       }).pipe(Effect.scoped, Effect.provide(Jobs.layerPostgres({ url: server.url, lease })))
-    }),
-  90_000
+    })
 )

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { missing, postgres } from "@lemmings/servers"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
 import { Effect, Schedule } from "effect"
 import { fork } from "node:child_process"
 import { once } from "node:events"
@@ -42,7 +43,7 @@ const most = (notes: ReadonlyArray<Note>) => {
 /** Two processes that work within the same limit, on jobs that are there. */
 const two = (limit: "perQueue" | "rate", jobs: number, millis: number) =>
   Effect.gen(function* () {
-    const { url } = yield* postgres()
+    const { url } = yield* database
     const directory = yield* Effect.acquireRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "lemmings-limits-"))),
       (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
@@ -80,43 +81,37 @@ const until = (condition: () => boolean) =>
   )
 
 describe.skipIf(missing.postgres)("two processes that share a limit", () => {
-  it.live(
-    "never run more than it says at one time, and a kill of one gives its share back",
-    () =>
-      Effect.gen(function* () {
-        const total = 60
-        const [a, b] = yield* two("perQueue", total, 50)
-        yield* until(() => numbers([...a.read(), ...b.read()], "ended").length >= 20)
-        const killedAt = yield* a.kill
-        yield* until(() => new Set(numbers([...a.read(), ...b.read()], "ended")).size === total)
-        // What the killed process ran ended with it.
-        const open = numbers(a.read(), "began").filter((n) => !numbers(a.read(), "ended").includes(n))
-        const ended = open.map((n): Note => ["ended", n, killedAt])
-        assert.strictEqual(most([...a.read(), ...ended, ...b.read()]), perQueue)
-        // The other one alone has all of the limit, when the leases of the killed one have lapsed.
-        assert.strictEqual(most(b.read().filter(([, , at]) => at > killedAt)), perQueue)
-        assert.isTrue(open.every((n) => numbers(b.read(), "ended").includes(n)))
-      }),
-    60_000
+  it.live("never run more than it says at one time, and a kill of one gives its share back", () =>
+    Effect.gen(function* () {
+      const total = 60
+      const [a, b] = yield* two("perQueue", total, 50)
+      yield* until(() => numbers([...a.read(), ...b.read()], "ended").length >= 20)
+      const killedAt = yield* a.kill
+      yield* until(() => new Set(numbers([...a.read(), ...b.read()], "ended")).size === total)
+      // What the killed process ran ended with it.
+      const open = numbers(a.read(), "began").filter((n) => !numbers(a.read(), "ended").includes(n))
+      const ended = open.map((n): Note => ["ended", n, killedAt])
+      assert.strictEqual(most([...a.read(), ...ended, ...b.read()]), perQueue)
+      // The other one alone has all of the limit, when the leases of the killed one have lapsed.
+      assert.strictEqual(most(b.read().filter(([, , at]) => at > killedAt)), perQueue)
+      assert.isTrue(open.every((n) => numbers(b.read(), "ended").includes(n)))
+    })
   )
 
-  it.live(
-    "begin as many as the rate says together",
-    () =>
-      Effect.gen(function* () {
-        const total = 150
-        const [a, b] = yield* two("rate", total, 1)
-        yield* until(() => numbers([...a.read(), ...b.read()], "ended").length === total)
-        const began = [...a.read(), ...b.read()]
-          .flatMap(([what, , at]) => (what === "began" ? [at] : []))
-          .toSorted((x, y) => x - y)
-        const seconds = (began.at(-1)! - began[0]!) / 1000
-        // 50 a second after a burst of 5; a tenth for what a claim takes until its jobs begin. Two limits of their own
-        // would be 100 a second.
-        const perSecond = (total - rate.limit) / seconds
-        assert.isAtMost(perSecond, 55)
-        assert.isAtLeast(perSecond, 35)
-      }),
-    60_000
+  it.live("begin as many as the rate says together", () =>
+    Effect.gen(function* () {
+      const total = 150
+      const [a, b] = yield* two("rate", total, 1)
+      yield* until(() => numbers([...a.read(), ...b.read()], "ended").length === total)
+      const began = [...a.read(), ...b.read()]
+        .flatMap(([what, , at]) => (what === "began" ? [at] : []))
+        .toSorted((x, y) => x - y)
+      const seconds = (began.at(-1)! - began[0]!) / 1000
+      // 50 a second after a burst of 5; a tenth for what a claim takes until its jobs begin. Two limits of their own
+      // would be 100 a second.
+      const perSecond = (total - rate.limit) / seconds
+      assert.isAtMost(perSecond, 55)
+      assert.isAtLeast(perSecond, 35)
+    })
   )
 })

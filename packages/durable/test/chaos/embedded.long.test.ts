@@ -1,13 +1,14 @@
 import { assert, it } from "@effect/vitest"
+import { rounds } from "@lemmings/suite/rounds"
 import { Effect, Layer, Random } from "effect"
 import { join } from "node:path"
 import * as Jobs from "../../src/Jobs.ts"
 import { folder, kill, numbers, read, until, worker } from "../support/processes.ts"
 
-const kills = 15
+const kills = rounds(6, 40)
 
 it.live(
-  "15 random kills of an embedded process lose no acknowledged job, and each time it opens again",
+  `${kills} random kills of an embedded process lose no acknowledged job, and each time it opens again`,
   () =>
     Effect.gen(function* () {
       const path = yield* folder
@@ -35,6 +36,5 @@ it.live(
         const done = numbers(read(journal).ended)
         return [...stored].every((n) => done.has(n))
       })
-    }).pipe(Random.withSeed("fifteen kills")),
-  120_000
+    }).pipe(Random.withSeed("fifteen kills"))
 )
