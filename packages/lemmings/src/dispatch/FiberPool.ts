@@ -71,6 +71,8 @@ export interface PoolListener extends Omit<WorkersListener, "ready" | "waiting">
  * @since 0.1.0
  */
 export interface Pool<T extends Leasable> {
+  /** Tells the owner what happens from now on. The herd calls it once, before there are workers. */
+  readonly listen: (owner: PoolListener) => void
   readonly counts: () => WorkerCounts
   /** Whether there are as many workers as there may be. */
   readonly full: () => boolean
@@ -122,11 +124,7 @@ export class FiberPool extends Context.Service<
   FiberPool,
   {
     /** Creates a pool without workers. The herd calls it once. */
-    readonly make: <T extends Leasable>(
-      line: Line<T>,
-      timers: Timers,
-      listener: PoolListener
-    ) => Effect.Effect<Pool<T>>
+    readonly make: <T extends Leasable>(line: Line<T>, timers: Timers) => Effect.Effect<Pool<T>>
   }
 >()("lemmings/FiberPool") {
   /** Workers as the module describes. */
@@ -137,7 +135,7 @@ export class FiberPool extends Context.Service<
         const resources = yield* Resources
         const events = yield* HerdEvents
         return FiberPool.of({
-          make: (line, timers, listener) => make(options, resources, events, line, timers, listener)
+          make: (line, timers) => make(options, resources, events, line, timers)
         })
       })
     )
@@ -158,13 +156,24 @@ const mostSteps = 16_384
 // Tasks that start tasks nest on one stack, at most this deep.
 const mostNested = 16
 
+const nobody: PoolListener = {
+  queued: () => 0,
+  elastic: () => false,
+  quiet: () => {},
+  starved: () => {},
+  fed: () => {},
+  workerStarted: () => {},
+  workerStopped: () => {},
+  shrunk: () => {},
+  clockJumped: () => {}
+}
+
 const make = Effect.fnUntraced(function* <T extends Leasable>(
   options: WorkersOptions,
   resources: Resources["Service"],
   events: HerdEvents["Service"],
   line: Line<T>,
-  timers: Timers,
-  listener: PoolListener
+  timers: Timers
 ) {
   const context = yield* Effect.context()
   const clock = yield* Clock.Clock
@@ -176,6 +185,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   const sharing = resources.hasRoom !== undefined
   // Each with whether a pool that closes counts it: not when another fiber of the set waits for its end.
   const fibers = new Map<Fiber.Fiber<unknown, unknown>, boolean>()
+  let owner = nobody
   let nested = 0
   let isPaused = false
   let pumping = false
@@ -222,7 +232,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       // A task's caller that throws on our stack must not stop the others.
       if (ended.size > 0) later()
     }
-    if (ended.size === 0) listener.quiet()
+    if (ended.size === 0) owner.quiet()
   }
 
   const later = () => {
@@ -272,9 +282,15 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   }
 
   const workers = Workers.make(options, resources, events, timers, background, {
-    ...listener,
-    waiting: listener.queued,
-    ready: pump
+    waiting: () => owner.queued(),
+    ready: pump,
+    elastic: () => owner.elastic(),
+    starved: () => owner.starved(),
+    fed: () => owner.fed(),
+    workerStarted: (worker) => owner.workerStarted(worker),
+    workerStopped: (worker) => owner.workerStopped(worker),
+    shrunk: (from, reason) => owner.shrunk(from, reason),
+    clockJumped: (millis) => owner.clockJumped(millis)
   })
 
   const release = (lease: Lease, healthy: boolean, now?: number) => {
@@ -314,6 +330,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     })
 
   const pool: Pool<T> = {
+    listen: (listener) => {
+      owner = listener
+    },
     counts: workers.counts,
     utilization: () => utilizationOf(workers.all(), resources),
     full: workers.full,

@@ -4,17 +4,15 @@
  * @since 0.1.0
  */
 import { Cause, Clock, type Context, type Duration, Effect, type Stream } from "effect"
-import { FiberPool } from "../dispatch/FiberPool.ts"
+import { FiberPool, type PoolListener } from "../dispatch/FiberPool.ts"
 import * as HerdConfig from "../model/HerdConfig.ts"
 import { InvalidConfig, ResourceUnavailable } from "../model/HerdError.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "../registry/HerdRegistry.ts"
 import * as Inspect from "../observe/Inspect.ts"
-import { Histogram } from "../internal/Histogram.ts"
-import { Ring } from "../internal/Ring.ts"
-import { SlidingWindow } from "../internal/SlidingWindow.ts"
 import { borrow, type Loan } from "./Loan.ts"
 import * as Report from "../observe/Report.ts"
+import { Supervisor } from "../scaling/Supervisor.ts"
 import { Resources } from "../workers/Resources.ts"
 import * as Shutdown from "./Shutdown.ts"
 import * as Submit from "./Submit.ts"
@@ -22,6 +20,7 @@ import * as Sizing from "./Sizing.ts"
 import type { Hooks, Middleware, TaskOptions } from "../model/Task.ts"
 import { TaskQueue } from "../dispatch/TaskQueue.ts"
 import { placed, rememberPlaces } from "../task/TaskExtra.ts"
+import * as TaskRuntime from "../task/TaskRuntime.ts"
 import { type Runtime, type Waiting, waiting } from "../task/TaskRuntime.ts"
 import * as Timers from "../internal/Timers.ts"
 
@@ -92,9 +91,40 @@ const withContext = (hooks: Hooks, context: Context.Context<never>): Hooks => {
   }
 }
 
+/** What the pool tells its herd. */
+const listener = (rt: Runtime, sizing: Sizing.Sizing, waits: Shutdown.Waits): PoolListener => {
+  const { events, hooks, line, pool } = rt
+  return {
+    queued: () => waiting(rt),
+    elastic: sizing.elastic,
+    shrunk: sizing.shrunk,
+    quiet: waits.check,
+    clockJumped: (millis) => {
+      const what = new Error(`the clock jumped by ${Math.round(millis / 1000)} s: all resources are replaced`)
+      events.report("housekeeping", Cause.fail(what))
+    },
+    starved: () => {
+      if (rt.starved) return
+      rt.starved = true
+      for (const task of line.waiting()) task.limit()
+    },
+    fed: () => {
+      if (!rt.starved) return
+      rt.starved = false
+      for (const task of line.waiting()) task.unlimit()
+    },
+    workerStarted: (worker) => {
+      if (hooks.onWorkerStart !== undefined) pool.background("onWorkerStart", hooks.onWorkerStart(worker))
+    },
+    workerStopped: (worker) => {
+      if (hooks.onWorkerStop !== undefined) pool.background("onWorkerStop", hooks.onWorkerStop(worker))
+    }
+  }
+}
+
 /** Waits until the workers of the start are there. Fails when the resource of one cannot be made. */
 const started = (
-  rt: Runtime,
+  rt: Pick<Runtime, "herd" | "pool">,
   resources: Resources["Service"],
   workers: number,
   waits: Shutdown.Waits
@@ -134,79 +164,27 @@ export const make = Effect.fnUntraced(function* (
   const timers = Timers.make(clock, context)
   const waits = Shutdown.makeWaits()
   const hooks = withContext(options.hooks ?? {}, context)
-  const hooked = Object.values(hooks).some((hook) => hook !== undefined)
   const drops = line.overflow === "dropOldest" || line.overflow === "dropLowest"
 
-  let sized: Sizing.Sizing | undefined
-  const pool = yield* (yield* FiberPool).make(line, timers, {
-    queued: () => waiting(rt),
-    elastic: () => sized?.elastic() === true,
-    shrunk: (from, reason) => sized?.shrunk(from, reason),
-    clockJumped: (millis) => {
-      const what = new Error(`the clock jumped by ${Math.round(millis / 1000)} s: all resources are replaced`)
-      events.report("housekeeping", Cause.fail(what))
+  const pool = yield* (yield* FiberPool).make<Waiting>(line, timers)
+  const rt = TaskRuntime.make(
+    { herd: id, pool, line, timers, clock },
+    { events, hooks },
+    {
+      middleware: options.middleware ?? [],
+      retry: options.retry,
+      checkHealth: options.checkHealth,
+      maxRequeues: config.maxRequeues,
+      resource: declaration.resource,
+      sheds: drops || declaration.sheds === true,
+      leakAfter: config.leakAfter,
+      interruptLeaks: config.onLeak === "interrupt",
+      lastCreateError: () => resources.tally.lastCreateError
     },
-    starved: () => {
-      if (rt.starved) return
-      rt.starved = true
-      for (const task of line.waiting()) task.limit()
-    },
-    fed: () => {
-      if (!rt.starved) return
-      rt.starved = false
-      for (const task of line.waiting()) task.unlimit()
-    },
-    quiet: waits.check,
-    workerStarted: (worker) => {
-      if (hooks.onWorkerStart !== undefined) pool.background("onWorkerStart", hooks.onWorkerStart(worker))
-    },
-    workerStopped: (worker) => {
-      if (hooks.onWorkerStop !== undefined) pool.background("onWorkerStop", hooks.onWorkerStop(worker))
-    }
-  })
-
-  const rt: Runtime = {
-    herd: id,
-    pool,
-    line,
-    timers,
-    clock,
-    events,
-    window: new SlidingWindow(config.window, timers.now()),
-    waits: new Histogram(),
-    runs: new Histogram(),
-    tally: {
-      submitted: 0,
-      running: 0,
-      succeeded: 0,
-      failed: 0,
-      interrupted: 0,
-      shed: 0,
-      rejected: 0,
-      retried: 0,
-      requeued: 0,
-      timedOut: 0,
-      acquireTimeouts: 0
-    },
-    delayed: new Set(),
-    batches: new Set(),
-    failures: new Ring(),
-    hooks,
-    listening: () => hooked || events.active(),
-    middleware: options.middleware ?? [],
-    retry: options.retry,
-    checkHealth: options.checkHealth,
-    maxRequeues: config.maxRequeues,
-    resource: declaration.resource,
-    sheds: drops || declaration.sheds === true,
-    leakAfter: config.leakAfter,
-    interruptLeaks: config.onLeak === "interrupt",
-    supervision: { awoken: () => {}, noticed: () => {}, resting: () => false },
-    state: "running",
-    starved: false,
-    sequence: 1,
-    lastCreateError: () => resources.tally.lastCreateError
-  }
+    config.window
+  )
+  const sizing = Sizing.make(rt, resources, yield* Supervisor)
+  pool.listen(listener(rt, sizing, waits))
 
   const registry = yield* HerdRegistry
   let unregister = () => {}
@@ -216,11 +194,11 @@ export const make = Effect.fnUntraced(function* (
   // Before the finalizer that stops the herd: a herd that drains still needs to know how many workers it needs.
   // In one step with it: an interruption in between would leave workers that nobody stops.
   const shutdown = Shutdown.make(rt, resources, waits)
-  const sizing = yield* Effect.uninterruptible(
-    Effect.tap(Sizing.make(rt, resources, config.workers.initial), (made) => {
-      sized = made
-      return Effect.addFinalizer(() => shutdown.stop(config.shutdown))
-    })
+  yield* Effect.uninterruptible(
+    Effect.andThen(
+      sizing.start(config.workers.initial),
+      Effect.addFinalizer(() => shutdown.stop(config.shutdown))
+    )
   )
   const stats = () => Report.stats(rt, resources, sizing.scaling())
   if (config.leakAfter !== Infinity) yield* rememberPlaces

@@ -8,7 +8,7 @@ import { Deferred, Duration, Effect } from "effect"
 import type { HerdState } from "../model/HerdError.ts"
 import type { ShutdownReport } from "../model/HerdStats.ts"
 import type { Resources } from "../workers/Resources.ts"
-import type { Runtime } from "../task/TaskRuntime.ts"
+import type { Counts, News, Place, Standing } from "../task/TaskRuntime.ts"
 
 /**
  * Time limits of a shutdown, in milliseconds.
@@ -76,7 +76,11 @@ export interface Shutdown {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (rt: Runtime, resources: Resources["Service"], waits: Waits): Shutdown => {
+export const make = (
+  rt: Place & Counts & Pick<News, "events"> & Standing,
+  resources: Resources["Service"],
+  waits: Waits
+): Shutdown => {
   const report = Deferred.makeUnsafe<ShutdownReport>()
   let killed = false
 

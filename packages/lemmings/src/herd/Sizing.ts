@@ -8,15 +8,17 @@ import * as HerdConfig from "../model/HerdConfig.ts"
 import { type HerdClosed, InvalidConfig } from "../model/HerdError.ts"
 import type { ScalingDecision } from "../model/HerdStats.ts"
 import type { Resources } from "../workers/Resources.ts"
-import { Supervisor } from "../scaling/Supervisor.ts"
+import { type Supervised, type Supervisor, unsupervised } from "../scaling/Supervisor.ts"
 import { closed } from "../task/TaskLimits.ts"
-import { type Runtime, waiting } from "../task/TaskRuntime.ts"
+import { type Counts, type News, type Place, type Standing, waiting } from "../task/TaskRuntime.ts"
+
+type Sized = Place & Counts & Pick<News, "events"> & Standing
 
 // Decisions kept for `history`, and tasks that the search for the longest wait looks at.
 const kept = 100
 const searched = 4_096
 
-const oldestWait = (rt: Runtime, now: number): number => {
+const oldestWait = (rt: Sized, now: number): number => {
   const next = rt.line.peek()
   let since = next?.waitingSince ?? now
   if (waiting(rt) <= searched) {
@@ -27,16 +29,13 @@ const oldestWait = (rt: Runtime, now: number): number => {
 }
 
 /**
- * Starts the workers, and keeps their number right until the herd closes.
+ * Keeps the number of workers right, from `start` until the herd closes.
  *
  * @category constructors
  * @since 0.2.0
  */
-export const make = Effect.fnUntraced(function* (
-  rt: Runtime,
-  resources: Resources["Service"],
-  initial: number
-) {
+export const make = (rt: Sized, resources: Resources["Service"], supervisor: Supervisor["Service"]) => {
+  let supervision = unsupervised
   const { pool, tally, timers } = rt
   const history: Array<ScalingDecision> = []
   // Whoever paused has to resume: the caller and the policy do not undo each other.
@@ -75,31 +74,27 @@ export const make = Effect.fnUntraced(function* (
     pool.resize(decision.to)
   }
 
-  const supervision = yield* (yield* Supervisor).supervise(
-    {
-      timers,
-      full: pool.full,
-      empty: () => pool.size() === 0,
-      counters: () => ({
-        workers: pool.counts(),
-        // Whoever waits for room in the queue waits for a worker, too.
-        queued: waiting(rt),
-        oldestWaitMillis: oldestWait(rt, timers.now()),
-        longestRunMillis: Math.max(0, timers.now() - (pool.oldestStart() ?? timers.now())),
-        arrivals: tally.submitted + tally.retried + tally.requeued,
-        completions: rt.runs.count,
-        runMillis: rt.runs.sum,
-        creations: resources.tally.created,
-        creationMillis: resources.tally.creationMillis
-      }),
-      utilization: pool.utilization,
-      resize: resizeTo,
-      active: () => rt.state === "running" || rt.state === "draining",
-      report: rt.events.report
-    },
-    initial
-  )
-  rt.supervision = supervision
+  const supervised: Supervised = {
+    timers,
+    full: pool.full,
+    empty: () => pool.size() === 0,
+    counters: () => ({
+      workers: pool.counts(),
+      // Whoever waits for room in the queue waits for a worker, too.
+      queued: waiting(rt),
+      oldestWaitMillis: oldestWait(rt, timers.now()),
+      longestRunMillis: Math.max(0, timers.now() - (pool.oldestStart() ?? timers.now())),
+      arrivals: tally.submitted + tally.retried + tally.requeued,
+      completions: rt.runs.count,
+      runMillis: rt.runs.sum,
+      creations: resources.tally.created,
+      creationMillis: resources.tally.creationMillis
+    }),
+    utilization: pool.utilization,
+    resize: resizeTo,
+    active: () => rt.state === "running" || rt.state === "draining",
+    report: rt.events.report
+  }
 
   const open = <A>(change: () => A): Effect.Effect<A, HerdClosed> =>
     Effect.suspend(() =>
@@ -107,6 +102,11 @@ export const make = Effect.fnUntraced(function* (
     )
 
   return {
+    /** Starts the workers and the supervisor. */
+    start: (initial: number) =>
+      Effect.map(supervisor.supervise(supervised, initial), (begun) => {
+        supervision = rt.supervision = begun
+      }),
     resize: (workers: number | "auto"): Effect.Effect<void, InvalidConfig | HerdClosed> =>
       Effect.suspend((): Effect.Effect<void, InvalidConfig | HerdClosed> => {
         const { max } = pool.counts()
@@ -158,10 +158,10 @@ export const make = Effect.fnUntraced(function* (
     elastic: () => supervision.policy !== "fixed" && !supervision.pinned(),
     scaling: () => ({ policy: supervision.policy, pinned: supervision.pinned(), paused: byPolicy })
   }
-})
+}
 
 /**
  * @category models
  * @since 0.2.0
  */
-export type Sizing = Effect.Success<ReturnType<typeof make>>
+export type Sizing = ReturnType<typeof make>

@@ -11,7 +11,7 @@ import type { InvalidConfig } from "../model/HerdError.ts"
 import type { QueueLevels, TaskPage, TaskPageOptions, TaskSummary } from "../model/HerdTasks.ts"
 import type { TaskOptions } from "../model/Task.ts"
 import { TaskRun } from "../task/TaskRun.ts"
-import { queued, type Runtime } from "../task/TaskRuntime.ts"
+import { type Counts, type Place, queued } from "../task/TaskRuntime.ts"
 
 // Waiting tasks that are looked at one by one, and the farthest and the longest page.
 const searched = 10_000
@@ -24,7 +24,7 @@ const longest = 1_000
  * @category getters
  * @since 0.3.0
  */
-export const levels = (rt: Runtime): QueueLevels => {
+export const levels = (rt: Place & Counts): QueueLevels => {
   const counts = new Map<number, number>()
   const add = (priority: number, tasks: number) => counts.set(priority, (counts.get(priority) ?? 0) + tasks)
   const sample = rt.line.sample(searched).filter((task) => !rt.batches.has(task))
@@ -62,14 +62,14 @@ const summary = (task: Shown, status: TaskSummary["status"], now: number): TaskS
 }
 
 /** The leases that tasks hold, longest first. */
-const runningTasks = (rt: Runtime) =>
+const runningTasks = (rt: Place & Counts) =>
   rt.pool
     .leases()
     .toSorted((a, b) => a.startedAt - b.startedAt)
     .flatMap((lease) => (lease.holder instanceof TaskRun ? [{ lease, task: lease.holder }] : []))
 
 /** The next tasks in line, at most `count`, those of a batch one by one. */
-function* nextInLine(rt: Runtime, count: number): Generator<Shown> {
+function* nextInLine(rt: Place & Counts, count: number): Generator<Shown> {
   let left = count
   for (const entry of rt.line.first(count)) {
     if (entry instanceof TaskRun) yield entry
@@ -85,7 +85,10 @@ function* nextInLine(rt: Runtime, count: number): Generator<Shown> {
  * @category getters
  * @since 0.3.0
  */
-export const tasks = (rt: Runtime, options: TaskPageOptions = {}): Effect.Effect<TaskPage, InvalidConfig> =>
+export const tasks = (
+  rt: Place & Counts,
+  options: TaskPageOptions = {}
+): Effect.Effect<TaskPage, InvalidConfig> =>
   Effect.gen(function* () {
     const offset = yield* checkInteger("offset", options.offset ?? 0, 0, farthest)
     const limit = yield* checkInteger("limit", options.limit ?? 100, 1, longest)
@@ -119,7 +122,7 @@ export const tasks = (rt: Runtime, options: TaskPageOptions = {}): Effect.Effect
   })
 
 /** Where the task with this id is. A waiting one has to be searched for. */
-const find = (rt: Runtime, id: string): TaskRun | Batch | undefined => {
+const find = (rt: Place & Counts, id: string): TaskRun | Batch | undefined => {
   const among = (all: Iterable<unknown>) => {
     for (const task of all) if (task instanceof TaskRun && task.id === id) return task
     return undefined
@@ -139,7 +142,7 @@ const find = (rt: Runtime, id: string): TaskRun | Batch | undefined => {
  * @category operations
  * @since 0.3.0
  */
-export const interrupt = (rt: Runtime, id: string): boolean => {
+export const interrupt = (rt: Place & Counts, id: string): boolean => {
   const task = find(rt, id)
   if (task === undefined) return false
   if (task instanceof Batch) task.interruptOne(Number(id))

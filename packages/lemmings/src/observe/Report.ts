@@ -10,10 +10,12 @@ import type { Summary } from "../internal/SlidingWindow.ts"
 import * as PulledMetrics from "./PulledMetrics.ts"
 import type { Resources } from "../workers/Resources.ts"
 import { priorityLevel } from "../model/Task.ts"
-import { queued, type Runtime } from "../task/TaskRuntime.ts"
+import { type Counts, type Place, queued, type Standing } from "../task/TaskRuntime.ts"
+
+type Shown = Place & Counts & Pick<Standing, "state">
 
 /** Waiting tasks above priority "normal". */
-const urgent = ({ batches, line }: Runtime): number => {
+const urgent = ({ batches, line }: Shown): number => {
   let tasks = line.urgent()
   for (const batch of batches) if (batch.level > priorityLevel("normal")) tasks += batch.tasks - 1
   return tasks
@@ -26,7 +28,7 @@ const urgent = ({ batches, line }: Runtime): number => {
  * @since 0.1.0
  */
 export const stats = (
-  rt: Runtime,
+  rt: Shown,
   resources: Resources["Service"],
   scaling: HerdStats["scaling"]
 ): HerdStats => {
@@ -77,7 +79,7 @@ const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({
  * @category snapshots
  * @since 0.1.0
  */
-export const metrics = (rt: Runtime): HerdMetrics => {
+export const metrics = (rt: Shown): HerdMetrics => {
   const window = rt.window.snapshot(rt.timers.now())
   const ended = window.completions + window.failures
   const seconds = window.spanMillis / 1000
@@ -101,7 +103,7 @@ export const metrics = (rt: Runtime): HerdMetrics => {
  * @since 0.1.0
  */
 export const publish = (
-  rt: Runtime,
+  rt: Shown,
   resources: Resources["Service"],
   stats: () => HerdStats,
   changes: { readonly up: number; readonly down: number }

@@ -61,6 +61,21 @@ export interface Supervision {
 }
 
 /**
+ * Nobody decides. What a herd has before it is supervised.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const unsupervised: Supervision = {
+  policy: "fixed",
+  awoken: () => {},
+  noticed: () => {},
+  resting: () => false,
+  pin: () => {},
+  pinned: () => false
+}
+
+/**
  * @category models
  * @since 0.2.0
  */

@@ -8,10 +8,10 @@ import type { Leasable, Pool } from "../dispatch/FiberPool.ts"
 import type { HerdState, ShedReason } from "../model/HerdError.ts"
 import type { HerdEvents } from "../model/HerdEvent.ts"
 import type { TaskFailure } from "../model/HerdTasks.ts"
-import type { Histogram } from "../internal/Histogram.ts"
-import type { Ring } from "../internal/Ring.ts"
-import type { SlidingWindow } from "../internal/SlidingWindow.ts"
-import type { Supervision } from "../scaling/Supervisor.ts"
+import { Histogram } from "../internal/Histogram.ts"
+import { Ring } from "../internal/Ring.ts"
+import { SlidingWindow } from "../internal/SlidingWindow.ts"
+import { type Supervision, unsupervised } from "../scaling/Supervisor.ts"
 import type { Hooks, Middleware } from "../model/Task.ts"
 import type { Line } from "../dispatch/TaskQueue.ts"
 import type { Timers } from "../internal/Timers.ts"
@@ -73,31 +73,58 @@ export const queued = ({ batches, line }: Pick<Runtime, "batches" | "line">): nu
 export const waiting = (rt: Pick<Runtime, "batches" | "line">): number => queued(rt) + rt.line.admitting()
 
 /**
- * What the tasks of one herd share.
+ * Where the tasks of a herd wait and run. For every room of the herd.
  *
  * @category models
- * @since 0.1.0
+ * @since 0.5.0
  */
-export interface Runtime {
+export interface Place {
   readonly herd: string
   readonly pool: Pool<Waiting>
   readonly line: Line<Waiting>
   readonly timers: Timers
   readonly clock: Clock.Clock
-  readonly events: HerdEvents["Service"]
+}
+
+/**
+ * What was counted: written by tasks, read by snapshots, metrics and the supervisor.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Counts {
+  readonly tally: TaskTally
   readonly window: SlidingWindow
   /** Since the start, for scraping. */
   readonly waits: Histogram
   readonly runs: Histogram
-  readonly tally: TaskTally
   readonly delayed: Set<Waiting>
   /** Entries of the line that stand for several tasks. */
   readonly batches: Set<Waiting>
-  /** The last ones, oldest first. */
-  readonly failures: Ring<TaskFailure>
+}
+
+/**
+ * Who hears of tasks. For `TaskNews`.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface News {
+  readonly events: HerdEvents["Service"]
   readonly hooks: Hooks
   /** Whether anybody wants to hear of tasks: hooks, or readers of events. */
   readonly listening: () => boolean
+  /** The last ones, oldest first. */
+  readonly failures: Ring<TaskFailure>
+}
+
+/**
+ * What the layer said that counts for every task. For tasks alone.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Rules {
   readonly middleware: ReadonlyArray<Middleware>
   readonly retry: Schedule.Schedule<unknown> | undefined
   readonly checkHealth: ((cause: Cause.Cause<unknown>) => boolean) | undefined
@@ -109,10 +136,84 @@ export interface Runtime {
   /** Milliseconds. `Infinity`: never. */
   readonly leakAfter: number
   readonly interruptLeaks: boolean
-  supervision: Pick<Supervision, "awoken" | "noticed" | "resting">
-  state: HerdState
-  /** Creation fails and no worker can run a task. */
-  starved: boolean
-  sequence: number
   readonly lastCreateError: () => unknown
 }
+
+/**
+ * What changes in the life of a herd, each by one part of it.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Standing {
+  /** Changed by `Shutdown`. */
+  state: HerdState
+  /** Creation fails and no worker can run a task. Changed by what the pool says. */
+  starved: boolean
+  /** Of the next task. Changed by tasks. */
+  sequence: number
+  /** Who decides the number of workers. Nobody, until `Sizing` starts. */
+  supervision: Pick<Supervision, "awoken" | "noticed" | "resting">
+}
+
+/**
+ * What the tasks of one herd share. Its parts say who reads them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Runtime extends Place, Counts, News, Rules, Standing {}
+
+/**
+ * What a herd shares that has not begun.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const make = (
+  place: Place,
+  news: Pick<News, "events" | "hooks">,
+  rules: Rules,
+  window: number
+): Runtime => ({
+  herd: place.herd,
+  pool: place.pool,
+  line: place.line,
+  timers: place.timers,
+  clock: place.clock,
+  events: news.events,
+  window: new SlidingWindow(window, place.timers.now()),
+  waits: new Histogram(),
+  runs: new Histogram(),
+  tally: {
+    submitted: 0,
+    running: 0,
+    succeeded: 0,
+    failed: 0,
+    interrupted: 0,
+    shed: 0,
+    rejected: 0,
+    retried: 0,
+    requeued: 0,
+    timedOut: 0,
+    acquireTimeouts: 0
+  },
+  delayed: new Set(),
+  batches: new Set(),
+  failures: new Ring(),
+  hooks: news.hooks,
+  listening: Object.values(news.hooks).some((hook) => hook !== undefined) ? () => true : news.events.active,
+  middleware: rules.middleware,
+  retry: rules.retry,
+  checkHealth: rules.checkHealth,
+  maxRequeues: rules.maxRequeues,
+  resource: rules.resource,
+  sheds: rules.sheds,
+  leakAfter: rules.leakAfter,
+  interruptLeaks: rules.interruptLeaks,
+  lastCreateError: rules.lastCreateError,
+  supervision: unsupervised,
+  state: "running",
+  starved: false,
+  sequence: 1
+})
