@@ -111,7 +111,7 @@ export const make = <
   })
   Object.defineProperty(request, "name", { value: name })
   const declared = Object.assign(request, {
-    codecs: { payload: side, success: codecOf(success), error: codecOf(error) },
+    codecs: { payload: side, success: codecOf(success), error: codecOf(error, true) },
     settings: settingsOf(name, options as Options<never, never>),
     "~types": { payload: undefined, success: undefined, error: undefined },
     toLayer: (handler: never, given: never): unknown => JobWorkers.layer(declared as never, handler, given)

@@ -7,7 +7,7 @@ import { Clock, Context, Cron, DateTime, Duration, Effect, Layer, Result, Scope 
 import type { SqlClient } from "effect/sql/SqlClient"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
-import { type AnyJob, idOf } from "./job/JobDefinition.ts"
+import { type AnyJob, idOf, wordOf } from "./job/JobDefinition.ts"
 import { decoded, resultOf } from "./job/JobEnd.ts"
 import {
   type DirectoryInUse,
@@ -202,14 +202,26 @@ const transactionOf = (given: SqlClient | Transaction, context: Context.Context<
   }
 }
 
+/** The years 1 to 9999, in epoch milliseconds: what every store can say. */
+const [earliest, latest] = [-62_135_596_800_000, 253_402_300_799_999]
+
+/** Longest group, in UTF-16 units: it is in an index, which takes some 2,700 bytes. */
+const longestGroup = 255
+
 /** The settings of an enqueue, read once for all its jobs. */
-const placeOf = (options: EnqueueOptions) => {
+const placeOf = (options: EnqueueOptions, now: number) => {
   const { at, delay, key, priority } = options
   const place: { delayMillis?: number; at?: number; priority?: number } = {}
   if (delay !== undefined) place.delayMillis = Duration.toMillis(Duration.fromInputUnsafe(delay))
-  if (place.delayMillis !== undefined && !(place.delayMillis >= 0 && place.delayMillis < Infinity))
-    throw new InvalidConfig({ field: "delay", value: delay, rule: "a finite duration, at least 0" })
+  if (place.delayMillis !== undefined && !(place.delayMillis >= 0 && now + place.delayMillis <= latest))
+    throw new InvalidConfig({
+      field: "delay",
+      value: delay,
+      rule: "a duration, at least 0, to the year 9999 at most"
+    })
   if (at !== undefined) place.at = DateTime.toEpochMillis(DateTime.makeUnsafe(at))
+  if (place.at !== undefined && !(place.at >= earliest && place.at <= latest))
+    throw new InvalidConfig({ field: "at", value: at, rule: "an instant of the years 1 to 9999" })
   if (priority !== undefined) place.priority = priorityLevel(priority)
   return { ...place, key }
 }
@@ -249,16 +261,16 @@ const make = Effect.gen(function* () {
     trace: string | undefined,
     now: number
   ) => {
-    const { key, priority, ...place } = placeOf(options)
+    const { key, priority, ...place } = placeOf(options, now)
     return requests.map(({ job, payload }): NewJob => {
       const { attempts, group, idempotencyKey, priority: own } = job.settings
       return {
         queue: job.name,
-        id: idOf(job.name, key ?? idempotencyKey?.(payload as never), now),
+        id: idOf(job.name, wordOf("key", key ?? idempotencyKey?.(payload as never)), now),
         payload: job.codecs.payload.encode(payload),
         priority: priority ?? own,
         attempts,
-        group: group?.(payload as never),
+        group: wordOf("group", group?.(payload as never), longestGroup),
         trace,
         ...place
       }

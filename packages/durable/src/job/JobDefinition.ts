@@ -7,12 +7,14 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { InvalidConfig, type Priority, priorityLevel, TaskTimeout } from "lemmings"
 import { createHash, randomUUID } from "node:crypto"
 import type { Failure, QueueSpec } from "../port/JobStore.ts"
+import { clean, cleanText, describe, isFit, plain } from "../port/Json.ts"
 
 /**
  * How long things are kept when they are over. Then any process that runs the queue's jobs removes them, within a third of the
@@ -65,7 +67,7 @@ export interface Options<in P, in E> {
 }
 
 interface Codec {
-  /** To JSON. Throws where the value does not fit. */
+  /** To JSON that every store takes, and nobody else holds. Throws where the value does not fit. */
   readonly encode: (value: unknown) => unknown
   readonly decode: (value: unknown) => unknown
 }
@@ -113,15 +115,22 @@ const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced(
 const nothing: Codec = { encode: () => null, decode: () => undefined }
 
 /**
- * The two directions of a schema, by way of JSON.
+ * The two directions of a schema, by way of JSON. In `errors`, characters that stores do not take are left out, or replaced;
+ * elsewhere a text that holds them does not fit.
  *
  * @category constructors
  * @since 0.4.0
  */
-export const codecOf = (side: Side): Codec => {
+export const codecOf = (side: Side, errors = false): Codec => {
   if (side === undefined) return nothing
   const json = Schema.toCodecJson(side)
-  return { encode: Schema.encodeUnknownSync(json), decode: Schema.decodeUnknownSync(json) }
+  const [encode, decode] = [Schema.encodeUnknownSync(json), Schema.decodeUnknownSync(json)]
+  const stored = errors ? clean : plain
+  return {
+    encode: (value) => stored(encode(value)),
+    // A store may keep null as nothing.
+    decode: (value) => decode(value === undefined ? null : value)
+  }
 }
 
 const invalid = (field: string, value: unknown, rule: string) => new InvalidConfig({ field, value, rule })
@@ -162,6 +171,20 @@ export const settingsOf = (name: string, options: Options<never, never>): Settin
 }
 
 /**
+ * A text of the caller's own that is stored beside a job: its key, its group. Throws `InvalidConfig` where it is none, or a
+ * store would not take it.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const wordOf = (field: string, value: unknown, most = Infinity): string | undefined => {
+  if (value === undefined) return undefined
+  if (isFit(value) && value.length <= most) return value
+  const rule = "a text without NUL characters and lone surrogates"
+  throw invalid(field, describe(value), most === Infinity ? rule : `${rule}, of at most ${most} characters`)
+}
+
+/**
  * The id of a job: of its key, so that the same key is the same job on all machines, or a new one. New ones begin with the
  * time, in epoch milliseconds, so that what is enqueued together is together in the index of the store.
  *
@@ -179,30 +202,30 @@ export const idOf = (queue: string, key: string | undefined, now: number): strin
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
-/** JSON in PostgreSQL holds no NUL. */
-const clean = (text: string): string => text.replaceAll("\u0000", "")
-
-const describe = (error: unknown): string =>
-  clean(error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+/** Whether a herd's error is about the task with this id, and not about another one that the handler ran. */
+const about = (error: unknown, taskId: string | undefined): boolean =>
+  error instanceof TaskTimeout && (taskId === undefined || error.taskId === taskId)
 
 /**
- * What is kept of an attempt that did not succeed.
+ * What is kept of an attempt that did not succeed. `taskId` is what the herd knows the attempt by: a handler may fail with the
+ * timeout of a task of its own.
  *
  * @category getters
  * @since 0.4.0
  */
-export const failureOf = (job: AnyJob, cause: Cause.Cause<unknown>): Failure => {
+export const failureOf = (job: AnyJob, cause: Cause.Cause<unknown>, taskId?: string): Failure => {
   const failed = cause.reasons.find(Cause.isFailReason)
   const died = cause.reasons.find(Cause.isDieReason)
   if (died !== undefined) return { reason: "defect", message: describe(died.defect) }
   if (failed === undefined) return { reason: "interrupted", message: "its task was interrupted" }
   const { error } = failed
-  if (error instanceof TaskTimeout) return { reason: "timeout", message: describe(error) }
+  const message = describe(error)
   try {
-    return { reason: "failed", message: describe(error), error: job.codecs.error.encode(error) }
+    if (about(error, taskId)) return { reason: "timeout", message }
+    return { reason: "failed", message, error: job.codecs.error.encode(error) }
   } catch (misfit) {
     // An error that is not in the schema is the handler's mistake.
-    return { reason: "defect", message: `${describe(error)} (not an error of the job: ${describe(misfit)})` }
+    return { reason: "defect", message: `${message} (not an error of the job: ${describe(misfit)})` }
   }
 }
 
@@ -229,8 +252,26 @@ export const retryDelay = Effect.fnUntraced(function* (
   return millis
 })
 
+/** What a schedule may say at most, in milliseconds: longer than anything is kept. */
+const longestDelay = 315_360_000_000
+
+/** A schedule that has not said how long to wait by then, in milliseconds, never will. */
+const scheduleMillis = 5_000
+
+/** Of a schedule that dies or never ends: as good as one that is over. */
+const delayAfter = (schedule: Schedule.Schedule<unknown>, attempt: number, error: unknown) =>
+  retryDelay(schedule, attempt, error).pipe(
+    Effect.timeoutOption(scheduleMillis),
+    Effect.exit,
+    Effect.map((exit) => {
+      const delay = Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined
+      return delay === undefined ? undefined : Math.min(delay, longestDelay)
+    })
+  )
+
 /**
- * What comes after a failed attempt: another one in `delayMillis`, or none.
+ * What comes after a failed attempt: another one in `delayMillis`, or none. It is known whatever the cause is, and whatever
+ * the job's own `retryable` and `retry` do: where `retryable` throws it has not said no.
  *
  * @category getters
  * @since 0.4.0
@@ -238,15 +279,23 @@ export const retryDelay = Effect.fnUntraced(function* (
 export const afterFailure = Effect.fnUntraced(function* (
   job: AnyJob,
   attempt: number,
-  cause: Cause.Cause<unknown>
+  cause: Cause.Cause<unknown>,
+  taskId?: string
 ) {
-  const failure = failureOf(job, cause)
   const { attempts, retry, retryable } = job.settings
+  let failure = failureOf(job, cause, taskId)
   const error = Cause.squash(cause)
   if (attempt >= attempts) return { _tag: "Discard" as const, failure }
-  if (failure.reason === "failed" && !retryable(error as never)) return { _tag: "Discard" as const, failure }
-  // A schedule that dies is as good as one that is over.
-  const delay = yield* Effect.exit(retryDelay(retry, attempt, error))
-  if (Exit.isFailure(delay) || delay.value === undefined) return { _tag: "Discard" as const, failure }
-  return { _tag: "Retry" as const, failure, delayMillis: delay.value }
+  if (failure.reason === "failed") {
+    try {
+      if (!retryable(error as never)) return { _tag: "Discard" as const, failure }
+    } catch (thrown) {
+      const message = cleanText(`${failure.message} (retryable threw: ${describe(thrown)})`)
+      failure = { ...failure, message }
+      yield* Effect.logWarning(`"retryable" of job "${job.name}" threw: ${describe(thrown)}`)
+    }
+  }
+  const delayMillis = yield* delayAfter(retry, attempt, error)
+  if (delayMillis === undefined) return { _tag: "Discard" as const, failure }
+  return { _tag: "Retry" as const, failure, delayMillis }
 })

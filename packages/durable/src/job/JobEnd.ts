@@ -7,6 +7,7 @@ import { Effect, Result } from "effect"
 import type { AnyJob } from "./JobDefinition.ts"
 import { JobCancelled, JobFailed } from "../port/JobError.ts"
 import type { JobRecord } from "../port/JobStore.ts"
+import { describe } from "../port/Json.ts"
 
 /**
  * The payload, by the schema of today.
@@ -17,7 +18,7 @@ import type { JobRecord } from "../port/JobStore.ts"
 export const decoded = <P>(job: AnyJob, payload: unknown): Result.Result<P, Error> =>
   Result.try({
     try: () => job.codecs.payload.decode(payload) as P,
-    catch: (error) => (error instanceof Error ? error : new Error(String(error)))
+    catch: (error) => (error instanceof Error ? error : new Error(describe(error)))
   })
 
 /**
@@ -38,7 +39,7 @@ export const resultOf = (job: AnyJob, record: JobRecord): Effect.Effect<unknown,
           queue,
           id,
           reason: "undecodable",
-          detail: String(error),
+          detail: describe(error),
           attempts: record.attempts
         })
     })

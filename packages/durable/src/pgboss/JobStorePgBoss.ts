@@ -16,6 +16,7 @@ import type {
   Store,
   Transaction
 } from "../port/JobStore.ts"
+import { jsonOf } from "../port/Json.ts"
 import type { Engine } from "./PgBossEngine.ts"
 import {
   claimedOf,
@@ -48,7 +49,7 @@ const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its proces
 
 /** The last parameters of `replay`. */
 const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => [
-  payload === undefined ? null : JSON.stringify({ p: payload }),
+  payload === undefined ? null : jsonOf({ p: payload }),
   diedBefore === undefined ? null : new Date(diedBefore).toISOString(),
   ids === undefined ? null : ids.filter(isId)
 ]
@@ -62,7 +63,7 @@ const findDead = async (
   filter: DeadFilter = {}
 ): Promise<Array<DeadLetter>> => {
   const { payload } = filter
-  const found = await boss.findJobs<Stored>(deadQueue(queue), {
+  const found = await boss.findJobs<Stored | null>(deadQueue(queue), {
     queued: true,
     limit,
     ...(after === undefined ? {} : { after }),
@@ -138,11 +139,7 @@ export const make = (
     const refused: Array<string> = []
     for (let from = 0; from < jobs.length; from += most) {
       const part = jobs.slice(from, from + most)
-      const { rows } = await db.executeSql(sql.insert, [
-        queue,
-        JSON.stringify(part.map(insertOf)),
-        part.length
-      ])
+      const { rows } = await db.executeSql(sql.insert, [queue, jsonOf(part.map(insertOf)), part.length])
       for (const { id } of rows as Array<{ id: string }>) refused.push(id)
     }
     return refused
@@ -174,7 +171,7 @@ export const make = (
     const text = batch.every(({ _tag }) => _tag === "Complete") ? sql.complete : sql.settle
     const pairs = batch.map(({ claim, id }) => `${id}:${claim}`)
     const said = Object.fromEntries(batch.map((one) => [one.id, saidOf(one)]))
-    return [text, [queue, ids, pairs, JSON.stringify(said)]]
+    return [text, [queue, ids, pairs, jsonOf(said)]]
   }
   const settleBatch = (queue: string, batch: ReadonlyArray<Settlement>) =>
     run("settle", async (_, db) => {
@@ -187,7 +184,7 @@ export const make = (
 
   const get: Store["get"] = (queue, id) =>
     run("get", async (boss) => {
-      const job = isId(id) ? await boss.getJobById<Stored>(queue, id) : null
+      const job = isId(id) ? await boss.getJobById<Stored | null>(queue, id) : null
       return job === null ? undefined : recordOf(job)
     })
 

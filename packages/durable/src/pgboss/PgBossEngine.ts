@@ -9,6 +9,7 @@ import type { ConstructorOptions, Db } from "pg-boss"
 import { PgBoss } from "pg-boss"
 import { JobStoreError } from "../port/JobError.ts"
 import type { News, Readiness } from "../port/JobStore.ts"
+import { messageOf, NotJson } from "../port/Json.ts"
 import * as PgBossSql from "./PgBossSql.ts"
 
 /**
@@ -69,6 +70,8 @@ const passing = /^(08|53|57P|40|55P03|25006)/
 const reasonOf = (cause: unknown): "unavailable" | "refused" => {
   if (!(cause instanceof Error)) return "unavailable"
   if (cause.name === "AssertionError") return /not opened/.test(cause.message) ? "unavailable" : "refused"
+  // Thrown before anything was sent.
+  if (cause instanceof NotJson) return "refused"
   const code: unknown = Reflect.get(cause, "code")
   if (typeof code !== "string") return "unavailable"
   if (/^[0-9A-Z]{5}$/.test(code)) return passing.test(code) ? "unavailable" : "refused"
@@ -157,7 +160,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.tap(() => Effect.sync(() => seen(true))),
       Effect.tapError(({ cause, reason }) =>
         Effect.sync(() => {
-          if (reason === "unavailable") seen(false, cause instanceof Error ? cause.message : String(cause))
+          if (reason === "unavailable") seen(false, messageOf(cause))
         })
       )
     )

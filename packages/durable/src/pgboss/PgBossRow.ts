@@ -31,7 +31,7 @@ export const normal = 5
  */
 export interface Claimed {
   readonly id: string
-  readonly data: Stored
+  readonly data: Stored | null
   readonly retryCount: number
 }
 
@@ -97,14 +97,18 @@ export const saidOf = (settlement: Settlement): Said => {
  * @category conversions
  * @since 0.4.0
  */
-export const claimedOf = ({ data, id, retryCount }: Claimed): ClaimedJob => ({
-  id,
-  claim: retryCount,
-  attempt: retryCount + 1 - (data.r ?? 0),
-  payload: data.p,
-  priority: data.k ?? normal,
-  trace: data.t
-})
+export const claimedOf = ({ data, id, retryCount }: Claimed): ClaimedJob => {
+  // Anybody may have written the row.
+  const { k: priority, p: payload, r: released = 0, t: trace } = data ?? {}
+  return {
+    id,
+    claim: retryCount,
+    attempt: retryCount + 1 - released,
+    payload,
+    priority: typeof priority === "number" ? priority : normal,
+    trace: typeof trace === "string" ? trace : undefined
+  }
+}
 
 const failureOf = (output: unknown): Failure | undefined => {
   if (typeof output !== "object" || output === null || !("reason" in output)) return undefined
@@ -115,16 +119,16 @@ const failureOf = (output: unknown): Failure | undefined => {
  * @category conversions
  * @since 0.4.0
  */
-export const recordOf = (job: JobWithMetadata<Stored>): JobRecord => {
+export const recordOf = (job: JobWithMetadata<Stored | null>): JobRecord => {
   const state = states[job.state]
   const output: unknown = job.output
   return {
     id: job.id,
     queue: job.name,
     state,
-    attempts: job.startedOn === null ? 0 : job.retryCount + 1 - (job.data.r ?? 0),
+    attempts: job.startedOn === null ? 0 : job.retryCount + 1 - (job.data?.r ?? 0),
     priority: job.priority,
-    payload: job.data.p,
+    payload: job.data?.p,
     createdAt: job.createdOn.getTime(),
     startAt: job.startAfter.getTime(),
     endedAt: job.completedOn?.getTime(),
@@ -139,11 +143,11 @@ export const recordOf = (job: JobWithMetadata<Stored>): JobRecord => {
  * @category conversions
  * @since 0.4.0
  */
-export const letterOf = (job: JobWithMetadata<Stored>): DeadLetter => ({
+export const letterOf = (job: JobWithMetadata<Stored | null>): DeadLetter => ({
   id: job.id,
   jobId: job.sourceId ?? job.id,
   queue: job.sourceName ?? job.name,
-  payload: job.data.p,
+  payload: job.data?.p,
   failure: failureOf(job.sourceOutput) ?? { reason: "defect", message: JSON.stringify(job.sourceOutput) },
   attempts: (job.sourceRetryCount ?? 0) + 1,
   enqueuedAt: (job.sourceCreatedOn ?? job.createdOn).getTime(),

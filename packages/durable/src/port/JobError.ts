@@ -3,11 +3,8 @@
  *
  * @since 0.4.0
  */
-import * as Inspectable from "effect/Inspectable"
 import * as Schema from "effect/Schema"
-
-const describe = (cause: unknown): string =>
-  cause instanceof Error ? cause.message : Inspectable.toStringUnknown(cause, 0)
+import { messageOf } from "./Json.ts"
 
 /**
  * Why a store did not do what it was asked.
@@ -39,7 +36,7 @@ export class JobStoreError extends Schema.TaggedError<JobStoreError>("@lemmings/
   { httpApiStatus: 503 }
 ) {
   override get message() {
-    return `The job store ${this.reason === "refused" ? "refused" : "is unavailable for"} "${this.operation}": ${describe(this.cause)}`
+    return `The job store ${this.reason === "refused" ? "refused" : "is unavailable for"} "${this.operation}": ${messageOf(this.cause)}`
   }
 }
 
@@ -63,7 +60,7 @@ export class EnqueueFailed extends Schema.TaggedError<EnqueueFailed>("@lemmings/
   { httpApiStatus: 503 }
 ) {
   override get message() {
-    return `${this.jobs} job(s) of "${this.queue}" were not enqueued (${this.reason}): ${describe(this.cause)}`
+    return `${this.jobs} job(s) of "${this.queue}" were not enqueued (${this.reason}): ${messageOf(this.cause)}`
   }
 }
 
@@ -172,6 +169,6 @@ export class OpenFailed extends Schema.TaggedError<OpenFailed>("@lemmings/durabl
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The job store in ${this.directory} cannot be opened: ${describe(this.cause)}`
+    return `The job store in ${this.directory} cannot be opened: ${messageOf(this.cause)}`
   }
 }

@@ -22,6 +22,8 @@ import {
   type Store,
   type Within
 } from "../port/JobStore.ts"
+import { JobStoreError } from "../port/JobError.ts"
+import { isFit, NotJson, plain } from "../port/Json.ts"
 import * as Limits from "../port/Limits.ts"
 import { Line, recordOf, type Row } from "./MemoryLine.ts"
 
@@ -52,8 +54,26 @@ const matches = (letter: DeadLetter, filter: DeadFilter = {}): boolean =>
         JSON.stringify(Reflect.get(letter.payload, field)) === JSON.stringify(value)
     ))
 
-/** JSON as it comes back from a database: nothing is shared with whoever enqueued it. */
-const stored = (value: Json): Json => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)))
+/** JSON as it comes back from a database: nothing is shared with whoever enqueued it, and what it refuses is refused. */
+const stored = (value: Json): Json => (value === undefined ? undefined : plain(value))
+
+/** What is stored of a job, with what an index takes of it. */
+const fit = ({ group, payload }: NewJob): Pick<NewJob, "payload" | "group"> => {
+  if (group !== undefined && !isFit(group))
+    throw new NotJson("a group is a text without NUL and lone surrogates")
+  return { payload: stored(payload), group }
+}
+
+/** What is stored of an end. */
+const said = (settlement: Settlement): Settlement => {
+  if (settlement._tag === "Release") return settlement
+  if (settlement._tag === "Complete") return { ...settlement, result: stored(settlement.result) }
+  return { ...settlement, failure: stored(settlement.failure) as Failure }
+}
+
+/** What a database does in one transaction. Whatever is thrown, it is thrown before anything has changed. */
+const op = <A>(operation: string, f: () => A): Effect.Effect<A, JobStoreError> =>
+  Effect.try({ try: f, catch: (cause) => new JobStoreError({ operation, reason: "refused", cause }) })
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
 
@@ -89,7 +109,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     const row: Row = {
       id: job.id,
       queue: job.queue,
-      payload: stored(job.payload),
+      payload: job.payload,
       sequence: sequence++,
       createdAt: at,
       group: job.group,
@@ -139,7 +159,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const settle = (queue: Queue, row: Row, settlement: Settlement) => {
     switch (settlement._tag) {
       case "Complete":
-        row.result = stored(settlement.result)
+        row.result = settlement.result
         return end(queue, row, "completed")
       case "Discard":
         row.failure = settlement.failure
@@ -198,7 +218,8 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       row.leasedUntil = now() + leaseMillis
       queue.running.add(row)
       const { attempts: attempt, claim, id, payload, priority, trace } = row
-      return { id, claim, attempt, payload, priority, trace }
+      // A handler may change what it is given.
+      return { id, claim, attempt, payload: stored(payload), priority, trace }
     })
   }
   const claimWithin = (queue: Queue, max: number, limits: Limits.Limits): Within => {
@@ -273,7 +294,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     engine: "memory",
     leaseMillis,
     declare: (spec) =>
-      Effect.sync(() => {
+      op("declare", () => {
         const queue = queues.get(spec.name)
         if (queue !== undefined) queue.spec = spec
         else {
@@ -292,23 +313,25 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         }
       }),
     enqueue: (jobs) =>
-      Effect.sync(() => {
+      op("enqueue", () => {
         const refused: Array<string> = []
         const told = new Set<string>()
-        for (const job of jobs) {
-          if (!add(queueOf(job.queue), job)) refused.push(job.id)
+        const checked = jobs.map((job) => [queueOf(job.queue), { ...job, ...fit(job) }] as const)
+        for (const [queue, job] of checked) {
+          if (!add(queue, job)) refused.push(job.id)
           else told.add(job.queue)
         }
         for (const queue of told) tell({ _tag: "Available", queue })
         return refused
       }),
-    claim: (queue, max) => Effect.sync(() => claim(queueOf(queue), max)),
-    claimWithin: (queue, max, limits) => Effect.sync(() => claimWithin(queueOf(queue), max, limits)),
+    claim: (queue, max) => op("claim", () => claim(queueOf(queue), max)),
+    claimWithin: (queue, max, limits) => op("claimWithin", () => claimWithin(queueOf(queue), max, limits)),
     settle: (name, settlements) =>
-      Effect.sync(() => {
+      op("settle", () => {
         const queue = queueOf(name)
         const lost: Array<string> = []
-        for (const settlement of settlements) {
+        const checked = settlements.map(said)
+        for (const settlement of checked) {
           const row = held(queue, settlement)
           if (row === undefined) lost.push(settlement.id)
           else settle(queue, row, settlement)
@@ -316,7 +339,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         return lost
       }),
     heartbeat: (name, claims) =>
-      Effect.sync(() => {
+      op("heartbeat", () => {
         const queue = queueOf(name)
         const lost: Array<string> = []
         for (const claim of claims) {
@@ -327,7 +350,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         return lost
       }),
     sweep: (name) =>
-      Effect.sync(() => {
+      op("sweep", () => {
         const queue = queueOf(name)
         housekeep(queue)
         const gone = [...queue.running].filter((row) => row.leasedUntil < now())
@@ -339,9 +362,9 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         if (gone.length > 0) tell({ _tag: "Available", queue: name })
         return gone.length
       }),
-    prune: (name) => Effect.sync(() => prune(queueOf(name))),
+    prune: (name) => op("prune", () => prune(queueOf(name))),
     cancel: (name, ids) =>
-      Effect.sync(() => {
+      op("cancel", () => {
         const queue = queueOf(name)
         let count = 0
         for (const id of ids) {
@@ -356,7 +379,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         return count
       }),
     setPriority: (name, id, priority) =>
-      Effect.sync(() => {
+      op("setPriority", () => {
         const queue = queueOf(name)
         const row = queue.rows.get(id)
         if (row?.state !== "waiting") return false
@@ -366,28 +389,28 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         return true
       }),
     get: (name, id) =>
-      Effect.sync(() => {
+      op("get", () => {
         const row = queueOf(name).rows.get(id)
         return row === undefined ? undefined : recordOf(row)
       }),
-    watch: (name, id) => Effect.sync(() => watched(name, id)),
-    pause: (name) => Effect.sync(() => void (queueOf(name).paused = true)),
+    watch: (name, id) => op("watch", () => watched(name, id)),
+    pause: (name) => op("pause", () => void (queueOf(name).paused = true)),
     resume: (name) =>
-      Effect.sync(() => {
+      op("resume", () => {
         queueOf(name).paused = false
         tell({ _tag: "Available", queue: name })
       }),
-    stats: (name) => Effect.sync(() => stats(queueOf(name))),
+    stats: (name) => op("stats", () => stats(queueOf(name))),
     dead: {
       list: (name, { after, filter, limit }) =>
-        Effect.sync(() => {
+        op("list dead letters", () => {
           const letters = deadOf(queueOf(name), filter)
           const from = after === undefined ? 0 : letters.findIndex(({ id }) => id === after) + 1
           return letters.slice(from, from + limit)
         }),
-      replay: (name, filter) => Effect.sync(() => replay(queueOf(name), filter)),
+      replay: (name, filter) => op("replay dead letters", () => replay(queueOf(name), filter)),
       purge: (name, filter) =>
-        Effect.sync(() => {
+        op("purge dead letters", () => {
           const queue = queueOf(name)
           const letters = deadOf(queue, filter)
           for (const { id } of letters) queue.dead.delete(id)
@@ -396,15 +419,18 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     },
     schedule: (recurrence) =>
       Effect.andThen(
-        Effect.sync(() => queueOf(recurrence.queue).schedules.set(recurrence.key, recurrence)),
+        op("schedule", () => {
+          const payload = stored(recurrence.payload)
+          queueOf(recurrence.queue).schedules.set(recurrence.key, { ...recurrence, payload })
+        }),
         recur(recurrence)
       ),
     unschedule: (name, key) =>
       Effect.andThen(
-        Effect.sync(() => queueOf(name).schedules.delete(key)),
+        op("unschedule", () => queueOf(name).schedules.delete(key)),
         FiberMap.remove(crons, `${name} ${key}`)
       ),
-    schedules: (name) => Effect.sync(() => [...queueOf(name).schedules.values()]),
+    schedules: (name) => op("schedules", () => [...queueOf(name).schedules.values()]),
     listen: (listener) =>
       Effect.asVoid(
         Effect.acquireRelease(

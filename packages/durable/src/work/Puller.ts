@@ -3,9 +3,9 @@
  *
  * **Details**
  *
- * Three fibers: one claims, one settles, one keeps the leases. What they share is plain data that is changed in single
- * steps. A claim cannot be interrupted, and every claimed job ends in exactly one settlement, whatever happens to its task.
- * Settlements are collected while the one before is on its way, so that batches grow with the load by themselves.
+ * Three fibers: one claims, one settles (`Settler`), one keeps the leases. What they share is plain data that is changed in
+ * single steps. A claim cannot be interrupted, and every claimed job ends in exactly one settlement, whatever its task does,
+ * throws or returns.
  *
  * @since 0.4.0
  */
@@ -19,7 +19,9 @@ import type { JobStoreError } from "../port/JobError.ts"
 import type { ClaimedJob, Settlement, Store, Within } from "../port/JobStore.ts"
 import type * as Limits from "../port/Limits.ts"
 import { traceFrom } from "../job/JobTrace.ts"
+import { describe, messageOf } from "../port/Json.ts"
 import * as Pull from "./Pull.ts"
+import { Settler } from "./Settler.ts"
 import { Signal } from "../port/Signal.ts"
 
 /**
@@ -97,17 +99,19 @@ const sulkMillis = 5_000
 /** How long to wait, while work is known to be there, for workers that others keep busy. */
 const recheckMillis = 50
 
-/** Settlements in one statement, at most. */
-const batchMax = 2_000
-
 const backoff = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
 
 /** Claims under way for a herd, by whichever puller. */
 const claimingOf = new WeakMap<object, { count: number }>()
 
-/** What the herd says when it did not run a task, or dropped it. */
+/** What a herd says when it did not run a task. A handler may fail with the same: of another herd, or of the same one. */
 const gaveUp = (error: unknown) =>
   error instanceof HerdClosed || error instanceof QueueFull || error instanceof TaskShed
+
+/** Whether a herd that closes may have ended a task so. */
+const endedBy = (cause: Cause.Cause<unknown>) =>
+  Cause.hasInterruptsOnly(cause) ||
+  cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof HerdClosed)
 
 /**
  * What was counted since the start.
@@ -134,12 +138,10 @@ export class Puller {
   readonly tally: Tally = { claimed: 0, completed: 0, retried: 0, discarded: 0, released: 0, lost: 0 }
   readonly #held = new Map<string, Held>()
   readonly #pull = new Signal()
-  readonly #settle = new Signal()
   readonly #beat = new Signal()
   readonly #quiet = new Signal()
   readonly #claiming: { count: number }
-  #settlements: Array<Settlement> = []
-  #settling = 0
+  readonly #settler: Settler
   #stopping = false
   /** Whether there may be jobs: after news, after a claim that was full, when it is time to look. */
   #available = true
@@ -187,6 +189,12 @@ export class Puller {
     const claiming = claimingOf.get(herd) ?? { count: 0 }
     claimingOf.set(herd, claiming)
     this.#claiming = claiming
+    this.#settler = new Settler(
+      store,
+      job.name,
+      (batch, lost) => this.#written(batch, lost),
+      () => this.#quiet.notify()
+    )
   }
 
   #now() {
@@ -285,7 +293,7 @@ export class Puller {
             this.#available = true
             this.#gate.close(opensInMillis, now, batches)
           }
-          for (const job of jobs) this.#begin(job, now)
+          for (const job of jobs) this.#take(job, now)
           if (this.#stopping) this.#quiet.notify()
           return Effect.succeed(true)
         })
@@ -302,7 +310,7 @@ export class Puller {
 
   // ---- running ----
 
-  #begin(job: ClaimedJob, now: number) {
+  #take(job: ClaimedJob, now: number) {
     this.#failures = 0
     const held: Held = {
       job,
@@ -314,14 +322,17 @@ export class Puller {
     }
     this.#held.set(job.id, held)
     if (this.#stopping) return this.#end(held, { _tag: "Release" })
-    const { codecs, settings } = this.#job
-    let payload: unknown
+    // A row is what anybody wrote into it, and the schema is the user's.
     try {
-      payload = codecs.payload.decode(job.payload)
+      this.#begin(held, this.#job.codecs.payload.decode(job.payload))
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      return this.#end(held, { _tag: "Discard", failure: { reason: "undecodable", message } })
+      this.#end(held, { _tag: "Discard", failure: { reason: "undecodable", message: messageOf(error) } })
     }
+  }
+
+  #begin(held: Held, payload: unknown) {
+    const { job } = held
+    const { settings } = this.#job
     const context: JobContext = {
       id: job.id,
       queue: this.#queue,
@@ -346,29 +357,41 @@ export class Puller {
     if (held.dropped) return this.#forget(held)
     if (Exit.isSuccess(exit)) return this.#succeeded(held, exit.value)
     const { cause } = exit
-    const failed = cause.reasons.find(Cause.isFailReason)
-    if (failed !== undefined && gaveUp(failed.error)) return this.#end(held, { _tag: "Release" })
     if (Cause.hasInterruptsOnly(cause) && held.returning) return this.#end(held, { _tag: "Release" })
-    Fibers.start(this.#context, this.#failed(held, cause))
+    const failed = cause.reasons.find(Cause.isFailReason)
+    if (held.begunAt === undefined && failed !== undefined && gaveUp(failed.error)) {
+      this.#mayGrowAt = this.#now() + sulkMillis
+      return this.#end(held, { _tag: "Release" })
+    }
+    this.#failed(held, cause)
   }
 
   #succeeded(held: Held, value: unknown) {
+    let result: unknown
     try {
-      const result = this.#job.codecs.success.encode(value)
-      return this.#end(held, result === null ? { _tag: "Complete" } : { _tag: "Complete", result })
+      result = this.#job.codecs.success.encode(value)
     } catch (error) {
       // A result that is not in the schema is the handler's mistake.
-      Fibers.start(this.#context, this.#failed(held, Cause.die(error)))
+      return this.#failed(held, Cause.die(error))
     }
+    this.#end(held, result === null ? { _tag: "Complete" } : { _tag: "Complete", result })
   }
 
   /** Interrupted by a herd that closes: given back like an interruption of ours. */
   #failed(held: Held, cause: Cause.Cause<unknown>) {
-    return Effect.flatMap(this.#herd.stats, ({ state }) => {
-      if (state !== "running" && Cause.hasInterruptsOnly(cause))
-        return Effect.sync(() => this.#end(held, { _tag: "Release" }))
-      return Effect.map(afterFailure(this.#job, held.job.attempt, cause), (next) => this.#end(held, next))
+    const { attempt, id } = held.job
+    const judged = Effect.flatMap(this.#herd.stats, ({ state }): Effect.Effect<Outcome> => {
+      if (state !== "running" && endedBy(cause)) return Effect.succeed({ _tag: "Release" })
+      return afterFailure(this.#job, attempt, cause, id)
     })
+    const settled = Effect.matchCause(judged, {
+      onSuccess: (next) => this.#end(held, next),
+      onFailure: (why) => {
+        const message = `its end could not be judged: ${describe(Cause.squash(why))}`
+        this.#end(held, { _tag: "Discard", failure: { reason: "defect", message } })
+      }
+    })
+    Fibers.start(this.#context, settled)
   }
 
   #forget(held: Held) {
@@ -380,12 +403,11 @@ export class Puller {
 
   #end(held: Held, what: Outcome) {
     const { claim, id } = held.job
-    this.#settlements.push({ id, claim, ...what })
     if (what._tag === "Complete") this.tally.completed++
     else if (what._tag === "Discard") this.tally.discarded++
     else if (what._tag === "Release") this.tally.released++
     else this.tally.retried++
-    this.#settle.notify()
+    this.#settler.push({ id, claim, ...what })
     this.#forget(held)
   }
 
@@ -419,34 +441,9 @@ export class Puller {
 
   // ---- settling ----
 
-  /** Writes what has ended, batch after batch. */
-  readonly settling: Effect.Effect<never> = Effect.forever(
-    Effect.suspend(() => {
-      // One turn later, so that jobs that end together are written together.
-      if (this.#settlements.length === 0) return Effect.andThen(this.#settle.wait(Infinity), Effect.yieldNow)
-      const batch = this.#settlements.splice(0, batchMax)
-      this.#settling = batch.length
-      return Effect.ensuring(
-        this.#write(batch),
-        Effect.sync(() => {
-          this.#settling = 0
-          if (this.#settlements.length === 0) this.#quiet.notify()
-        })
-      )
-    })
-  )
-
-  /** Every settlement names its claim, so that writing one again does nothing. */
-  #write(batch: ReadonlyArray<Settlement>): Effect.Effect<void> {
-    const attempt = Effect.retry(this.#store.settle(this.#queue, batch), {
-      schedule: backoff,
-      while: (error) => error.reason === "unavailable"
-    })
-    return attempt.pipe(
-      Effect.tap((lost) => Effect.sync(() => this.#written(batch, lost))),
-      Effect.catch((error) => this.#refused(batch, error)),
-      Effect.asVoid
-    )
+  /** Writes what has ended, batch after batch. Ends by interruption alone. */
+  get settling(): Effect.Effect<never> {
+    return this.#settler.settling
   }
 
   #written(batch: ReadonlyArray<Settlement>, lost: ReadonlyArray<string>) {
@@ -462,19 +459,6 @@ export class Puller {
     if (dueAt === this.#dueAt) return
     this.#dueAt = dueAt
     this.#pull.notify()
-  }
-
-  /** The store cannot hold one of them: the others go on, and that one is discarded with what the store said. */
-  #refused(batch: ReadonlyArray<Settlement>, error: JobStoreError): Effect.Effect<void> {
-    if (batch.length > 1) {
-      const half = batch.length >>> 1
-      return Effect.andThen(this.#write(batch.slice(0, half)), this.#write(batch.slice(half)))
-    }
-    const [{ _tag, claim, id }] = batch as [Settlement]
-    const problem = Effect.logError(`The store refused the outcome (${_tag}) of job ${id}`, error)
-    if (_tag === "Discard") return problem
-    const failure = { reason: "defect" as const, message: `its outcome was refused: ${error.message}` }
-    return Effect.andThen(problem, this.#write([{ _tag: "Discard", id, claim, failure }]))
   }
 
   // ---- leases ----
@@ -533,7 +517,7 @@ export class Puller {
     this.#stopping = true
     for (const held of this.#held.values()) if (held.begunAt === undefined) this.#giveBack(held)
     const idle = () => this.#held.size === 0 && !this.#inClaim
-    const written = () => idle() && this.#settlements.length === 0 && this.#settling === 0
+    const written = () => idle() && this.#settler.idle
     return this.#until(idle, this.#settings.drainMillis).pipe(
       Effect.andThen(
         Effect.sync(() => {

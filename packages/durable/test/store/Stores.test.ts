@@ -128,7 +128,7 @@ describe.skipIf(missing.postgres)("PostgreSQL", () => {
       )
       yield* Effect.gen(function* () {
         const refused = yield* Effect.flip(Jobs.enqueue([Text("good"), Text("a\u0000b")]))
-        assert.strictEqual(refused.reason, "refused")
+        assert.strictEqual(refused.reason, "invalid")
         assert.strictEqual((yield* Jobs.stats(Text)).waiting, 0)
         const ids = yield* Jobs.enqueue(["a", "bad", "c", "d"].map((text) => Text(text)))
         const ends = yield* Effect.forEach(ids, (id) => Effect.exit(Jobs.await(Text, id)))

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Schedule, Schema } from "effect"
+import { Cause, Effect, Fiber, Schedule, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import * as Job from "../../src/Job.ts"
 import { afterFailure, failureOf, idOf, retryDelay } from "../../src/job/JobDefinition.ts"
 import * as Pull from "../../src/work/Pull.ts"
@@ -68,6 +69,20 @@ describe("what comes after a failure", () => {
         next.map(({ _tag }) => _tag),
         ["Retry", "Retry", "Discard"]
       )
+    })
+  )
+
+  it.effect("is no other attempt where the schedule never says when, and never one that is never", () =>
+    Effect.gen(function* () {
+      const after = (retry: Schedule.Schedule<unknown>) =>
+        afterFailure(Job.make("Judged", { retry }), 1, Cause.die("no"))
+      const silent = yield* Effect.forkChild(
+        after(Schedule.modifyDelay(Schedule.forever, () => Effect.never))
+      )
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(silent))._tag, "Discard")
+      const endless = yield* after(Schedule.modifyDelay(Schedule.forever, () => Effect.succeed("Infinity")))
+      assert.deepInclude(endless, { _tag: "Retry", delayMillis: 315_360_000_000 })
     })
   )
 

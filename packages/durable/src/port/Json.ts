@@ -1,0 +1,125 @@
+/**
+ * What may be stored of a value, whatever it is. User code makes these values: nothing here throws but what it says.
+ *
+ * @since 0.5.0
+ */
+
+/** Longest description, in UTF-16 units. */
+const longest = 8_192
+
+/**
+ * A text that every store takes: without NUL and lone surrogates, which PostgreSQL has no room for.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const cleanText = (text: string): string => text.replaceAll("\u0000", "").toWellFormed()
+
+const said = (error: unknown): string =>
+  error instanceof Error ? `${String(error.name)}: ${String(error.message)}` : String(error)
+
+/** An object may throw at every touch: a Proxy, a getter, a `toString`. */
+const guarded = (say: () => unknown): string | undefined => {
+  try {
+    const text: unknown = say()
+    return typeof text === "string" ? text : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Says what somebody threw or failed with, in at most 8,192 characters that every store takes. Never throws.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const describe = (error: unknown): string => {
+  const text =
+    guarded(() => said(error)) ??
+    guarded(() => `${(error as Error).name} (its message cannot be read)`) ??
+    guarded(() => `${Object.prototype.toString.call(error)} that cannot be described`) ??
+    "a value that cannot be described"
+  return cleanText(text.length > longest ? `${text.slice(0, longest - 1)}…` : text)
+}
+
+/**
+ * The same, and of an error its message alone.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const messageOf = (error: unknown): string =>
+  guarded(() => error instanceof Error && error.message !== "" && cleanText(error.message)) ?? describe(error)
+
+/** In JSON: an escape of NUL, or of a surrogate, which is escaped where it has no partner. An escaped `\` is none. */
+const escapes = /(?<!\\)((?:\\\\)*)\\u(0000|d[89a-f][0-9a-f]{2})/gi
+
+/**
+ * A value is not one of JSON, or not one that stores take.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export class NotJson extends TypeError {
+  override readonly name = "NotJson"
+}
+
+/**
+ * The JSON of a value. What has none, as a function has none, is null. Throws `NotJson`.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const jsonOf = (value: unknown): string => {
+  try {
+    return (JSON.stringify(value) as string | undefined) ?? "null"
+  } catch (cause) {
+    throw new NotJson(`not a value of JSON: ${describe(cause)}`)
+  }
+}
+
+const misfit = () => new NotJson("a text holds a NUL character or a lone surrogate, which stores do not take")
+
+const copy = (value: unknown, unfit: (text: string) => string): unknown => {
+  if (value === undefined || typeof value === "boolean") return value ?? null
+  const text = jsonOf(value)
+  const fit = text.includes("\\u") && text.search(escapes) >= 0 ? unfit(text) : text
+  return typeof value === "string" && fit === text ? value : JSON.parse(fit)
+}
+
+/**
+ * A copy of a value as it comes back from every store, so that none can fail at it, and nothing that happens to the value
+ * later changes it. What has no JSON is null.
+ *
+ * Throws `NotJson` where the value cannot be JSON, or a text of it holds what stores do not take.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const plain = (value: unknown): unknown =>
+  copy(value, () => {
+    throw misfit()
+  })
+
+/**
+ * The same, with the characters that stores do not take left out or replaced: for what people read.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const clean = (value: unknown): unknown =>
+  copy(value, (text) =>
+    text.replaceAll(escapes, (_, before: string, code: string) =>
+      code === "0000" ? before : `${before}\ufffd`
+    )
+  )
+
+/**
+ * Whether a text is one that every store takes.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const isFit = (value: unknown): value is string =>
+  typeof value === "string" && !value.includes("\u0000") && value.isWellFormed()

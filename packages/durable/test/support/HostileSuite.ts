@@ -1,0 +1,115 @@
+import { assert, describe, type Vitest } from "@effect/vitest"
+import { Cause, Effect, Exit, Layer, Schedule, Schema } from "effect"
+import * as Job from "../../src/Job.ts"
+import * as Jobs from "../../src/Jobs.ts"
+import type { JobStore } from "../../src/port/JobStore.ts"
+import { hostile, jsonView } from "./hostile.ts"
+
+const twice = { attempts: 2, retry: Schedule.spaced("1 millis") }
+const quick = { pollInterval: "20 millis" } as const
+
+/** One that says of each job what it does: by its name, in one of three ways. */
+const Anything = Job.make("Anything", {
+  payload: { how: Schema.Literals(["result", "error", "defect", "well"]), name: Schema.String },
+  success: Schema.Any,
+  error: Schema.Any,
+  ...twice
+})
+
+const ways = ["result", "error", "defect"] as const
+
+/** Names of values, in each of the ways, and as many jobs that end well between them. */
+const payloads = ways.flatMap((how) =>
+  Object.keys(hostile).flatMap((name) => [
+    { how, name },
+    { how: "well" as const, name }
+  ])
+)
+
+const reasonOf = (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isSuccess(exit) ? "completed" : String(Reflect.get(Object(Cause.squash(exit.cause)), "reason"))
+
+/** What every store does with values that user code makes. */
+export const hostileSuite = (it: Vitest.MethodsNonLive<JobStore | Jobs.Jobs>) => {
+  describe("hostile values", () => {
+    it.effect(
+      "every attempt ends in a settlement, whatever it returns, fails with or dies of, and harms no other",
+      () =>
+        Effect.gen(function* () {
+          const runs = new Map<string, number>()
+          const handler = ({ how, name }: (typeof payloads)[number]) =>
+            Effect.suspend(() => {
+              runs.set(`${how} ${name}`, (runs.get(`${how} ${name}`) ?? 0) + 1)
+              const value = hostile[name]!()
+              if (how === "result") return Effect.succeed(value)
+              if (how === "error") return Effect.fail(value)
+              return how === "defect" ? Effect.die(value) : Effect.succeed(name)
+            })
+          const ids = yield* Jobs.enqueue(payloads.map(Anything))
+          yield* Layer.build(Anything.toLayer(handler, quick))
+          for (const [n, { how, name }] of payloads.entries()) {
+            const said = `${how}: ${name}`
+            const end = yield* Effect.exit(Jobs.await(Anything, ids[n]!)).pipe(Effect.timeout("20 seconds"))
+            const { attempts, failure, state } = yield* Jobs.inspect(Anything, ids[n]!)
+            const view = how === "well" ? { json: name } : jsonView(hostile[name]!())
+            if (how === "well" || (how === "result" && view !== undefined)) {
+              assert.deepStrictEqual(end, Exit.succeed(view?.json), said)
+              assert.strictEqual(state, "completed", said)
+              continue
+            }
+            assert.deepStrictEqual([state, attempts, runs.get(`${how} ${name}`)], ["failed", 2, 2], said)
+            // A typed error is cleaned. What no JSON has is a defect, as in the other ways.
+            const typed = how === "error" && (view !== undefined || /NUL|surrogate/.test(name))
+            assert.strictEqual(failure?.reason, typed ? "failed" : "defect", said)
+            if (!typed) assert.strictEqual(reasonOf(end), "defect", said)
+          }
+          assert.isTrue((yield* Jobs.readiness).ready)
+        }),
+      60_000
+    )
+
+    it.effect("no payload, key or group is stored that would not come back", () =>
+      Effect.gen(function* () {
+        const Given = Job.make("Given", { payload: Schema.Any, success: Schema.Any })
+        const Keyed = Job.make("Keyed", {
+          payload: { name: Schema.String },
+          idempotencyKey: ({ name }) => hostile[name]!() as string
+        })
+        const Grouped = Job.make("Grouped", {
+          payload: { name: Schema.String },
+          group: ({ name }) => hostile[name]!() as string
+        })
+        yield* Layer.build(Given.toLayer((value: unknown) => Effect.succeed(value), quick))
+        for (const [name, make] of Object.entries(hostile)) {
+          const view = jsonView(make())
+          const given = yield* Effect.exit(Jobs.execute(Given(make())))
+          if (view === undefined) assert.strictEqual(reasonOf(given), "invalid", name)
+          else assert.deepStrictEqual(given, Exit.succeed(view.json), name)
+          const fit = make() === undefined || (typeof make() === "string" && view !== undefined)
+          const keyed = yield* Effect.exit(Jobs.enqueue(Keyed({ name })))
+          assert.strictEqual(reasonOf(keyed), fit ? "completed" : "invalid", name)
+          const grouped = yield* Effect.exit(Jobs.enqueue(Grouped({ name })))
+          const short = fit && String(make()).length <= 255
+          assert.strictEqual(reasonOf(grouped), short ? "completed" : "invalid", name)
+        }
+        assert.isTrue((yield* Jobs.readiness).ready)
+      })
+    )
+
+    it.effect("a result whose JSON is null is a result", () =>
+      Effect.gen(function* () {
+        const results = {
+          NullOr: [Schema.NullOr(Schema.String), null],
+          UndefinedOr: [Schema.UndefinedOr(Schema.String), undefined],
+          Null: [Schema.Null, null],
+          Any: [Schema.Any, null]
+        } as const
+        for (const [name, [success, value]] of Object.entries(results)) {
+          const Null = Job.make(name, { payload: success, success })
+          yield* Layer.build(Null.toLayer((given) => Effect.succeed(given), quick))
+          assert.deepStrictEqual(yield* Jobs.execute(Null(value)), value, name)
+        }
+      })
+    )
+  })
+}
