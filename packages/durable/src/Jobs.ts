@@ -3,12 +3,12 @@
  *
  * @since 0.4.0
  */
-import { Clock, Context, Cron, DateTime, Duration, Effect, Layer, Result, Scope } from "effect"
-import type { SqlClient } from "effect/sql/SqlClient"
+import { Clock, Context, Cron, Duration, Effect, Layer, Result, Scope } from "effect"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
-import { type AnyJob, idOf, wordOf } from "./job/JobDefinition.ts"
+import type { AnyJob } from "./job/JobDefinition.ts"
 import { decoded, resultOf } from "./job/JobEnd.ts"
+import { type EnqueueOptions, newJobsOf, transactionOf } from "./job/JobRequest.ts"
 import {
   type DirectoryInUse,
   EnqueueFailed,
@@ -29,36 +29,20 @@ import {
   type QueueStats,
   type Readiness,
   type Recurrence,
-  type Store,
-  type Transaction
+  type Store
 } from "./port/JobStore.ts"
 import * as JobStoreMemory from "./store/JobStoreMemory.ts"
 import { traceHere } from "./job/JobTrace.ts"
 import * as QueueRegistration from "./work/QueueRegistration.ts"
 import { awaited, type Signal } from "./port/Signal.ts"
 
-/**
- * When a job is to run, and how it is stored.
- *
- * @category models
- * @since 0.4.0
- */
-export interface EnqueueOptions {
-  /** Not before this long from now. Defaults to at once. */
-  readonly delay?: Duration.Input | undefined
-  /** Not before this instant; instead of `delay`. */
-  readonly at?: DateTime.DateTime.Input | undefined
-  /** Instead of the job's own. */
-  readonly priority?: Priority | undefined
-  /** Instead of the job's `idempotencyKey`. For one job. */
-  readonly key?: string | undefined
+export type {
   /**
-   * Your own transaction on the database of the store: the jobs are there when it commits, and only then. An Effect
-   * `SqlClient`, whose `withTransaction` surrounds this call, or anything with `executeSql`. With the memory store it has
-   * no effect.
+   * @category models
+   * @since 0.4.0
    */
-  readonly transaction?: SqlClient | Transaction | undefined
-}
+  EnqueueOptions
+} from "./job/JobRequest.ts"
 
 /**
  * A job with what is known of it, typed. Times are epoch milliseconds.
@@ -193,39 +177,6 @@ export class Jobs extends Context.Service<Jobs, Shape>()("@lemmings/durable/Jobs
 /** How often a result is looked for that nobody told about. */
 const lookMillis = 1_000
 
-const transactionOf = (given: SqlClient | Transaction, context: Context.Context<never>): Transaction => {
-  if ("executeSql" in given) return given
-  const run = Effect.runPromiseWith(context)
-  return {
-    // In the context of the caller, which is where the client finds its transaction.
-    executeSql: async (text, values) => ({ rows: [...(await run(given.unsafe(text, values)))] })
-  }
-}
-
-/** The years 1 to 9999, in epoch milliseconds: what every store can say. */
-const [earliest, latest] = [-62_135_596_800_000, 253_402_300_799_999]
-
-/** Longest group, in UTF-16 units: it is in an index, which takes some 2,700 bytes. */
-const longestGroup = 255
-
-/** The settings of an enqueue, read once for all its jobs. */
-const placeOf = (options: EnqueueOptions, now: number) => {
-  const { at, delay, key, priority } = options
-  const place: { delayMillis?: number; at?: number; priority?: number } = {}
-  if (delay !== undefined) place.delayMillis = Duration.toMillis(Duration.fromInputUnsafe(delay))
-  if (place.delayMillis !== undefined && !(place.delayMillis >= 0 && now + place.delayMillis <= latest))
-    throw new InvalidConfig({
-      field: "delay",
-      value: delay,
-      rule: "a duration, at least 0, to the year 9999 at most"
-    })
-  if (at !== undefined) place.at = DateTime.toEpochMillis(DateTime.makeUnsafe(at))
-  if (place.at !== undefined && !(place.at >= earliest && place.at <= latest))
-    throw new InvalidConfig({ field: "at", value: at, rule: "an instant of the years 1 to 9999" })
-  if (priority !== undefined) place.priority = priorityLevel(priority)
-  return { ...place, key }
-}
-
 const make = Effect.gen(function* () {
   const store = yield* JobStore
   const scope = yield* Effect.scope
@@ -255,28 +206,6 @@ const make = Effect.gen(function* () {
   const failed = (queue: string, jobs: number, reason: EnqueueFailed["reason"], cause: unknown) =>
     new EnqueueFailed({ queue, jobs, reason, cause })
 
-  const encode = (
-    requests: ReadonlyArray<Request>,
-    options: EnqueueOptions,
-    trace: string | undefined,
-    now: number
-  ) => {
-    const { key, priority, ...place } = placeOf(options, now)
-    return requests.map(({ job, payload }): NewJob => {
-      const { attempts, group, idempotencyKey, priority: own } = job.settings
-      return {
-        queue: job.name,
-        id: idOf(job.name, wordOf("key", key ?? idempotencyKey?.(payload as never)), now),
-        payload: job.codecs.payload.encode(payload),
-        priority: priority ?? own,
-        attempts,
-        group: wordOf("group", group?.(payload as never), longestGroup),
-        trace,
-        ...place
-      }
-    })
-  }
-
   const newJobs = Effect.fnUntraced(function* (requests: ReadonlyArray<Request>, options: EnqueueOptions) {
     const { length } = requests
     const queue = requests[0]!.job.name
@@ -285,7 +214,7 @@ const make = Effect.gen(function* () {
     if (options.key !== undefined && length > 1)
       return yield* failed(queue, length, "invalid", new Error("a key is for one job"))
     return yield* Effect.try({
-      try: () => encode(requests, options, trace, now),
+      try: () => newJobsOf(requests, options, trace, now),
       catch: (cause) => failed(queue, length, "invalid", cause)
     })
   })

@@ -16,7 +16,7 @@ const longest = 8_192
 export const cleanText = (text: string): string => text.replaceAll("\u0000", "").toWellFormed()
 
 const said = (error: unknown): string =>
-  error instanceof Error ? `${String(error.name)}: ${String(error.message)}` : String(error)
+  error instanceof Error ? `${error.name}: ${error.message}` : String(error)
 
 /** An object may throw at every touch: a Proxy, a getter, a `toString`. */
 const guarded = (say: () => unknown): string | undefined => {
@@ -73,7 +73,7 @@ export class NotJson extends TypeError {
  */
 export const jsonOf = (value: unknown): string => {
   try {
-    return (JSON.stringify(value) as string | undefined) ?? "null"
+    return JSON.stringify(value) ?? "null"
   } catch (cause) {
     throw new NotJson(`not a value of JSON: ${describe(cause)}`)
   }

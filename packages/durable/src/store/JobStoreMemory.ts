@@ -11,7 +11,6 @@ import {
   type DeadLetter,
   type Failure,
   JobStore,
-  type Json,
   type JobState,
   type NewJob,
   type News,
@@ -22,10 +21,9 @@ import {
   type Store,
   type Within
 } from "../port/JobStore.ts"
-import { JobStoreError } from "../port/JobError.ts"
-import { isFit, NotJson, plain } from "../port/Json.ts"
 import * as Limits from "../port/Limits.ts"
 import { Line, recordOf, type Row } from "./MemoryLine.ts"
+import { fit, matches, op, said, stored } from "./MemoryStored.ts"
 
 interface Queue {
   spec: QueueSpec
@@ -42,38 +40,6 @@ interface Queue {
   readonly dead: Map<string, DeadLetter>
   readonly schedules: Map<string, Recurrence>
 }
-
-const matches = (letter: DeadLetter, filter: DeadFilter = {}): boolean =>
-  (filter.ids === undefined || filter.ids.includes(letter.id)) &&
-  (filter.diedBefore === undefined || letter.diedAt < filter.diedBefore) &&
-  (filter.payload === undefined ||
-    Object.entries(filter.payload).every(
-      ([field, value]) =>
-        typeof letter.payload === "object" &&
-        letter.payload !== null &&
-        JSON.stringify(Reflect.get(letter.payload, field)) === JSON.stringify(value)
-    ))
-
-/** JSON as it comes back from a database: nothing is shared with whoever enqueued it, and what it refuses is refused. */
-const stored = (value: Json): Json => (value === undefined ? undefined : plain(value))
-
-/** What is stored of a job, with what an index takes of it. */
-const fit = ({ group, payload }: NewJob): Pick<NewJob, "payload" | "group"> => {
-  if (group !== undefined && !isFit(group))
-    throw new NotJson("a group is a text without NUL and lone surrogates")
-  return { payload: stored(payload), group }
-}
-
-/** What is stored of an end. */
-const said = (settlement: Settlement): Settlement => {
-  if (settlement._tag === "Release") return settlement
-  if (settlement._tag === "Complete") return { ...settlement, result: stored(settlement.result) }
-  return { ...settlement, failure: stored(settlement.failure) as Failure }
-}
-
-/** What a database does in one transaction. Whatever is thrown, it is thrown before anything has changed. */
-const op = <A>(operation: string, f: () => A): Effect.Effect<A, JobStoreError> =>
-  Effect.try({ try: f, catch: (cause) => new JobStoreError({ operation, reason: "refused", cause }) })
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
 

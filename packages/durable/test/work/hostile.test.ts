@@ -8,13 +8,13 @@ import { hostile } from "../support/hostile.ts"
 const quick = { pollInterval: "20 millis" } as const
 
 /** Runs one job, and says how it ended and how often it was begun. */
-const once = <E extends Schema.Codec<any, any>>(
+const once = (
   options: {
-    readonly error?: E
+    readonly error?: Schema.Top
     readonly retryable?: (error: never) => boolean
-    readonly retry?: Schedule.Schedule<any>
+    readonly retry?: Schedule.Schedule<unknown>
   },
-  handler: (attempt: number) => Effect.Effect<void, any>
+  handler: (attempt: number) => Effect.Effect<void, unknown>
 ) =>
   Effect.gen(function* () {
     const Once = Job.make("Once", { attempts: 3, retry: Schedule.spaced("1 millis"), ...options } as object)

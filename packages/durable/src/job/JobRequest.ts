@@ -1,0 +1,109 @@
+/**
+ * What is stored of what is asked for.
+ *
+ * @since 0.5.0
+ */
+import { type Context, DateTime, Duration, Effect } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
+import type { NewJob, Transaction } from "../port/JobStore.ts"
+import { type AnyJob, idOf, wordOf } from "./JobDefinition.ts"
+
+/**
+ * When a job is to run, and how it is stored.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface EnqueueOptions {
+  /** Not before this long from now. Defaults to at once. */
+  readonly delay?: Duration.Input | undefined
+  /** Not before this instant; instead of `delay`. */
+  readonly at?: DateTime.DateTime.Input | undefined
+  /** Instead of the job's own. */
+  readonly priority?: Priority | undefined
+  /** Instead of the job's `idempotencyKey`. For one job. */
+  readonly key?: string | undefined
+  /**
+   * Your own transaction on the database of the store: the jobs are there when it commits, and only then. An Effect
+   * `SqlClient`, whose `withTransaction` surrounds this call, or anything with `executeSql`. With the memory store it has
+   * no effect.
+   */
+  readonly transaction?: SqlClient | Transaction | undefined
+}
+
+/**
+ * The caller's transaction, as a store takes it.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const transactionOf = (
+  given: SqlClient | Transaction,
+  context: Context.Context<never>
+): Transaction => {
+  if ("executeSql" in given) return given
+  const run = Effect.runPromiseWith(context)
+  return {
+    // In the context of the caller, which is where the client finds its transaction.
+    executeSql: async (text, values) => ({ rows: [...(await run(given.unsafe(text, values)))] })
+  }
+}
+
+/** The years 1 to 9999, in epoch milliseconds: what every store can say. */
+const [earliest, latest] = [-62_135_596_800_000, 253_402_300_799_999]
+
+/** Longest group, in UTF-16 units: it is in an index, which takes some 2,700 bytes. */
+const longestGroup = 255
+
+/** The settings of an enqueue, read once for all its jobs. */
+const placeOf = (options: EnqueueOptions, now: number) => {
+  const { at, delay, key, priority } = options
+  const place: { delayMillis?: number; at?: number; priority?: number } = {}
+  if (delay !== undefined) place.delayMillis = Duration.toMillis(Duration.fromInputUnsafe(delay))
+  if (place.delayMillis !== undefined && !(place.delayMillis >= 0 && now + place.delayMillis <= latest))
+    throw new InvalidConfig({
+      field: "delay",
+      value: delay,
+      rule: "a duration, at least 0, to the year 9999 at most"
+    })
+  if (at !== undefined) place.at = DateTime.toEpochMillis(DateTime.makeUnsafe(at))
+  if (place.at !== undefined && !(place.at >= earliest && place.at <= latest))
+    throw new InvalidConfig({ field: "at", value: at, rule: "an instant of the years 1 to 9999" })
+  if (priority !== undefined) place.priority = priorityLevel(priority)
+  return { ...place, key }
+}
+
+/** A job and what it is for. */
+interface Requested {
+  readonly job: AnyJob
+  readonly payload: unknown
+}
+
+/**
+ * The jobs of one call, in its order. Throws where one of them cannot be stored.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const newJobsOf = (
+  requests: ReadonlyArray<Requested>,
+  options: EnqueueOptions,
+  trace: string | undefined,
+  now: number
+) => {
+  const { key, priority, ...place } = placeOf(options, now)
+  return requests.map(({ job, payload }): NewJob => {
+    const { attempts, group, idempotencyKey, priority: own } = job.settings
+    return {
+      queue: job.name,
+      id: idOf(job.name, wordOf("key", key ?? idempotencyKey?.(payload as never)), now),
+      payload: job.codecs.payload.encode(payload),
+      priority: priority ?? own,
+      attempts,
+      group: wordOf("group", group?.(payload as never), longestGroup),
+      trace,
+      ...place
+    }
+  })
+}
