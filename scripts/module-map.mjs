@@ -33,11 +33,11 @@ export const core = {
   edges: {}
 }
 
-/** packages/control/src. Its HTTP is Effect's; only `Control` knows the platform. */
+/** packages/control/src. Its HTTP is Effect's; only `Control` and its sockets know the platform. */
 export const control = {
   rooms: ["index", "Control", "ControlClient", "routes", "handlers", "frames", "access", "api", "model"],
   packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
-  edges: { Control: /^(@effect\/platform-node|node:http)$/ }
+  edges: { Control: /^@effect\/platform-node$/, "access/Connections": /^node:(http|net)$/ }
 }
 
 /**

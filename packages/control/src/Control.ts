@@ -28,8 +28,8 @@ import { Deferred, Effect, Layer } from "effect"
 import { HttpMiddleware, HttpRouter, type HttpServer, type HttpServerError } from "effect/http"
 import { checkInteger } from "lemmings/HerdConfig"
 import { InvalidConfig } from "lemmings/HerdError"
-import { createServer } from "node:http"
 import { isLocal } from "./access/Access.ts"
+import { createServer } from "./access/Connections.ts"
 import { Closing } from "./handlers/Closing.ts"
 import { layerSettings, type RoutesOptions } from "./routes/ControlRoutes.ts"
 import { ControlSettings, decode } from "./model/Settings.ts"
@@ -43,11 +43,20 @@ export interface ControlOptions extends RoutesOptions {
   readonly port?: number | undefined
   /** The address to listen at. Defaults to `127.0.0.1`; another needs a token. */
   readonly host?: string | undefined
+  /**
+   * Connections that are open at a time, 1 to 1,000,000. Defaults to 256. A further one takes the place of the one that has
+   * asked nothing for longest, or is answered with 503. A request has 10 seconds to arrive, its head 5.
+   */
+  readonly maxConnections?: number | undefined
 }
 
-const check = Effect.fnUntraced(function* ({ host = "127.0.0.1", port = 2112, token }: ControlOptions) {
+const check = Effect.fnUntraced(function* (options: ControlOptions) {
+  const { host = "127.0.0.1", port = 2112, withoutToken } = options
   yield* checkInteger("port", port, 0, 65_535)
-  if (host === "localhost" || isLocal(host) || token !== undefined) return { host, port }
+  const maxConnections = yield* checkInteger("maxConnections", options.maxConnections ?? 256, 1, 1_000_000)
+  const settings = yield* decode(options, true)
+  const isOpen = settings.tokens.length > 0 || withoutToken === "anyone"
+  if (host === "localhost" || isLocal(host) || isOpen) return { host, port, maxConnections, settings }
   const rule = "an address of this machine alone, such as 127.0.0.1, unless the token option is set"
   return yield* Effect.fail(new InvalidConfig({ field: "host", value: host, rule }))
 })
@@ -56,7 +65,7 @@ const check = Effect.fnUntraced(function* ({ host = "127.0.0.1", port = 2112, to
  * Serves the control API, metrics, documents and dashboard of every herd in the process until the scope closes.
  *
  * Fails with `InvalidConfig` where an option is out of its range or an address other than this machine's has no token, and
- * with `ServeError` where the port is taken. Closing ends open streams at once and other answers within 2 seconds.
+ * with `ServeError` where the port is taken. Without a token only processes of this machine are answered, and no proxies. Closing ends open streams at once and other answers within 2 seconds.
  *
  * @category layers
  * @since 0.3.0
@@ -66,14 +75,21 @@ export const layer = (
 ): Layer.Layer<HttpServer.HttpServer, InvalidConfig | HttpServerError.ServeError> =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { host, port } = yield* check(options)
-      const settings = yield* decode(options, true)
-      const server = HttpRouter.serve(layerSettings, { disableLogger: true }).pipe(
+      const { host, maxConnections, port, settings } = yield* check(options)
+      const server = HttpRouter.serve(layerSettings, {
+        disableLogger: true,
+        // Ids may be long.
+        routerConfig: { maxParamLength: 4096 }
+      }).pipe(
         Layer.provide(Layer.succeed(ControlSettings, settings)),
         // Scrapes and frames would fill the traces of the application.
         Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
         Layer.provideMerge(
-          NodeHttpServer.layer(createServer, { port, host, gracefulShutdownTimeout: "2 seconds" })
+          NodeHttpServer.layer(() => createServer(maxConnections), {
+            port,
+            host,
+            gracefulShutdownTimeout: "2 seconds"
+          })
         )
       )
       const closing = yield* Deferred.make<void>()

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { connect } from "node:net"
 import { type Head, refusal } from "../src/access/Access.ts"
+import * as Guesses from "../src/access/Guesses.ts"
 import { Control, type ControlRoutes } from "../src/index.ts"
 import { decode } from "../src/model/Settings.ts"
 import { alone, Db, herd, serve } from "./support/control.ts"
@@ -20,24 +21,53 @@ describe("refusal", () => {
     head: Head,
     guard: "guarded" | "open" | "live" = "guarded"
   ) =>
-    Effect.map(decode(options), (settings) => {
+    Effect.map(decode(options, true), (settings) => {
       const refused = refusal(settings, guard, head)
       return refused?._tag === "Forbidden" ? refused.reason : refused?._tag
     })
 
   it.effect("without a token, answers this machine under its own names and nobody else", () =>
     Effect.gen(function* () {
-      for (const host of ["localhost", "LOCALHOST:2112", "127.0.0.1", "[::1]:9"])
+      for (const host of ["localhost", "LOCALHOST:2112", "127.0.0.1", "127.0.0.2:80", "[::1]:9"])
         assert.isUndefined(yield* reason({}, get({ host })), host)
       for (const host of ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "[::2]"])
         assert.strictEqual(yield* reason({}, get({ host })), "host", host)
-      for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", undefined])
+      for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
         assert.isUndefined(yield* reason({}, get({}, address)), address)
       for (const address of ["10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "128.0.0.1"])
         assert.strictEqual(yield* reason({}, get({}, address)), "address", address)
+      assert.strictEqual(yield* reason({}, { ...get({}), remoteAddress: undefined }), "address")
       const proxied = { allowedHosts: ["ops.example"] }
       assert.isUndefined(yield* reason(proxied, get({ host: "Ops.Example:443" })))
       assert.strictEqual(yield* reason(proxied, get({ host: "localhost" })), "host")
+    })
+  )
+
+  it.effect("without a token, answers no proxy, whatever name it gives, unless it was told to", () =>
+    Effect.gen(function* () {
+      for (const header of ["x-forwarded-for", "forwarded", "via", "x-real-ip", "x-forwarded-proto"]) {
+        const proxied = get({ host: "localhost", [header]: "127.0.0.1" })
+        assert.strictEqual(yield* reason({}, proxied), "address", header)
+        assert.isUndefined(yield* reason({ withoutToken: "anyone" }, proxied), header)
+      }
+      const anyone = { withoutToken: "anyone" } as const
+      assert.isUndefined(yield* reason(anyone, { ...get({ host: "app.example" }), remoteAddress: undefined }))
+    })
+  )
+
+  it.effect("a token of readers shows everything and changes nothing; of several tokens each is right", () =>
+    Effect.gen(function* () {
+      const [old, fresh, reader] = ["a".repeat(16), "b".repeat(40), "c".repeat(16)]
+      const options = { token: [old, Redacted.make(fresh)], readToken: reader }
+      const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+      for (const token of [old, fresh]) assert.isUndefined(yield* reason(options, patch(bearer(token))))
+      assert.isUndefined(yield* reason(options, get(bearer(reader))))
+      assert.strictEqual(yield* reason(options, patch(bearer(reader))), "role")
+      const both = { token: reader, readToken: reader }
+      assert.isUndefined(yield* reason(both, patch(bearer(reader))))
+      const readers = { readToken: reader }
+      assert.strictEqual(yield* reason(readers, patch(bearer(reader))), "role")
+      assert.strictEqual(yield* reason(readers, get({})), "Unauthorized")
     })
   )
 
@@ -91,9 +121,41 @@ describe("refusal", () => {
         { "sec-fetch-site": "cross-site" },
         { "sec-fetch-site": "same-site", origin: "http://localhost:2112" }
       ])
-        assert.strictEqual(yield* reason({}, patch({ host, ...headers })), "origin", JSON.stringify(headers))
+        for (const head of [patch({ host, ...headers }), get({ host, ...headers })])
+          assert.strictEqual(yield* reason({}, head), "origin", JSON.stringify([head.method, headers]))
+      const link = { host, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" }
+      assert.isUndefined(yield* reason({}, get({ ...link, "sec-fetch-dest": "document" })))
+      assert.strictEqual(yield* reason({}, get({ ...link, "sec-fetch-dest": "iframe" })), "origin")
+      assert.strictEqual(yield* reason({}, patch({ ...link, "sec-fetch-dest": "document" })), "origin")
     })
   )
+
+  it.effect("behind a proxy with a name of its own: says what to set, and takes it", () =>
+    Effect.gen(function* () {
+      const options = { token: secret }
+      const authorization = `Bearer ${secret}`
+      const head = patch({ host: "backend:2112", origin: "https://ops.example", authorization })
+      const refused = refusal(yield* decode(options, true), "guarded", head)
+      assert.match(refused?.message ?? "", /"https:\/\/ops\.example" to the allowedOrigins option/)
+      assert.isUndefined(yield* reason({ ...options, allowedOrigins: ["https://ops.example"] }, head))
+    })
+  )
+
+  it("guesses of a token are counted by network, and forgotten after a minute", () => {
+    const guesses = Guesses.make(3)
+    for (let n = 0; n < 3; n++) {
+      assert.strictEqual(guesses.wait("10.0.0.1", n), 0)
+      guesses.wrong("10.0.0.1", n)
+      guesses.wrong(`2001:db8:0:1::${n}`, 0)
+    }
+    assert.strictEqual(guesses.wait("10.0.0.1", 30_000), 30)
+    assert.strictEqual(guesses.wait("10.0.0.2", 30_000), 0)
+    assert.strictEqual(guesses.wait("2001:db8:0:1:ffff::9", 0), 60)
+    assert.strictEqual(guesses.wait("2001:db8:0:2::1", 0), 0)
+    assert.strictEqual(guesses.wait("10.0.0.1", 60_000), 0)
+    for (let n = 0; n < 10_000; n++) guesses.wrong(`10.1.${n >> 8}.${n & 255}`, 0)
+    assert.strictEqual(guesses.wait("10.1.0.0", 1), 0)
+  })
 
   it.effect("read-only: everything can be seen and nothing changed", () =>
     Effect.gen(function* () {
@@ -112,7 +174,16 @@ describe("options", () => {
         [{ port: -1 }, "port"],
         [{ port: 70_000 }, "port"],
         [{ port: 0, token: "short" }, "token"],
-        [{ port: 0, token: "with space in it" }, "token"],
+        [{ port: 0, token: "with space in the token" }, "token"],
+        [{ port: 0, token: "fifteen-letters" }, "token"],
+        [{ port: 0, token: [secret, "short"] }, "token"],
+        [{ port: 0, readToken: "short" }, "readToken"],
+        [{ port: 0, allowedOrigins: ["https://ops.example/"] }, "allowedOrigins"],
+        [{ port: 0, withoutToken: "all" as "anyone" }, "withoutToken"],
+        [{ port: 0, guessesPerMinute: 0 }, "guessesPerMinute"],
+        [{ port: 0, maxConnections: 0 }, "maxConnections"],
+        [{ port: 0, maxReaders: 0 }, "maxReaders"],
+        [{ port: 0, maxWorkers: 0 }, "maxWorkers"],
         [{ port: 0, prefix: "/ends/" }, "prefix"],
         [{ port: 0, maxBodyBytes: 0 }, "maxBodyBytes"],
         [{ port: 0, eventBuffer: 1.5 }, "eventBuffer"]
@@ -124,6 +195,15 @@ describe("options", () => {
         assert.strictEqual(error.field, field)
         assert.notInclude(error.message, option.token === undefined ? "\0" : "short")
       }
+    })
+  )
+
+  it.effect("routes of an application answer nobody unless it was said who may call", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(decode({ prefix: "/lemmings" }))
+      assert.strictEqual(error.field, "withoutToken")
+      for (const options of [{ token: secret }, { readToken: secret }, { withoutToken: "local" as const }])
+        yield* decode(options)
     })
   )
 
@@ -169,6 +249,23 @@ describe("a server with a token", () => {
       assert.strictEqual((yield* ask("GET", "/health/live")).status, 200)
       const shown = yield* ask("GET", "/herds", undefined, { authorization: `Bearer ${secret}` })
       assert.strictEqual(shown.status, 200)
+    }).pipe(alone)
+  )
+
+  it.live("looks at no more tokens of an address that has guessed too often", () =>
+    Effect.gen(function* () {
+      yield* herd(Db)
+      const { ask } = yield* serve({ token: secret, guessesPerMinute: 2 })
+      const show = (token: string) => ask("GET", "/herds", undefined, { authorization: `Bearer ${token}` })
+      assert.strictEqual((yield* show(secret)).status, 200)
+      for (let n = 0; n < 2; n++) assert.strictEqual((yield* show(`guess-${n}`)).status, 401)
+      for (const token of ["guess", secret]) {
+        const refused = yield* show(token)
+        assert.deepStrictEqual([refused.status, refused.json["_tag"]], [429, "TooManyGuesses"])
+        assert.isAtLeast(Number(refused.headers.get("retry-after")), 1)
+      }
+      assert.strictEqual((yield* ask("GET", "/herds")).status, 401)
+      assert.strictEqual((yield* ask("GET", "/health/live")).status, 200)
     }).pipe(alone)
   )
 

@@ -96,7 +96,11 @@ describe("/herds", () => {
         [{ size: 1.5 }, "size"],
         [{ size: "many" }, "size"],
         [{ size: 3, bounds: { min: 1, max: 2 } }, "size"],
-        [{ bounds: { min: 3, max: 2 }, paused: false }, "workers.min"],
+        [{ bounds: { min: 3, max: 2 }, paused: false }, "bounds.min"],
+        [{ bounds: { min: 1, max: 1_000_000 } }, "bounds.max"],
+        [{ bounds: 3 }, "bounds"],
+        [{ size: 2, pause: true }, "pause"],
+        [{ bounds: { min: 1, max: 2, mx: 3 } }, "bounds.mx"],
         [{ bounds: { min: 1 } }, "bounds.max"],
         [{ bounds: { min: -1, max: 2 } }, "bounds.min"],
         [{ paused: "no", size: 3 }, "paused"],
@@ -364,8 +368,8 @@ describe("what comes from the declaration", () => {
   it.live("the typed client asks, changes and gets typed errors", () =>
     Effect.gen(function* () {
       const one = yield* herd(Db)
-      const { url } = yield* serve({ token: "a-long-secret" })
-      const client = yield* ControlClient.make({ url, token: "a-long-secret" })
+      const { url } = yield* serve({ token: "a-long-secret-of-ops" })
+      const client = yield* ControlClient.make({ url, token: "a-long-secret-of-ops" })
       const { herds } = yield* client.herds.list()
       assert.strictEqual(herds[0]?.herd, "app/Db")
       const changed = yield* client.herds.change({ params: { id: "app/Db" }, payload: { size: 2 } })
@@ -377,7 +381,7 @@ describe("what comes from the declaration", () => {
       assert.strictEqual(unknown._tag, "UnknownHerd")
       const bad = yield* Effect.flip(client.herds.change({ params: { id: "app/Db" }, payload: { size: 99 } }))
       assert.strictEqual(bad._tag, "BadRequest")
-      const stranger = yield* ControlClient.make({ url, token: "another-secret" })
+      const stranger = yield* ControlClient.make({ url, token: "another-secret-of-ops" })
       assert.strictEqual((yield* Effect.flip(stranger.herds.list()))._tag, "Unauthorized")
       const fiber = yield* Effect.forkChild(client.health.ready())
       assert.isTrue((yield* Fiber.join(fiber)).ready)
@@ -446,7 +450,12 @@ describe("what comes from the declaration", () => {
         assert.deepStrictEqual(change?.security, [{ token: [] }])
         const docs = yield* ask("GET", "/docs")
         assert.strictEqual(docs.status, 200)
-        assert.notMatch(docs.text, /<(script|link)[^>]+(src|href)="https?:/)
+        assert.notMatch(docs.text, /<script|(src|href)="(https?:)?\/\//)
+        assert.match(docs.headers.get("content-security-policy") ?? "", /^default-src 'none'/)
+        for (const path of Object.keys(paths)) {
+          if (path.includes("{")) continue
+          assert.include(docs.text, `${path}<`, path)
+        }
       }).pipe(alone)
   )
 })

@@ -282,6 +282,25 @@ describe.skipIf(missing)("the dashboard in a real browser", () => {
       }).pipe(alone),
     60_000
   )
+
+  it.live(
+    "the documents ask for nothing from elsewhere, and /dashboard/ is the page",
+    () =>
+      Effect.gen(function* () {
+        yield* herd(Db)
+        const { url } = yield* serve()
+        const { page, wrong } = yield* open(url)
+        const asked: Array<string> = []
+        page.on("request", (request) => asked.push(request.url()))
+        yield* does(() => page.goto(`${url}/docs`, { waitUntil: "networkidle" }))
+        yield* does(() => page.getByText("PATCH /herds/{id}", { exact: true }).waitFor())
+        assert.deepStrictEqual(asked, [`${url}/docs`])
+        yield* does(() => page.goto(`${url}/dashboard/`))
+        yield* does(() => page.waitForSelector("[data-testid=herd]"))
+        assert.deepStrictEqual(wrong, [])
+      }).pipe(alone),
+    60_000
+  )
 })
 
 /** A server where the one before was. */

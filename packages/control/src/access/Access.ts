@@ -3,8 +3,7 @@
  *
  * @since 0.3.0
  */
-import { Mac } from "effect/crypto"
-import { BodyTooLarge, Forbidden, NotJson, Unauthorized } from "../model/ControlError.ts"
+import { BodyTooLarge, Forbidden, NotJson, type TooManyGuesses, Unauthorized } from "../model/ControlError.ts"
 import type { Settings } from "../model/Settings.ts"
 
 /**
@@ -16,7 +15,7 @@ import type { Settings } from "../model/Settings.ts"
 export interface Head {
   readonly method: string
   readonly headers: { readonly [name: string]: string | undefined }
-  /** The address of the peer, where it is known. */
+  /** The address of the caller, where it is known. */
   readonly remoteAddress: string | undefined
 }
 
@@ -32,11 +31,16 @@ export type Guard = "guarded" | "open" | "live"
  * @category models
  * @since 0.3.0
  */
-export type Refusal = Unauthorized | Forbidden | BodyTooLarge | NotJson
+export type Refusal = Unauthorized | Forbidden | BodyTooLarge | NotJson | TooManyGuesses
 
 const utf8 = new TextEncoder()
 
-const same = (a: string, b: string): boolean => Mac.timingSafeEqual(utf8.encode(a), utf8.encode(b))
+/** Whether they are the same, in a time that depends on `known` alone. */
+const same = (given: Uint8Array, known: Uint8Array): boolean => {
+  let difference = given.length ^ known.length
+  for (let i = 0; i < known.length; i++) difference |= (given[i % given.length] ?? 0) ^ (known[i] ?? 0)
+  return difference === 0
+}
 
 /**
  * Whether an IP address is this machine's own.
@@ -58,8 +62,13 @@ const decodeBasic = (credentials: string): string | undefined => {
   }
 }
 
-/** The token that a request shows: as a bearer's, or as the password of anybody. */
-const shown = (authorization: string | undefined): string | undefined => {
+/**
+ * The token that a request shows: as a bearer's, or as the password of anybody.
+ *
+ * @category decisions
+ * @since 0.5.0
+ */
+export const shown = (authorization: string | undefined): string | undefined => {
   const [, scheme = "", credentials = ""] = /^(\w+) +(\S+) *$/.exec(authorization ?? "") ?? []
   if (scheme.toLowerCase() === "bearer") return credentials
   if (scheme.toLowerCase() !== "basic") return undefined
@@ -69,9 +78,40 @@ const shown = (authorization: string | undefined): string | undefined => {
 
 const isSafe = (method: string): boolean => method === "GET" || method === "HEAD"
 
+/** What proxies add. A request that has any of them did not begin on this machine, whatever its socket says. */
+const forwarding = [
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-forwarded-server",
+  "x-real-ip",
+  "true-client-ip",
+  "cf-connecting-ip",
+  "x-client-ip",
+  "x-cluster-client-ip"
+]
+
+/** Whether a request certainly comes from a process of this machine. */
+const isDirect = ({ headers, remoteAddress }: Head): boolean =>
+  remoteAddress !== undefined &&
+  isLocal(remoteAddress) &&
+  forwarding.every((name) => headers[name] === undefined)
+
+/** A name that no other machine's name server can give away: an address of this machine, or its own name for itself. */
+const isOwnName = (name: string): boolean =>
+  name === "localhost" || isLocal(name.startsWith("[") && name.endsWith("]") ? name.slice(1, -1) : name)
+
+const isHostAllowed = (settings: Settings, host: string): boolean => {
+  if (settings.allowedHosts !== undefined) return settings.allowedHosts.has(nameOf(host))
+  return settings.tokens.length > 0 || settings.withoutToken === "anyone" || isOwnName(nameOf(host))
+}
+
 /** A page of another origin sends its own `Origin`, and browsers say `cross-site`. Programs send neither. */
-const fromStranger = ({ headers }: Head): boolean => {
+const fromStranger = (settings: Settings, { headers }: Head): boolean => {
   const { host, origin } = headers
+  if (origin !== undefined && settings.allowedOrigins.has(origin.toLowerCase())) return false
   const site = headers["sec-fetch-site"]
   if (site !== undefined && site !== "same-origin" && site !== "none") return true
   if (origin === undefined) return false
@@ -83,8 +123,37 @@ const fromStranger = ({ headers }: Head): boolean => {
   }
 }
 
+/** Somebody follows a link, and sees what is answered. The page with the link does not. */
+const isNavigation = ({ headers, method }: Head): boolean =>
+  isSafe(method) && headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document"
+
+const strange = ({ headers: { host = "", origin } }: Head): Forbidden => {
+  const other = origin === undefined || origin === "null" ? "another origin" : origin
+  const hint =
+    origin === undefined || origin === "null"
+      ? ""
+      : ` The Host header says ${JSON.stringify(host)}. Where a proxy changes Host, have it keep the name, or add ${JSON.stringify(origin)} to the allowedOrigins option.`
+  return new Forbidden({ reason: "origin", message: `The request came from a page of ${other}.${hint}` })
+}
+
+const unauthorized = () =>
+  new Unauthorized({
+    message: `Send the token as "Authorization: Bearer <token>", or as the password of basic authentication.`
+  })
+
 // curl says that a body is a form when nobody tells it otherwise.
 const jsonTypes = new Set(["application/json", "application/x-www-form-urlencoded", ""])
+
+/**
+ * What the shown token lets its bearer do. `undefined`: it is no token. Every known one is compared, to its end.
+ */
+const roleOf = ({ tokens }: Pick<Settings, "tokens">, token: string): "change" | "read" | undefined => {
+  const given = utf8.encode(token)
+  let role: "change" | "read" | undefined
+  for (const { bytes, changes } of tokens)
+    if (same(given, bytes)) role = changes || role === "change" ? "change" : "read"
+  return role
+}
 
 /**
  * Why a request is refused, or `undefined` when it is not. Nothing of its body has been read.
@@ -94,27 +163,29 @@ const jsonTypes = new Set(["application/json", "application/x-www-form-urlencode
  */
 export const refusal = (settings: Settings, guard: Guard, head: Head): Refusal | undefined => {
   if (guard === "live") return undefined
-  const { headers, method, remoteAddress } = head
-  if (settings.token === undefined && remoteAddress !== undefined && !isLocal(remoteAddress)) {
-    const message = "Without a token, only callers on this machine are answered. Set the token option."
+  const { headers, method } = head
+  const withToken = settings.tokens.length > 0
+  if (!withToken && settings.withoutToken === "local" && !isDirect(head)) {
+    const message =
+      "Without a token, only callers on this machine are answered, and no proxies. Set the token option."
     return new Forbidden({ reason: "address", message })
   }
   const host = headers["host"] ?? ""
-  if (settings.allowedHosts !== undefined && !settings.allowedHosts.has(nameOf(host))) {
-    const message = `The Host header says ${JSON.stringify(host)}, which is not among the allowedHosts option.`
+  if (!isHostAllowed(settings, host)) {
+    const message = `The Host header says ${JSON.stringify(host)}, which is no name of this machine and not among the allowedHosts option.`
     return new Forbidden({ reason: "host", message })
   }
-  if (settings.token !== undefined && guard === "guarded") {
-    const token = shown(headers["authorization"])
-    if (token === undefined || !same(token, settings.token)) {
-      const message = `Send the token as "Authorization: Bearer <token>", or as the password of basic authentication.`
-      return new Unauthorized({ message })
-    }
+  if (!isNavigation(head) && fromStranger(settings, head)) return strange(head)
+  let mayChange = true
+  if (withToken && guard === "guarded") {
+    const role = roleOf(settings, shown(headers["authorization"]) ?? "")
+    if (role === undefined) return unauthorized()
+    mayChange = role === "change"
   }
   if (isSafe(method)) return undefined
-  if (fromStranger(head)) {
-    const message = "The request came from a page of another origin."
-    return new Forbidden({ reason: "origin", message })
+  if (!mayChange) {
+    const message = "This token may see everything and change nothing: it is one of the readToken option."
+    return new Forbidden({ reason: "role", message })
   }
   if (settings.readOnly) {
     const message = "Herds can be seen here and not changed: the readOnly option is set."

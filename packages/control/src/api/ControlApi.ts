@@ -8,7 +8,15 @@ import { Sse } from "effect/encoding"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { HerdMetrics, ScalingDecision } from "lemmings/HerdStats"
 import { TaskPage } from "lemmings/HerdTasks"
-import { Closed, Forbidden, Unauthorized, UnknownHerd, UnknownTask } from "../model/ControlError.ts"
+import {
+  Closed,
+  Forbidden,
+  TooManyGuesses,
+  TooManyReaders,
+  Unauthorized,
+  UnknownHerd,
+  UnknownTask
+} from "../model/ControlError.ts"
 import { Guarded, Understood } from "./ControlMiddleware.ts"
 import { QueuesGroup } from "./QueueApi.ts"
 import { Failure, Frame, HerdSnapshot, LoggedEvent } from "../model/ControlModel.ts"
@@ -43,7 +51,9 @@ const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({
 export const HerdChange = Schema.Struct({
   /** Workers wanted; `"auto"` lets the scaling policy choose again. */
   size: Schema.optionalKey(Size),
-  bounds: Schema.optionalKey(Schema.Struct({ min: count, max: count })),
+  bounds: Schema.optionalKey(
+    Schema.Struct({ min: count, max: count }).annotate({ message: "must be an object with min and max" })
+  ),
   paused: Schema.optionalKey(Schema.Boolean.annotate({ message: "must be true or false" }))
 })
 
@@ -169,7 +179,7 @@ class HerdsGroup extends HttpApiGroup.make("herds")
           data: Schema.fromJsonString(LoggedEvent)
         })
       }),
-      error: UnknownHerd
+      error: [UnknownHerd, TooManyReaders]
     })
   )
   .middleware(Understood)
@@ -187,7 +197,8 @@ class DashboardGroup extends HttpApiGroup.make("dashboard")
       },
       success: HttpApiSchema.StreamSse({
         events: Schema.Struct({ ...Sse.EventEncoded.fields, data: Schema.fromJsonString(Frame) })
-      })
+      }),
+      error: TooManyReaders
     })
   )
   .middleware(Understood)
@@ -200,7 +211,8 @@ class HealthGroup extends HttpApiGroup.make("health").add(
     error: [
       Ready.annotate({ identifier: "NotReady" }).pipe(HttpApiSchema.status(503)),
       Unauthorized,
-      Forbidden
+      Forbidden,
+      TooManyGuesses
     ]
   })
 ) {}
@@ -213,6 +225,9 @@ class HealthGroup extends HttpApiGroup.make("health").add(
  */
 export class ControlApi extends HttpApi.make("lemmings")
   .add(GofherdGroup, HerdsGroup, QueuesGroup, DashboardGroup, HealthGroup)
+  // What nobody reads, somebody has misspelt.
+  .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error" })
+  .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })
   .annotateMerge(
     OpenApi.annotations({
       title: "Lemmings control",

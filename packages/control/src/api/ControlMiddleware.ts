@@ -4,7 +4,14 @@
  * @since 0.4.0
  */
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
-import { BadRequest, BodyTooLarge, Forbidden, NotJson, Unauthorized } from "../model/ControlError.ts"
+import {
+  BadRequest,
+  BodyTooLarge,
+  Forbidden,
+  NotJson,
+  TooManyGuesses,
+  Unauthorized
+} from "../model/ControlError.ts"
 
 /**
  * What guards every route but liveness. The routes themselves ask for the token; this says so to clients and documents.
@@ -13,7 +20,7 @@ import { BadRequest, BodyTooLarge, Forbidden, NotJson, Unauthorized } from "../m
  * @since 0.3.0
  */
 export class Guarded extends HttpApiMiddleware.Service<Guarded>()("lemmings/control/Guarded", {
-  error: [Unauthorized, Forbidden, BodyTooLarge, NotJson],
+  error: [Unauthorized, Forbidden, BodyTooLarge, NotJson, TooManyGuesses],
   security: { token: HttpApiSecurity.bearer }
 }) {}
 

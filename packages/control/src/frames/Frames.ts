@@ -10,17 +10,37 @@ import type { ScalingDecision } from "lemmings/HerdStats"
 import type { Decision, Frame, HerdFrame, Point, QueueFrame } from "../model/ControlModel.ts"
 import * as ProcessMetrics from "./ProcessMetrics.ts"
 import * as Queues from "./Queues.ts"
+import * as Shared from "./Shared.ts"
 import type { Settings } from "../model/Settings.ts"
 import { wireFailure, wirePoint, wireStats, wireTask } from "./Wire.ts"
 
 // Points kept of each herd, one a second, and tasks and failures in a frame.
 const kept = 600
 const shown = 20
+// Milliseconds that a look at the herds is for everybody.
+const fresh = 50
 
 /** What a reader has seen of a herd. */
 interface Seen {
-  point: Point | undefined
-  decision: ScalingDecision | undefined
+  readonly point: Point | undefined
+  readonly decision: ScalingDecision | undefined
+}
+
+/** One herd, for all readers. */
+interface Look {
+  readonly herd: ManagedHerd
+  readonly rest: Omit<HerdFrame, "points" | "decisions">
+  readonly points: ReadonlyArray<Point>
+  readonly decisions: ReadonlyArray<ScalingDecision>
+}
+
+/** All herds, for all readers. */
+interface Sight {
+  readonly looks: ReadonlyArray<Look>
+  readonly rest: Omit<Frame, "herds">
+  readonly last: boolean
+  /** The frame as JSON, by what its reader has seen before. */
+  readonly texts: Map<string, string>
 }
 
 const decisionOf = ({ at, by, from, paused, reason, to }: ScalingDecision): Decision => ({
@@ -31,6 +51,30 @@ const decisionOf = ({ at, by, from, paused, reason, to }: ScalingDecision): Deci
   reason,
   paused
 })
+
+const nothing: Seen = { point: undefined, decision: undefined }
+
+/** The frame for a reader, who has seen all of it then. Readers that have seen the same get the same text. */
+const textFor = ({ looks, rest, texts }: Sight, seen: WeakMap<ManagedHerd, Seen>): string => {
+  const from = looks.map(({ decisions, herd, points }) => {
+    const { decision, point } = seen.get(herd) ?? nothing
+    seen.set(herd, { point: points.at(-1), decision: decisions.at(-1) })
+    return [
+      point === undefined ? 0 : points.lastIndexOf(point) + 1,
+      decision === undefined ? 0 : decisions.lastIndexOf(decision) + 1
+    ] as const
+  })
+  const key = from.join(" ")
+  const made = texts.get(key)
+  if (made !== undefined) return made
+  const herds = looks.map(({ decisions, points, rest }, i): HerdFrame => {
+    const [point = 0, decision = 0] = from[i] ?? []
+    return { ...rest, points: points.slice(point), decisions: decisions.slice(decision).map(decisionOf) }
+  })
+  const text = JSON.stringify({ ...rest, herds } satisfies Frame)
+  texts.set(key, text)
+  return text
+}
 
 /**
  * Looks at every herd once a second, until the scope closes, and makes frames for those who ask.
@@ -79,52 +123,49 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
       )
     })
 
-  const herdFrame = (name: string, herd: ManagedHerd, seen: Seen) =>
+  const herdFrame = (name: string, herd: ManagedHerd) =>
     Effect.gen(function* () {
-      const past = pointsOf(herd)
-      const history = yield* herd.history
-      const newPoints = seen.point === undefined ? [...past] : past.slice(past.lastIndexOf(seen.point) + 1)
-      const first = seen.decision === undefined ? 0 : history.lastIndexOf(seen.decision) + 1
-      seen.point = past.at(-1)
-      seen.decision = history.at(-1)
       // The page is within its range.
       const running = yield* Effect.orDie(herd.tasks({ status: "running", limit: shown }))
       const failures = (yield* herd.failures).slice(-shown).toReversed()
-      return {
+      const rest: Omit<HerdFrame, "points" | "decisions"> = {
         stats: wireStats(name, yield* herd.stats, settings),
         metrics: { ...(yield* herd.metrics), herd: name },
         queue: yield* herd.levels,
         running: running.tasks.map((task) => wireTask(task, settings)),
-        failures: failures.map((failure) => wireFailure(failure, settings)),
-        points: newPoints,
-        decisions: history.slice(first).map(decisionOf)
-      } satisfies HerdFrame
+        failures: failures.map((failure) => wireFailure(failure, settings))
+      }
+      return { herd, rest, points: [...pointsOf(herd)], decisions: yield* herd.history } satisfies Look
     })
 
+  const read = process.reader()
+  const look = Effect.gen(function* () {
+    const looks: Array<Look> = []
+    for (const [name, herd] of registry.herds()) looks.push(yield* herdFrame(name, herd))
+    const at = yield* Clock.currentTimeMillis
+    yield* askQueues(at)
+    const rest = { at, readOnly: settings.readOnly, process: read(), queues }
+    // Nothing more will happen in a process that ends.
+    const last = registry.stopping() && looks.every(({ rest }) => rest.stats.state === "closed")
+    return { looks, rest, last, texts: new Map<string, string>() } satisfies Sight
+  })
+
+  // One look for all readers that are ready at about the same time.
+  const current = yield* Shared.make(look, fresh)
+
   return {
-    /** Frames for one reader, at most so many a second. */
-    read: (rate: number): Stream.Stream<Frame> =>
+    /** Frames as JSON for one reader, at most so many a second. */
+    read: (rate: number): Stream.Stream<string> =>
       Stream.suspend(() => {
         const seen = new WeakMap<ManagedHerd, Seen>()
-        const read = process.reader()
-        const frame = Effect.gen(function* () {
-          const herds: Array<HerdFrame> = []
-          for (const [name, herd] of registry.herds()) {
-            const before = seen.get(herd) ?? { point: undefined, decision: undefined }
-            seen.set(herd, before)
-            herds.push(yield* herdFrame(name, herd, before))
-          }
-          const at = yield* Clock.currentTimeMillis
-          yield* askQueues(at)
-          return { at, readOnly: settings.readOnly, process: read(), herds, queues } satisfies Frame
+        let ended = false
+        const frame = Effect.map(current, (now) => {
+          ended = now.last
+          return textFor(now, seen)
         })
         const later = Effect.delay(frame, Duration.millis(1000 / rate))
         const all = Stream.concat(Stream.fromEffect(frame), Stream.forever(Stream.fromEffect(later)))
-        // Nothing more will happen in a process that ends.
-        return Stream.takeUntil(
-          all,
-          ({ herds }) => registry.stopping() && herds.every(({ stats }) => stats.state === "closed")
-        )
+        return Stream.takeUntil(all, () => ended)
       })
   }
 })

@@ -3,8 +3,7 @@
  *
  * @since 0.3.0
  */
-import { Context, Deferred, Effect, Layer, Stream } from "effect"
-import { HttpServerResponse } from "effect/http"
+import { Context, Deferred, Effect, Layer } from "effect"
 
 /**
  * Done when the routes are about to go.
@@ -19,19 +18,3 @@ export class Closing extends Context.Service<Closing, Deferred.Deferred<void>>()
     Effect.acquireRelease(Deferred.make<void>(), (closing) => Deferred.succeed(closing, undefined))
   )
 }
-
-/**
- * Server-sent events that end with the routes.
- *
- * @category responses
- * @since 0.3.0
- */
-export const eventStream = (
-  text: Stream.Stream<string>,
-  closing: Deferred.Deferred<void>
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.stream(Stream.encodeText(Stream.interruptWhen(text, Deferred.await(closing))), {
-    contentType: "text/event-stream",
-    // Proxies such as nginx would collect it.
-    headers: { "x-accel-buffering": "no" }
-  })

@@ -10,7 +10,7 @@ import * as Fibers from "lemmings/internal/Fibers"
 import { HerdClosed, InvalidConfig } from "lemmings/HerdError"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "lemmings/HerdRegistry"
 import { QueueRegistry } from "lemmings/QueueRegistry"
-import { Closing, eventStream } from "./Closing.ts"
+import { Streams } from "./Streams.ts"
 import { ControlApi, type DrainLimits, type HerdChange } from "../api/ControlApi.ts"
 import { Guarded, Understood } from "../api/ControlMiddleware.ts"
 import { BadRequest, Closed, UnknownHerd, UnknownTask } from "../model/ControlError.ts"
@@ -23,7 +23,19 @@ import { wireFailure, wireStats, wireTask } from "../frames/Wire.ts"
 const invalid = ({ field, message, rule, value }: InvalidConfig): BadRequest =>
   new BadRequest({ field, value, rule, message: `${message}. Nothing was changed.` })
 
-const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+/** The herd's own words are those of its options: of a call, they are bounds. */
+const asAsked = (error: InvalidConfig): InvalidConfig => {
+  const words = (text: string) => text.replaceAll(/\bworkers\.(min|max)\b/g, "bounds.$1")
+  return new InvalidConfig({ field: words(error.field), value: error.value, rule: words(error.rule) })
+}
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => {
+    if (issue._tag === "MissingKey") return "given"
+    if (issue._tag === "UnexpectedKey") return "left away: this call knows nothing of the name"
+    return SchemaIssue.defaultLeafHook(issue)
+  }
+})
 
 /** Says which part of a request could not be understood. */
 const misunderstood = (error: HttpApiError.HttpApiSchemaError): BadRequest => {
@@ -100,20 +112,29 @@ const pausable = (herd: ManagedHerd): Effect.Effect<void, HerdClosed> =>
   )
 
 /** Everything is checked before anything is changed. */
-const change = (herd: ManagedHerd, given: HerdChange) =>
+const change = (herd: ManagedHerd, given: HerdChange, maxWorkers: number) =>
   Effect.gen(function* () {
     const { bounds, paused, size } = given
     if (bounds === undefined && paused === undefined && size === undefined) {
       const rule = "an object with at least one of size, bounds and paused"
       return yield* Effect.fail(new InvalidConfig({ field: "body", value: given, rule }))
     }
-    const max = bounds?.max ?? (yield* herd.stats).workers.max
+    const now = (yield* herd.stats).workers.max
+    const most = Math.max(now, maxWorkers)
+    if (bounds !== undefined && bounds.max > most) {
+      const rule = `an integer from 0 to ${most}; the maxWorkers option allows more`
+      return yield* Effect.fail(new InvalidConfig({ field: "bounds.max", value: bounds.max, rule }))
+    }
+    const max = bounds?.max ?? now
     if (typeof size === "number" && size > max) {
       const rule = `an integer from 0 to workers.max (${max}), or "auto"; raise workers.max with bounds`
       return yield* Effect.fail(new InvalidConfig({ field: "size", value: size, rule }))
     }
     if (paused === true) yield* pausable(herd)
-    if (bounds !== undefined) yield* herd.setBounds(bounds)
+    if (bounds !== undefined)
+      yield* Effect.mapError(herd.setBounds(bounds), (error) =>
+        error._tag === "InvalidConfig" ? asAsked(error) : error
+      )
     if (size !== undefined) yield* herd.resize(size)
     if (paused !== undefined) yield* paused ? herd.pause : herd.resume
   })
@@ -132,7 +153,7 @@ const herds = HttpApiBuilder.group(ControlApi, "herds", (handlers) =>
   Effect.gen(function* () {
     const settings = yield* ControlSettings
     const logs = yield* EventLog.makeAll(settings)
-    const closing = yield* Closing
+    const streams = yield* Streams
     const snapshot = (herd: ManagedHerd, id: string) =>
       Effect.map(herd.stats, (stats) => wireStats(id, stats, settings))
 
@@ -149,7 +170,7 @@ const herds = HttpApiBuilder.group(ControlApi, "herds", (handlers) =>
         change: ({ params: { id }, payload }) =>
           Effect.gen(function* () {
             const herd = yield* find(id)
-            yield* Effect.mapError(change(herd, payload), refused)
+            yield* Effect.mapError(change(herd, payload, settings.maxWorkers), refused)
             return yield* snapshot(herd, id)
           }),
         drain: ({ params: { id }, payload }) =>
@@ -189,14 +210,13 @@ const herds = HttpApiBuilder.group(ControlApi, "herds", (handlers) =>
           })
       })
       .handleRaw("events", ({ headers, params: { id } }) =>
-        Effect.map(find(id), (herd) =>
-          eventStream(
+        Effect.flatMap(find(id), (herd) =>
+          streams.open(
             Stream.unwrap(
               Effect.map(logs.get(id, herd), (log) =>
                 EventLog.read(log, id, settings, headers["last-event-id"])
               )
-            ),
-            closing
+            )
           )
         )
       )
@@ -206,14 +226,9 @@ const herds = HttpApiBuilder.group(ControlApi, "herds", (handlers) =>
 const dashboard = HttpApiBuilder.group(ControlApi, "dashboard", (handlers) =>
   Effect.gen(function* () {
     const frames = yield* Frames.make(yield* ControlSettings)
-    const closing = yield* Closing
+    const streams = yield* Streams
     return handlers.handleRaw("frames", ({ query: { rate = 4 } }) =>
-      Effect.succeed(
-        eventStream(
-          Stream.map(frames.read(rate), (frame) => `event: frame\ndata: ${JSON.stringify(frame)}\n\n`),
-          closing
-        )
-      )
+      streams.open(Stream.map(frames.read(rate), (frame) => `event: frame\ndata: ${frame}\n\n`))
     )
   })
 )
@@ -224,21 +239,21 @@ const health = HttpApiBuilder.group(ControlApi, "health", (handlers) =>
     ready: () =>
       Effect.gen(function* () {
         const registry = yield* HerdRegistry
-        const states: Record<string, string> = {}
+        const states: Array<readonly [string, string]> = []
         let ready = !registry.stopping()
         for (const [name, herd] of registry.herds()) {
           const { state } = yield* herd.stats
-          states[name] = state
+          states.push([name, state])
           if (state !== "running") ready = false
         }
-        const stores: Record<string, "ready" | "unavailable"> = {}
+        const stores: Array<readonly [string, "ready" | "unavailable"]> = []
         for (const [name, queue] of (yield* QueueRegistry).queues()) {
           const there = (yield* queue.readiness).ready
-          stores[name] = there ? "ready" : "unavailable"
+          stores.push([name, there ? "ready" : "unavailable"])
           if (!there) ready = false
         }
-        const queues = Object.keys(stores).length === 0 ? {} : { queues: stores }
-        const answer = { ready, herds: states, ...queues }
+        const queues = stores.length === 0 ? {} : { queues: Object.fromEntries(stores) }
+        const answer = { ready, herds: Object.fromEntries(states), ...queues }
         return yield* ready ? Effect.succeed(answer) : Effect.fail(answer)
       })
   })
@@ -269,5 +284,6 @@ const understood = Layer.unwrap(
  * @since 0.3.0
  */
 export const layer = Layer.mergeAll(gofherd, herds, queues, dashboard, health).pipe(
-  Layer.provideMerge([checkedBefore, understood])
+  Layer.provideMerge([checkedBefore, understood]),
+  Layer.provide(Streams.layer)
 )

@@ -39,14 +39,50 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>("lemmings/con
 ) {}
 
 /**
- * The request may not be made: the API is read-only, or the request came by way of a stranger.
+ * Too many wrong tokens came from this address. None is looked at until `retryAfterSeconds` have passed.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export class TooManyGuesses extends Schema.TaggedError<TooManyGuesses>("lemmings/control/TooManyGuesses")(
+  "TooManyGuesses",
+  { retryAfterSeconds: Schema.Int, message: Schema.String },
+  { httpApiStatus: 429 }
+) {}
+
+/**
+ * As many streams of events and frames are open as may be. The `maxReaders` option sets how many.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export class TooManyReaders extends Schema.TaggedError<TooManyReaders>("lemmings/control/TooManyReaders")(
+  "TooManyReaders",
+  { limit: Schema.Int, retryAfterSeconds: Schema.Int, message: Schema.String },
+  { httpApiStatus: 503 }
+) {}
+
+/**
+ * The request could not be answered, and the log of the process says why.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export class Broken extends Schema.TaggedError<Broken>("lemmings/control/Broken")(
+  "Broken",
+  { message: Schema.String },
+  { httpApiStatus: 500 }
+) {}
+
+/**
+ * The request may not be made: the API is read-only, the token may only read, or the request came by way of a stranger.
  *
  * @category errors
  * @since 0.3.0
  */
 export class Forbidden extends Schema.TaggedError<Forbidden>("lemmings/control/Forbidden")(
   "Forbidden",
-  { reason: Schema.Literals(["readOnly", "host", "origin", "address"]), message: Schema.String },
+  { reason: Schema.Literals(["readOnly", "role", "host", "origin", "address"]), message: Schema.String },
   { httpApiStatus: 403 }
 ) {}
 

@@ -11,7 +11,7 @@
  * import { LemmingsLive } from "lemmings"
  *
  * const hello = HttpRouter.add("GET", "/hello", Effect.succeed(HttpServerResponse.text("hello")))
- * const routes = Layer.mergeAll(hello, ControlRoutes.layer({ prefix: "/lemmings" })).pipe(
+ * const routes = Layer.mergeAll(hello, ControlRoutes.layer({ prefix: "/lemmings", withoutToken: "local" })).pipe(
  *   Layer.provide(LemmingsLive),
  *   Layer.provide(HttpServer.layerServices)
  * )
@@ -27,16 +27,18 @@
  */
 import { Effect, type FileSystem, Layer, type Path } from "effect"
 import { type Etag, type HttpPlatform, HttpRouter, HttpServerResponse } from "effect/http"
-import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { HttpApiBuilder } from "effect/http-api"
 import type { InvalidConfig } from "lemmings/HerdError"
 import { Closing } from "../handlers/Closing.ts"
 import { ControlApi } from "../api/ControlApi.ts"
 import * as DashboardPage from "./DashboardPage.ts"
+import * as DocsPage from "./DocsPage.ts"
 import { guardRoutes } from "../access/Guard.ts"
 import * as Handlers from "../handlers/Handlers.ts"
 import * as ProcessMetrics from "../frames/ProcessMetrics.ts"
 import * as Prometheus from "./Prometheus.ts"
 import { snapshots } from "../frames/Queues.ts"
+import * as Shared from "../frames/Shared.ts"
 import { ControlSettings, decode, type RoutesOptions } from "../model/Settings.ts"
 
 export type {
@@ -56,19 +58,20 @@ export type {
 type Platform = Etag.Generator | FileSystem.FileSystem | HttpPlatform.HttpPlatform | Path.Path
 
 const metrics = HttpRouter.use((router) =>
-  router.add(
-    "GET",
-    "/metrics",
-    // What stores have is read before, so that a scrape is not one behind.
-    Effect.map(Effect.andThen(snapshots, Prometheus.format), (text) =>
+  Effect.gen(function* () {
+    // What stores have is read before, so that a scrape is not one behind: once for all scrapes of a second.
+    const looked = yield* Shared.make(snapshots, 1000)
+    const formatted = yield* Shared.make(Effect.andThen(looked, Prometheus.format), 100)
+    const send = Effect.map(formatted, (text) =>
       HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
     )
-  )
+    yield* router.add("GET", "/metrics", send)
+  })
 ).pipe(Layer.provide(ProcessMetrics.layer))
 
 const all = Layer.mergeAll(
   HttpApiBuilder.layer(ControlApi, { openapiPath: "/openapi.json" }).pipe(Layer.provide(Handlers.layer)),
-  HttpApiScalar.layer(ControlApi, { path: "/docs" }),
+  DocsPage.layer,
   metrics,
   DashboardPage.layer
 )
@@ -89,7 +92,8 @@ export const layerSettings: Layer.Layer<
  * The API, the metrics, the documents and the dashboard, for the router that the layer is provided with. They see every herd
  * of the `HerdRegistry`.
  *
- * Fails with `InvalidConfig` where an option is out of its range. Open streams end with their herds, or when the scope
+ * Fails with `InvalidConfig` where an option is out of its range, and where neither a token is set nor `withoutToken` says who
+ * is answered. Open streams end with their herds, or when the scope
  * closes, which an HTTP server only lets happen after its own `gracefulShutdownTimeout`.
  *
  * @category layers

@@ -5,6 +5,7 @@
  */
 import { Effect, FileSystem, Path } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { ControlSettings } from "../model/Settings.ts"
 
 interface Asset {
   readonly plain: Uint8Array
@@ -40,6 +41,7 @@ const notBuilt = HttpServerResponse.text(
  */
 export const layer = HttpRouter.use((router) =>
   Effect.gen(function* () {
+    const { prefix } = yield* ControlSettings
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const folder = yield* Effect.orDie(path.fromFileUrl(new URL("../../assets/", import.meta.url)))
@@ -53,7 +55,9 @@ export const layer = HttpRouter.use((router) =>
       )
       const send = Effect.gen(function* () {
         const { gzipped, plain } = yield* load
-        const { headers } = yield* HttpServerRequest.HttpServerRequest
+        const { headers, url } = yield* HttpServerRequest.HttpServerRequest
+        // From there the page would look for its files in another folder.
+        if (/\/(\?|$)/.test(url)) return HttpServerResponse.redirect(`${prefix}${at}`, { status: 308 })
         const zipped = /\bgzip\b/.test(headers["accept-encoding"] ?? "")
         return HttpServerResponse.uint8Array(zipped ? gzipped : plain, {
           contentType: type,

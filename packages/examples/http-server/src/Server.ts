@@ -57,6 +57,7 @@ const application = HttpRouter.use((router) =>
 
 /** The application, with its control API and dashboard under `/lemmings`. */
 export const routes = (control: ControlRoutes.RoutesOptions = {}) =>
-  Layer.mergeAll(application, ControlRoutes.layer({ prefix: "/lemmings", ...control })).pipe(
-    Layer.provide(Renderer.live)
-  )
+  Layer.mergeAll(
+    application,
+    ControlRoutes.layer({ prefix: "/lemmings", withoutToken: "local", ...control })
+  ).pipe(Layer.provide(Renderer.live))
