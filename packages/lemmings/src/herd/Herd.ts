@@ -38,9 +38,9 @@ import * as HerdLive from "./HerdLive.ts"
 import type { ManagedHerd } from "../registry/HerdRegistry.ts"
 import * as PartsOf from "./Parts.ts"
 import type { AnyOptions, CommonOptions, Parts, ResourceOptions } from "./Parts.ts"
-import type { TaskOutput } from "./Submit.ts"
 import type { ErrorsOf, TaskHandle, TaskOptions } from "../model/Task.ts"
-import { placed } from "../task/TaskExtra.ts"
+import { decoded } from "../task/TaskTerms.ts"
+import * as Submit from "./Submit.ts"
 
 export type {
   /**
@@ -101,6 +101,32 @@ type OverflowOf<D> = D extends { readonly overflow: infer O extends HerdConfig.O
 /** The type of no options. */
 type None = object
 
+type AnyTask = Effect.Effect<unknown, unknown, unknown>
+
+/** What `runAll` takes. */
+type Tasks = Iterable<AnyTask> | { readonly [name: string]: AnyTask }
+
+/** Any one of the tasks. */
+type TaskOf<T> = T extends Iterable<infer Task extends AnyTask> ? Task : Extract<T[keyof T], AnyTask>
+
+/** The results of tasks, in the form of the tasks. */
+type Results<T> =
+  T extends ReadonlyArray<unknown>
+    ? { -readonly [K in keyof T]: T[K] extends AnyTask ? Effect.Success<T[K]> : never }
+    : T extends Iterable<infer Task extends AnyTask>
+      ? Array<Effect.Success<Task>>
+      : { -readonly [K in keyof T]: T[K] extends AnyTask ? Effect.Success<T[K]> : never }
+
+/** The exits of tasks, in the form of the tasks. `E`: what the herd adds to their errors. */
+type Exits<T, E> =
+  T extends ReadonlyArray<unknown>
+    ? { -readonly [K in keyof T]: T[K] extends AnyTask ? ExitOf<T[K], E> : never }
+    : T extends Iterable<infer Task extends AnyTask>
+      ? Array<ExitOf<Task, E>>
+      : { -readonly [K in keyof T]: T[K] extends AnyTask ? ExitOf<T[K], E> : never }
+
+type ExitOf<Task extends AnyTask, E> = Exit.Exit<Effect.Success<Task>, Effect.Error<Task> | E>
+
 /**
  * What every way into a herd has in common. `Self` is what the call requires:
  * nothing on a herd at hand, the herd's service on its class.
@@ -153,21 +179,30 @@ export interface Submitting<D, Self> {
     Self | Exclude<R, ResourceId<D>>
   >
   /**
-   * Runs many tasks and returns their results in order.
+   * Runs many tasks and returns their results in the form of the tasks: in order for a tuple, an array or any other
+   * iterable, under the same keys for a record.
    *
    * With `mode: "failFast"`, the default, the first bad exit interrupts the rest and comes back when all have ended.
    * With `"settle"` every task runs to its end and gives an `Exit`.
+   *
+   * The tasks are read at the call, all of them: an iterable that never ends keeps the call for ever (`stream` pulls
+   * as it goes), and one that throws is a defect of the effect, of which no task was accepted. What is no effect, such
+   * as a hole in an array, is a task that dies with `InvalidConfig`.
    */
-  readonly runAll: <A, E, R, const O extends AllOptions<E> = None>(
-    tasks: Iterable<Effect.Effect<A, E, R>>,
-    options?: O & AllOptions<E>
+  readonly runAll: <const T extends Tasks, const O extends AllOptions<Effect.Error<TaskOf<T>>> = None>(
+    tasks: T,
+    options?: O & AllOptions<Effect.Error<TaskOf<T>>>
   ) => O extends { readonly mode: "settle" }
     ? Effect.Effect<
-        Array<Exit.Exit<A, E | DeclaredErrors<D> | ErrorsOf<O>>>,
+        Exits<T, DeclaredErrors<D> | ErrorsOf<O>>,
         never,
-        Self | Exclude<R, ResourceId<D>>
+        Self | Exclude<Effect.Services<TaskOf<T>>, ResourceId<D>>
       >
-    : Effect.Effect<Array<A>, E | DeclaredErrors<D> | ErrorsOf<O>, Self | Exclude<R, ResourceId<D>>>
+    : Effect.Effect<
+        Results<T>,
+        Effect.Error<TaskOf<T>> | DeclaredErrors<D> | ErrorsOf<O>,
+        Self | Exclude<Effect.Services<TaskOf<T>>, ResourceId<D>>
+      >
   /**
    * Runs a task for each element and emits what became of it, as they end, or in order with `ordered: true`. Pulls
    * at most `concurrency` elements ahead, by default twice `workers.max`. Ends when the source has ended and every
@@ -178,7 +213,7 @@ export interface Submitting<D, Self> {
     task: (input: I) => Effect.Effect<A, E, R>,
     options?: O & StreamOptions<E>
   ) => Stream.Stream<
-    TaskOutput<I, A, E | DeclaredErrors<D> | ErrorsOf<O>>,
+    Submit.TaskOutput<I, A, E | DeclaredErrors<D> | ErrorsOf<O>>,
     ES,
     Self | RS | Exclude<R, ResourceId<D>>
   >
@@ -278,40 +313,42 @@ export const Service =
     declaration?: D
   ): HerdClass<Self, Id, D> => {
     const key = Context.Service<Self, HerdLive.Untyped>()(id)
-    const declared: Declaration = declaration ?? {}
+    const declared: Declaration = { ...declaration }
 
-    const parts = (options: AnyOptions = {}) =>
-      Layer.unwrap(
+    const parts = (given: AnyOptions = {}) => {
+      const options = PartsOf.copied(given)
+      return Layer.unwrap(
         Effect.map(HerdConfig.decode(withDeclared(options, declared), HerdLive.knownOptions), (config) =>
           PartsOf.layer(id, config, options)
         )
       )
-    const layerNoDeps = (options: AnyOptions = {}) =>
-      Layer.effect(
+    }
+    const layerNoDeps = (given: AnyOptions = {}) => {
+      const options = PartsOf.copied(given)
+      return Layer.effect(
         key,
         Effect.gen(function* () {
           const config = yield* HerdConfig.decode(withDeclared(options, declared), HerdLive.knownOptions)
           return yield* HerdLive.make(id, declared, config, options)
         })
       )
-    const over = <A, E, O extends TaskOptions | undefined>(
-      f: (herd: HerdLive.Untyped, options: O) => Effect.Effect<A, E>,
-      options: O
-    ): Effect.Effect<A, E, Self> => {
-      const given = placed(options)
-      return key.use((herd) => f(herd, given))
     }
     const herd: HerdStatics<Self> = {
       parts,
       layerNoDeps,
       layer: (options) => layerNoDeps(options).pipe(Layer.provide(parts(options))),
-      run: (task, options) => over((herd, given) => herd.run(task, given), options),
-      submit: (task, options) => over((herd, given) => herd.submit(task, given), options),
-      offer: (task, options) => over((herd, given) => herd.offer(task, given), options),
-      runNow: (task, options) => over((herd, given) => herd.runNow(task, given), options),
-      runAll: (tasks, options) => over((herd, given) => herd.runAll(tasks, given), options),
+      run: (task, options) => decoded(options, (terms) => key.use((herd) => herd.run(task, terms))),
+      submit: (task, options) => decoded(options, (terms) => key.use((herd) => herd.submit(task, terms))),
+      offer: (task, options) => decoded(options, (terms) => key.use((herd) => herd.offer(task, terms))),
+      runNow: (task, options) => decoded(options, (terms) => key.use((herd) => herd.runNow(task, terms))),
+      runAll: (tasks, options) =>
+        Submit.readAll(tasks, options, (many, terms, mode) =>
+          key.use((herd) => herd.ways.runAll(many, terms, mode))
+        ),
       stream: (source, task, options) =>
-        Stream.unwrap(over((herd, given) => Effect.sync(() => herd.stream(source, task, given)), options))
+        Submit.readStream(options, (terms, flow) =>
+          Stream.unwrap(Effect.map(key, (herd) => herd.ways.stream(source, task, terms, flow)))
+        )
     }
     // The one place where the types of tasks are put on: below it they are unknown.
     return Object.assign(key, herd) as unknown as HerdClass<Self, Id, D>

@@ -11,6 +11,7 @@ import { HerdEvents } from "../model/HerdEvent.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "../registry/HerdRegistry.ts"
 import * as Inspect from "../observe/Inspect.ts"
 import { borrow, type Loan } from "./Loan.ts"
+import type { Many, Tasks } from "./Many.ts"
 import * as Report from "../observe/Report.ts"
 import { Supervisor } from "../scaling/Supervisor.ts"
 import { Resources } from "../workers/Resources.ts"
@@ -19,9 +20,10 @@ import * as Submit from "./Submit.ts"
 import * as Sizing from "./Sizing.ts"
 import type { Hooks, Middleware, TaskOptions } from "../model/Task.ts"
 import { TaskQueue } from "../dispatch/TaskQueue.ts"
-import { placed, rememberPlaces } from "../task/TaskExtra.ts"
+import { rememberPlaces } from "../task/TaskPlace.ts"
 import * as TaskRuntime from "../task/TaskRuntime.ts"
 import { type Runtime, type Waiting, waiting } from "../task/TaskRuntime.ts"
+import { decode, TaskTerms } from "../task/TaskTerms.ts"
 import * as Timers from "../internal/Timers.ts"
 
 /**
@@ -59,7 +61,7 @@ export interface Behaviour {
 }
 
 type Task = Effect.Effect<unknown, unknown>
-type Options = TaskOptions
+type Options = TaskOptions | TaskTerms
 
 /**
  * A herd without the types of its tasks, which `Herd.Service` adds.
@@ -273,18 +275,40 @@ export const make = Effect.fnUntraced(function* (
   }
   unregister = registry.add(managed)
 
+  /** For the class of the herd, which has read everything at the call. */
+  const ways = {
+    runAll: (many: Many, terms: TaskTerms, mode: "failFast" | "settle") =>
+      Submit.runAll(rt, many, terms, mode),
+    stream: <I>(source: Stream.Stream<I>, task: (input: I) => Task, terms: TaskTerms, flow: Submit.Flow) =>
+      Submit.stream(rt, source, task, terms, flow)
+  }
+
   return {
     ...managed,
-    run: (task: Task, given?: Options) => Submit.run(rt, task, placed(given)),
-    submit: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given)),
-    offer: (task: Task, given?: Options) => Submit.submit(rt, task, placed(given), false),
-    runNow: (task: Task, given?: Options) => Submit.runNow(rt, resources, task, placed(given)),
-    runAll: (tasks: Iterable<Task>, given?: Options) => Submit.runAll(rt, tasks, placed(given)),
-    stream: <I>(source: Stream.Stream<I>, task: (input: I) => Task, given?: Options) =>
-      Submit.stream(rt, source, task, placed(given)),
+    // Not by closures over the terms: these are called once for each task.
+    run: (task: Task, given?: Options) => {
+      const terms = decode(given)
+      return terms instanceof TaskTerms ? Submit.run(rt, task, terms) : terms
+    },
+    submit: (task: Task, given?: Options) => {
+      const terms = decode(given)
+      return terms instanceof TaskTerms ? Submit.submit(rt, task, terms) : terms
+    },
+    offer: (task: Task, given?: Options) => {
+      const terms = decode(given)
+      return terms instanceof TaskTerms ? Submit.submit(rt, task, terms, false) : terms
+    },
+    runNow: (task: Task, given?: Options) => {
+      const terms = decode(given)
+      return terms instanceof TaskTerms ? Submit.runNow(rt, resources, task, terms) : terms
+    },
+    runAll: (tasks: Tasks, given?: Submit.AllOptions) => Submit.readAll(tasks, given, ways.runAll),
+    stream: <I>(source: Stream.Stream<I>, task: (input: I) => Task, given?: Submit.StreamOptions) =>
+      Submit.readStream(given, (terms, flow) => ways.stream(source, task, terms, flow)),
+    ways,
     /** For pools: lends a worker's resource to whoever asks, and replaces one that a borrower calls bad. */
-    borrow: <A, R>(given: Options, keep: (loan: Loan) => Effect.Effect<A, never, R>) =>
-      borrow(rt, given, keep),
+    borrow: <A, R>(terms: TaskTerms, keep: (loan: Loan) => Effect.Effect<A, never, R>) =>
+      borrow(rt, terms, keep),
     invalidate: (resource: unknown) => Effect.sync(() => resource !== undefined && pool.evict(resource) > 0),
     statsUnsafe: stats,
     waits: rt.waits,

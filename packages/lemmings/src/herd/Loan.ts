@@ -5,9 +5,9 @@
  */
 import { Context, Effect, Exit } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
-import type { TaskOptions } from "../model/Task.ts"
 import { TaskRun } from "../task/TaskRun.ts"
 import type { Runtime } from "../task/TaskRuntime.ts"
+import type { TaskTerms } from "../task/TaskTerms.ts"
 
 /**
  * A borrowed resource.
@@ -25,12 +25,14 @@ export interface Loan {
  * Waits for a worker, borrows its resource, and hands it to `keep`, which sees to it that it is given back. Interrupting
  * the wait gives up the place in line; a resource that came at that very moment goes back. `keep` is not interrupted.
  *
+ * The terms say `once`: the borrower has the resource of this worker and no other.
+ *
  * @category operations
  * @since 0.2.0
  */
 export const borrow = <A, R>(
   rt: Runtime,
-  options: TaskOptions,
+  terms: TaskTerms,
   keep: (loan: Loan) => Effect.Effect<A, never, R>
 ): Effect.Effect<A, unknown, R> =>
   Effect.uninterruptibleMask((restore) =>
@@ -56,11 +58,7 @@ export const borrow = <A, R>(
           })
         })
       )
-      // Never run again by the herd: the borrower has the resource of this worker and no other.
-      const run = new TaskRun(rt, held, Fibers.contextHere(), {
-        ...options,
-        once: true
-      })
+      const run = new TaskRun(rt, held, Fibers.contextHere(), terms)
       const giveBack = (exit: Exit.Exit<unknown, unknown>) =>
         Effect.suspend(() => {
           returned = true

@@ -99,6 +99,26 @@ export type Parts = HerdEvents | Resources | TaskQueue | FiberPool.FiberPool | S
 export type AnyOptions = CommonOptions<HerdConfig.Overflow> & Partial<ResourceOptions<unknown>>
 
 /**
+ * The options as they are now, their groups included: a layer reads them when it is built, perhaps more than once.
+ *
+ * @category decoding
+ * @since 0.5.0
+ */
+export const copied = <O>(options: O): O => {
+  if (typeof options !== "object" || options === null) return options
+  return Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [name, groups.has(name) ? copyOf(value) : value])
+  ) as O
+}
+
+const groups: ReadonlySet<string> = new Set(["workers", "size", "queue", "shutdown", "hooks", "middleware"])
+
+const copyOf = (group: unknown): unknown => {
+  if (Array.isArray(group)) return group.slice() as unknown
+  return typeof group === "object" && group !== null ? { ...group } : group
+}
+
+/**
  * The standard parts of a herd with these options.
  *
  * @category layers

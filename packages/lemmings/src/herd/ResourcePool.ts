@@ -49,7 +49,7 @@ import * as PoolMetrics from "../observe/PoolMetrics.ts"
 import { Resources } from "../workers/Resources.ts"
 import type { ScalingPolicy } from "../scaling/ScalingPolicy.ts"
 import type { TaskOptions } from "../model/Task.ts"
-import { placed } from "../task/TaskExtra.ts"
+import { decode, decoded, none, TaskTerms } from "../task/TaskTerms.ts"
 
 /**
  * What a borrower may say.
@@ -198,7 +198,14 @@ const herdOptions = (options: AnyPoolOptions): Effect.Effect<Parts.AnyOptions, I
   return Effect.succeed({ ...rest, workers, queue: { capacity: maxWaiting, overflow, ageing } })
 }
 
-interface Lender extends ResourcePool<unknown> {}
+/** Takes what a borrower says also when it has been read already. */
+interface Lender extends Omit<ResourcePool<unknown>, "use" | "acquire"> {
+  readonly use: <A, E, R>(
+    f: (resource: unknown) => Effect.Effect<A, E, R>,
+    options?: BorrowOptions | TaskTerms
+  ) => Effect.Effect<A, E | BorrowError, R>
+  readonly acquire: (options?: BorrowOptions | TaskTerms) => Effect.Effect<unknown, BorrowError, Scope.Scope>
+}
 
 const lender = (
   name: string,
@@ -206,24 +213,29 @@ const lender = (
   lent: Context.Key<unknown, unknown>,
   acquireTimeout: number | undefined
 ): Lender => {
-  const limited = (options: BorrowOptions = {}): TaskOptions =>
-    placed({
-      ...options,
-      once: true,
-      acquireTimeout: options.acquireTimeout ?? acquireTimeout
-    })
+  const asBorrower = (terms: TaskTerms): TaskTerms =>
+    terms.but({ once: true, acquireTimeout: terms.acquireTimeout ?? acquireTimeout })
+  const usual = asBorrower(none)
+  /** Every borrower has a limit on its wait, and runs once. */
+  const limited = (options: BorrowOptions | TaskTerms | undefined): TaskTerms | Effect.Effect<never> => {
+    const terms = decode(options)
+    if (!(terms instanceof TaskTerms)) return terms
+    return terms === none ? usual : asBorrower(terms)
+  }
   const own = <A, E, R>(effect: Effect.Effect<A, E | HerdClosed, R>): Effect.Effect<A, E | PoolClosed, R> =>
     Effect.mapError(effect, (error) => closedFor(name, error))
   return {
     name,
-    use: <A, E, R>(f: (resource: unknown) => Effect.Effect<A, E, R>, options?: BorrowOptions) => {
+    use: <A, E, R>(f: (resource: unknown) => Effect.Effect<A, E, R>, options?: BorrowOptions | TaskTerms) => {
       const given = limited(options)
+      if (!(given instanceof TaskTerms)) return given
       // The task's types are put on again: the herd passes its context and its exit through.
       const task = Effect.flatMap(lent, f) as Effect.Effect<A, E>
       return Effect.suspend(() => own(herd.run(task, given))) as Effect.Effect<A, E | BorrowError, R>
     },
     acquire: (options) => {
       const given = limited(options)
+      if (!(given instanceof TaskTerms)) return given
       const untilClosed = ({ giveBack, resource }: Loan) => Effect.as(Effect.addFinalizer(giveBack), resource)
       return Effect.suspend(() => own(herd.borrow(given, untilClosed))) as ReturnType<Lender["acquire"]>
     },
@@ -271,9 +283,10 @@ const statsOf = (
 /** What lends, without the types of the resource. */
 const build = (
   name: string,
-  options: AnyPoolOptions
-): Effect.Effect<Lender, InvalidConfig | ResourceUnavailable, Scope.Scope> =>
-  Effect.gen(function* () {
+  read: AnyPoolOptions
+): Effect.Effect<Lender, InvalidConfig | ResourceUnavailable, Scope.Scope> => {
+  const options = Parts.copied(read)
+  return Effect.gen(function* () {
     // Under this the herd gives a task its worker's resource.
     const lent = Context.Service<unknown>(`lemmings/ResourcePool/${name}`)
     const given = yield* herdOptions(options)
@@ -284,6 +297,7 @@ const build = (
     // In milliseconds: it is read for every borrower.
     return lender(name, herd, lent, HerdConfig.millis(options.acquireTimeout ?? defaultAcquireTimeout))
   }).pipe(Effect.mapError(renamedAny))
+}
 
 /** How a pool may fail to start that waits for its first resources. */
 type Unready<St> = "eager" extends St ? ResourceUnavailable : never
@@ -358,14 +372,10 @@ export const Service =
     const key = Context.Service<Self, Lender>()(id)
     const statics = {
       layer: (options: AnyPoolOptions) => Layer.effect(key, build(id, options)),
-      use: (f: (resource: unknown) => Effect.Effect<unknown, unknown>, options?: BorrowOptions) => {
-        const given = placed(options)
-        return Effect.flatMap(key, (pool) => pool.use(f, given))
-      },
-      acquire: (options?: BorrowOptions) => {
-        const given = placed(options)
-        return Effect.flatMap(key, (pool) => pool.acquire(given))
-      }
+      use: (f: (resource: unknown) => Effect.Effect<unknown, unknown>, options?: BorrowOptions) =>
+        decoded(options, (terms) => Effect.flatMap(key, (pool) => pool.use(f, terms))),
+      acquire: (options?: BorrowOptions) =>
+        decoded(options, (terms) => Effect.flatMap(key, (pool) => pool.acquire(terms)))
     }
     return Object.assign(key, statics) as unknown as PoolClass<Self, Id, S>
   }

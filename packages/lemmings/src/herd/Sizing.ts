@@ -120,21 +120,24 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
         const rule = `an integer from 0 to workers.max (${max}), or "auto"; raise workers.max with setBounds`
         return Effect.fail(new InvalidConfig({ field: "workers", value: workers, rule }))
       }),
-    setBounds: (bounds: {
+    setBounds: ({
+      max,
+      min
+    }: {
       readonly min: number
       readonly max: number
     }): Effect.Effect<void, InvalidConfig | HerdClosed> =>
-      Effect.flatMap(HerdConfig.checkBounds(bounds), () =>
+      Effect.flatMap(HerdConfig.checkBounds({ min, max }), () =>
         open(() => {
           const from = pool.counts().target
-          pool.setBounds(bounds.min, bounds.max)
+          pool.setBounds(min, max)
           const to = pool.counts().target
           if (from !== to)
             remember({
               from,
               to,
               by: "setBounds",
-              reason: `${bounds.min} to ${bounds.max} allowed`,
+              reason: `${min} to ${max} allowed`,
               paused: byPolicy
             })
           supervision.pin(false)

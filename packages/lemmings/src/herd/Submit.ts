@@ -8,19 +8,16 @@ import { Cause, Effect, Exit, Stream } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
 import { Batch } from "../task/Batch.ts"
 import { InvalidConfig } from "../model/HerdError.ts"
+import * as Many from "./Many.ts"
 import type { Owned, Resources } from "../workers/Resources.ts"
 import type { TaskHandle, TaskOptions, TaskStatus } from "../model/Task.ts"
-import { limitMillis } from "../task/TaskLimits.ts"
 import { TaskRun } from "../task/TaskRun.ts"
 import type { Runtime } from "../task/TaskRuntime.ts"
+import { decode, decoded, notATask, TaskTerms } from "../task/TaskTerms.ts"
 import type { Lease } from "../workers/Worker.ts"
 
 /** A task whose types are the caller's business. Its context is captured when it is submitted. */
 type Task = Effect.Effect<unknown, unknown>
-
-type Options = TaskOptions
-
-const none: Options = {}
 
 /**
  * Waits for a lease, runs, and returns the result.
@@ -28,9 +25,9 @@ const none: Options = {}
  * @category operations
  * @since 0.1.0
  */
-export const run = (rt: Runtime, task: Task, options: Options = none): Effect.Effect<unknown, unknown> =>
+export const run = (rt: Runtime, task: Task, terms: TaskTerms): Effect.Effect<unknown, unknown> =>
   Effect.callback((resume) => {
-    const run = new TaskRun(rt, task, Fibers.contextHere(), options)
+    const run = new TaskRun(rt, task, Fibers.contextHere(), terms)
     run.accept(true)
     if (run.exit !== undefined) {
       resume(run.exit)
@@ -50,12 +47,12 @@ export const run = (rt: Runtime, task: Task, options: Options = none): Effect.Ef
 export const submit = (
   rt: Runtime,
   task: Task,
-  options: Options = none,
+  terms: TaskTerms,
   mayWait = true
 ): Effect.Effect<TaskHandle<unknown, unknown>, unknown> =>
   Effect.withFiber((fiber) =>
     Effect.callback((resume) => {
-      const run = new TaskRun(rt, task, fiber.context, options)
+      const run = new TaskRun(rt, task, fiber.context, terms)
       const answer = run.accept(mayWait)
       if (answer === "accepted") {
         resume(Effect.succeed(run))
@@ -88,12 +85,12 @@ export const runNow = (
   rt: Runtime,
   resources: Resources["Service"],
   task: Task,
-  options: Options = none
+  terms: TaskTerms
 ): Effect.Effect<unknown, unknown> => {
   // Takes the lease in the same step as its caller made it: an interruption in between would lose it.
   const on = (lease: Lease | undefined, restore: Restore): Effect.Effect<unknown, unknown> => {
     const first = lease === undefined
-    const urgent = { ...options, once: true, priority: first ? foremost : options.priority }
+    const urgent = terms.but({ once: true, level: first ? foremost : terms.level })
     const run = new TaskRun(rt, task, Fibers.contextHere(), urgent)
     if (lease === undefined) run.accept(true)
     else if (!run.acceptOn(lease)) rt.pool.release(lease, true)
@@ -126,9 +123,6 @@ export const runNow = (
   }
   return Effect.uninterruptibleMask((restore) =>
     Effect.suspend((): Effect.Effect<unknown, unknown> => {
-      // Before anything is taken: a bad option is the submitter's defect, and costs nothing.
-      if (options.timeout !== undefined) limitMillis("timeout", options.timeout)
-      if (options.deadline !== undefined) limitMillis("deadline", options.deadline)
       if (rt.state !== "running" || rt.pool.paused()) return on(undefined, restore)
       const idle = rt.pool.borrow()
       if (idle !== undefined) return on(idle, restore)
@@ -167,13 +161,14 @@ const sliceMillis = 8
  */
 export const runAll = (
   rt: Runtime,
-  tasks: Iterable<Task>,
-  options: Options & { readonly mode?: "failFast" | "settle" | undefined } = none
-): Effect.Effect<Array<unknown>, unknown> =>
+  many: Many.Many,
+  terms: TaskTerms,
+  mode: "failFast" | "settle"
+): Effect.Effect<unknown, unknown> =>
   Effect.withFiber((fiber) =>
     Effect.callback((resume) => {
-      const settle = options.mode === "settle"
-      const list = Array.isArray(tasks) ? (tasks as ReadonlyArray<Task>) : Array.from(tasks)
+      const settle = mode === "settle"
+      const { list } = many
       const results: Array<unknown> = []
       results.length = list.length
       // Only those that have not ended: the others must not be kept alive by the list.
@@ -188,7 +183,7 @@ export const runAll = (
       const finish = () => {
         if (pending > 0 || fed < list.length) return
         if (whenEnded !== undefined) whenEnded()
-        else resume(stopped ?? Effect.succeed(results))
+        else resume(stopped ?? Effect.succeed(many.shaped(results)))
       }
       const stopAll = (exit: Exit.Exit<never, unknown>) => {
         stopped = exit
@@ -217,21 +212,20 @@ export const runAll = (
         const began = rt.timers.now()
         while (fed < list.length) {
           const index = fed++
-          const task = list[index]
-          if (task === undefined) continue
-          const run = new TaskRun(rt, task, fiber.context, options)
+          const task = list[index] ?? notATask(`tasks[${index}]`, list[index])
+          const run = new TaskRun(rt, task, fiber.context, terms)
           pending++
           run.accept(true)
           if (run.exit === undefined) follow(index, run)
           else keep(index, run.exit)
-          if (run.phase === "queued" && fed < list.length && Batch.fits(rt, options)) return feedRest()
+          if (run.phase === "queued" && fed < list.length && Batch.fits(rt, terms)) return feedRest()
           if (fed % stepsPerLook === 0 && rt.timers.now() - began > sliceMillis) return rt.pool.soon(feed)
         }
         finish()
       }
       /** No worker is idle: the rest stands in the queue as one. */
       const feedRest = () => {
-        batch = new Batch(rt, list, fed, fiber.context, options, {
+        batch = new Batch(rt, list, fed, fiber.context, terms, {
           starting: follow,
           skipped: (index, exit) => {
             keep(index, exit)
@@ -278,11 +272,11 @@ const observe = <I>(
   rt: Runtime,
   input: I,
   task: Task,
-  options: Options = none
+  terms: TaskTerms
 ): Effect.Effect<TaskOutput<I, unknown, unknown>> =>
   Effect.withFiber((fiber) =>
     Effect.callback((resume) => {
-      const run = new TaskRun(rt, task, fiber.context, options)
+      const run = new TaskRun(rt, task, fiber.context, terms)
       run.listen((result) =>
         resume(
           Effect.map(run.status, (status) => ({ id: run.id, input, status, attempts: run.begun, result }))
@@ -292,6 +286,88 @@ const observe = <I>(
       return run.phase === "done" ? undefined : run.interrupt
     })
   )
+
+/**
+ * What `runAll` is given.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export type AllOptions = TaskOptions & { readonly mode?: "failFast" | "settle" | undefined }
+
+/**
+ * Reads what `runAll` is given, at the call, and goes on with it.
+ *
+ * @category decoding
+ * @since 0.5.0
+ */
+export const readAll = <R>(
+  tasks: Many.Tasks,
+  options: AllOptions | undefined,
+  go: (many: Many.Many, terms: TaskTerms, mode: "failFast" | "settle") => Effect.Effect<unknown, unknown, R>
+): Effect.Effect<unknown, unknown, R> => {
+  const many = Many.read(tasks)
+  if (!(many instanceof Many.Many)) return many
+  return decoded(options, (terms) => {
+    const mode = options?.mode ?? "failFast"
+    return mode === "failFast" || mode === "settle"
+      ? go(many, terms, mode)
+      : Effect.die(new InvalidConfig({ field: "mode", value: mode, rule: `"failFast" or "settle"` }))
+  })
+}
+
+/**
+ * What `stream` is given.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export type StreamOptions = TaskOptions & {
+  readonly ordered?: boolean | undefined
+  readonly concurrency?: number | undefined
+}
+
+/**
+ * Reads what `stream` is given, at the call, and goes on with it.
+ *
+ * @category decoding
+ * @since 0.5.0
+ */
+export const readStream = <A, E, R>(
+  options: StreamOptions | undefined,
+  go: (terms: TaskTerms, flow: Flow) => Stream.Stream<A, E, R>
+): Stream.Stream<A, E, R> => {
+  const terms = decode(options)
+  if (!(terms instanceof TaskTerms)) return Stream.fromEffect(terms)
+  try {
+    return go(terms, flowOf(options ?? {}))
+  } catch (defect) {
+    return Stream.die(defect)
+  }
+}
+
+/**
+ * How the tasks of a stream follow each other.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Flow {
+  readonly ordered: boolean
+  readonly concurrency: number | undefined
+}
+
+/** Throws `InvalidConfig`. */
+const flowOf = ({ concurrency, ordered = false }: StreamOptions): Flow => {
+  if (typeof ordered !== "boolean")
+    throw new InvalidConfig({ field: "ordered", value: ordered, rule: "true or false" })
+  if (
+    concurrency !== undefined &&
+    !(concurrency >= 1 && (Number.isInteger(concurrency) || concurrency === Infinity))
+  )
+    throw new InvalidConfig({ field: "concurrency", value: concurrency, rule: "an integer, at least 1" })
+  return { ordered, concurrency }
+}
 
 /**
  * Runs a task for each element, at most `concurrency` in the herd at one time,
@@ -304,32 +380,21 @@ export const stream = <I, E, R>(
   rt: Runtime,
   source: Stream.Stream<I, E, R>,
   task: (input: I) => Task,
-  options: Options & {
-    readonly ordered?: boolean | undefined
-    readonly concurrency?: number | undefined
-  } = none
-): Stream.Stream<TaskOutput<I, unknown, unknown>, E, R> => {
-  const { concurrency } = options
-  if (
-    concurrency !== undefined &&
-    !(concurrency >= 1 && (Number.isInteger(concurrency) || concurrency === Infinity))
-  )
-    return Stream.die(
-      new InvalidConfig({ field: "concurrency", value: concurrency, rule: "an integer, at least 1" })
-    )
-  return Stream.mapEffect(
+  terms: TaskTerms,
+  { concurrency, ordered }: Flow
+): Stream.Stream<TaskOutput<I, unknown, unknown>, E, R> =>
+  Stream.mapEffect(
     source,
     (input) =>
       observe(
         rt,
         input,
         Effect.suspend(() => task(input)),
-        options
+        terms
       ),
     // As many again as there are workers, so that no worker waits for the source.
     {
       concurrency: concurrency ?? Math.max(2, 2 * rt.pool.counts().max),
-      unordered: options.ordered !== true
+      unordered: !ordered
     }
   )
-}

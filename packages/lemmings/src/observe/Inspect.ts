@@ -9,9 +9,9 @@ import { Batch } from "../task/Batch.ts"
 import { checkInteger } from "../model/HerdConfig.ts"
 import type { InvalidConfig } from "../model/HerdError.ts"
 import type { QueueLevels, TaskPage, TaskPageOptions, TaskSummary } from "../model/HerdTasks.ts"
-import type { TaskOptions } from "../model/Task.ts"
 import { TaskRun } from "../task/TaskRun.ts"
 import { type Counts, type Place, queued } from "../task/TaskRuntime.ts"
+import type { TaskTerms } from "../task/TaskTerms.ts"
 
 // Waiting tasks that are looked at one by one, and the farthest and the longest page.
 const searched = 10_000
@@ -45,11 +45,11 @@ interface Shown {
   readonly level: number
   readonly begun: number
   readonly enqueuedAt: number
-  readonly options: TaskOptions
+  readonly terms: TaskTerms
 }
 
 const summary = (task: Shown, status: TaskSummary["status"], now: number): TaskSummary => {
-  const { key, label } = task.options
+  const { key, label } = task.terms
   return {
     id: task.id,
     ...(label === undefined ? {} : { label }),
@@ -89,10 +89,14 @@ export const tasks = (
   rt: Place & Counts,
   options: TaskPageOptions = {}
 ): Effect.Effect<TaskPage, InvalidConfig> =>
+  // Read at the call, whenever the page is asked for.
+  page(rt, { ...options })
+
+const page = (rt: Place & Counts, asked: TaskPageOptions): Effect.Effect<TaskPage, InvalidConfig> =>
   Effect.gen(function* () {
-    const offset = yield* checkInteger("offset", options.offset ?? 0, 0, farthest)
-    const limit = yield* checkInteger("limit", options.limit ?? 100, 1, longest)
-    const { status } = options
+    const offset = yield* checkInteger("offset", asked.offset ?? 0, 0, farthest)
+    const limit = yield* checkInteger("limit", asked.limit ?? 100, 1, longest)
+    const { status } = asked
     const now = rt.timers.now()
     const wants = (state: TaskSummary["status"]) => status === undefined || status === state
     const running = wants("running") ? runningTasks(rt) : []

@@ -11,11 +11,10 @@
  */
 import type { Context, Effect, Exit } from "effect"
 import type { ShedReason } from "../model/HerdError.ts"
-import type { TaskOptions } from "../model/Task.ts"
-import { priorityLevel } from "../model/Task.ts"
 import { endOf, shedding, type Stop } from "./TaskLimits.ts"
 import * as TaskNews from "./TaskNews.ts"
 import { TaskRun } from "./TaskRun.ts"
+import { notATask, type TaskTerms } from "./TaskTerms.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import type { Lease } from "../workers/Worker.ts"
 
@@ -55,7 +54,7 @@ export class Batch implements Waiting {
   private readonly rt: Runtime
   private readonly list: ReadonlyArray<Effect.Effect<unknown, unknown>>
   private readonly context: Context.Context<never>
-  readonly options: TaskOptions
+  readonly terms: TaskTerms
   private readonly receiver: Receiver
 
   /** The tasks of `list` from index `first` on, which may not be empty. */
@@ -64,7 +63,7 @@ export class Batch implements Waiting {
     list: ReadonlyArray<Effect.Effect<unknown, unknown>>,
     first: number,
     context: Context.Context<never>,
-    options: TaskOptions,
+    terms: TaskTerms,
     receiver: Receiver,
     cutFrom?: Batch
   ) {
@@ -73,22 +72,22 @@ export class Batch implements Waiting {
     this.next = first
     this.end = cutFrom?.end ?? list.length
     this.context = context
-    this.options = options
+    this.terms = terms
     this.receiver = receiver
-    this.level = priorityLevel(options.priority)
+    this.level = terms.level
     this.enqueuedAt = cutFrom?.enqueuedAt ?? rt.timers.now()
     this.base = cutFrom?.base ?? rt.sequence - first
     if (cutFrom === undefined) rt.sequence += list.length - first
   }
 
   /** Whether tasks with these options may stand in the queue as one: those that need no timer of their own while they wait. */
-  static fits(rt: Runtime, options: TaskOptions): boolean {
+  static fits(rt: Runtime, { acquireTimeout, deadline, id, timeout }: TaskTerms): boolean {
     return (
       rt.line.capacity === Infinity &&
-      options.timeout === undefined &&
-      options.deadline === undefined &&
-      options.acquireTimeout === undefined &&
-      options.id === undefined
+      timeout === undefined &&
+      deadline === undefined &&
+      acquireTimeout === undefined &&
+      id === undefined
     )
   }
 
@@ -122,12 +121,11 @@ export class Batch implements Waiting {
   admitted(): void {}
 
   start(lease: Lease, now: number | undefined): void {
-    const { context, options, receiver, rt } = this
+    const { context, receiver, rt, terms } = this
     const index = this.next++
-    const task = this.list[index]
+    const task = this.list[index] ?? notATask(`tasks[${index}]`, this.list[index])
     if (this.tasks === 0) rt.batches.delete(this)
-    if (task === undefined) return
-    const run = new TaskRun(rt, task, context, options, this.enqueuedAt, this.base + index)
+    const run = new TaskRun(rt, task, context, terms, this.enqueuedAt, this.base + index)
     receiver.starting(index, run)
     run.start(lease, now)
   }
@@ -152,7 +150,7 @@ export class Batch implements Waiting {
     const { receiver, rt } = this
     const index = sequence - this.base
     rt.line.remove(this)
-    const rest = new Batch(rt, this.list, index + 1, this.context, this.options, receiver, this)
+    const rest = new Batch(rt, this.list, index + 1, this.context, this.terms, receiver, this)
     rest.rest = this.rest
     this.rest = rest
     this.end = index
@@ -164,7 +162,7 @@ export class Batch implements Waiting {
       }
     }
     rt.tally.interrupted++
-    const exit = endOf(rt, { id: String(sequence), options: this.options }, "caller", "waiting")
+    const exit = endOf(rt, { id: String(sequence), terms: this.terms }, "caller", "waiting")
     rt.pool.settle({ deliver: () => receiver.skipped(index, exit) })
   }
 
@@ -192,7 +190,7 @@ export class Batch implements Waiting {
   }
 
   private get told() {
-    return { level: this.level, begun: 0, requeues: 0, options: this.options }
+    return { level: this.level, begun: 0, requeues: 0, terms: this.terms }
   }
   private each(f: (id: string) => void): void {
     for (let index = this.next; index < this.end; index++) f(String(this.base + index))

@@ -3,9 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Exit, type Scope } from "effect"
+import type { Exit } from "effect"
 import type { ShedReason } from "../model/HerdError.ts"
-import type { TaskOptions } from "../model/Task.ts"
 import type { Step } from "./Retry.ts"
 import type { Stop } from "./TaskLimits.ts"
 
@@ -61,53 +60,3 @@ export const make = (): Extra => ({
   last: undefined,
   whenAccepted: undefined
 })
-
-// Herds that look for leaks.
-let watchers = 0
-
-/**
- * Has the places remembered in which tasks are submitted, until the scope closes.
- *
- * @category leaks
- * @since 0.2.0
- */
-export const rememberPlaces: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => void watchers++),
-  () => Effect.sync(() => watchers--)
-)
-
-/** Options that know where they were given. */
-interface Placed extends TaskOptions {
-  readonly submittedAt?: string | undefined
-}
-
-/** The calls that lead here, without those of Effect's runtime and our own. */
-const here = (): string =>
-  (new Error("here").stack ?? "")
-    .split("\n")
-    .filter(
-      (line) =>
-        line.startsWith("    at ") &&
-        !/node_modules.effect|[\\/]lemmings[\\/](src|dist)[\\/]|node:/.test(line)
-    )
-    .join("\n")
-
-/**
- * Adds the place of the call to the options, while somebody looks for leaks.
- *
- * @category leaks
- * @since 0.2.0
- */
-export const placed = <O extends TaskOptions | undefined>(options: O): O => {
-  if (watchers === 0) return options
-  const given: Placed | undefined = options
-  return given?.submittedAt === undefined ? { ...options, submittedAt: here() } : options
-}
-
-/**
- * Where the options were given, as far as it is known.
- *
- * @category leaks
- * @since 0.2.0
- */
-export const placeOf = (options: TaskOptions): string => (options as Placed).submittedAt ?? ""

@@ -85,7 +85,7 @@ export const fork = (
     attempt = Effect.suspend(() => middleware.reduceRight((inner, wrap) => wrap(inner, about), task))
   }
   if (tracing) {
-    const { label } = run.options
+    const { label } = run.terms
     attempt = traced(attempt, context, { clock, herd, id: run.id, label, attempt: run.begun, waitMillis })
   }
   return Fibers.start(given, attempt)

@@ -5,18 +5,16 @@
  */
 import { Cause, Exit } from "effect"
 import type { Pool } from "../dispatch/FiberPool.ts"
-import * as HerdConfig from "../model/HerdConfig.ts"
 import {
   AcquireTimeout,
   DeadlineExceeded,
   HerdClosed,
   type HerdState,
-  InvalidConfig,
   type ShedReason,
   TaskShed,
   TaskTimeout
 } from "../model/HerdError.ts"
-import type { TaskOptions } from "../model/Task.ts"
+import type { TaskTerms } from "./TaskTerms.ts"
 
 type Phase = "waiting" | "delayed" | "running"
 
@@ -77,23 +75,20 @@ export const shedding = (
  */
 export const endOf = (
   herd: Situation,
-  task: { readonly id: string; readonly options: TaskOptions },
+  task: { readonly id: string; readonly terms: TaskTerms },
   why: Stop,
   phase: Phase
 ): Exit.Exit<never, unknown> => {
-  const { acquireTimeout, deadline, timeout } = task.options
+  const { acquireTimeout = 0, deadline: deadlineMillis = 0, timeout: timeoutMillis = 0 } = task.terms
   switch (why) {
     case "caller":
       return Exit.interrupt()
     case "timeout": {
       herd.tally.timedOut++
-      const timeoutMillis = limitMillis("timeout", timeout)
       return Exit.fail(new TaskTimeout({ ...situation(herd, task.id, phase), timeoutMillis }))
     }
-    case "deadline": {
-      const deadlineMillis = limitMillis("deadline", deadline)
+    case "deadline":
       return Exit.fail(new DeadlineExceeded({ ...situation(herd, task.id, phase), deadlineMillis }))
-    }
     case "acquire": {
       herd.tally.acquireTimeouts++
       const { busy, idle, size } = herd.pool.counts()
@@ -101,7 +96,7 @@ export const endOf = (
       return Exit.fail(
         new AcquireTimeout({
           herd: herd.herd,
-          timeoutMillis: limitMillis("acquireTimeout", acquireTimeout),
+          timeoutMillis: acquireTimeout,
           total: size,
           active: busy,
           idle,
@@ -132,7 +127,7 @@ export const isOpen = (state: HerdState): boolean => state === "running" || stat
  */
 export const verdict = (
   herd: Situation,
-  task: { readonly id: string; readonly options: TaskOptions },
+  task: { readonly id: string; readonly terms: TaskTerms },
   exit: Exit.Exit<unknown, unknown>,
   stopping: Stop | undefined
 ): Exit.Exit<unknown, unknown> => {
@@ -140,21 +135,6 @@ export const verdict = (
   // What finished in spite of a closing herd's interruption is worth more than the news of it.
   const late = exit._tag === "Success" || !Cause.hasInterruptsOnly(exit.cause)
   return stopping === "closed" && late ? exit : endOf(herd, task, stopping, "running")
-}
-
-/**
- * The milliseconds of a limit. Throws `InvalidConfig` when it is no duration.
- *
- * @category getters
- * @since 0.1.0
- */
-export const limitMillis = (
-  field: "timeout" | "deadline" | "acquireTimeout",
-  input: TaskOptions["timeout"]
-): number => {
-  const millis = HerdConfig.millis(input)
-  if (millis !== undefined) return millis
-  throw new InvalidConfig({ field, value: input, rule: `a duration such as "5 seconds", at least 0` })
 }
 
 /**
@@ -167,14 +147,14 @@ export const limitMillis = (
 export const stopOverdue = (
   task: {
     readonly enqueuedAt: number
-    readonly options: TaskOptions
+    readonly terms: TaskTerms
     readonly stop: (why: Stop) => void
   },
   now: number
 ): boolean => {
-  const { deadline } = task.options
+  const { deadline } = task.terms
   const waited = now - task.enqueuedAt
-  if (deadline === undefined || waited <= 0 || waited < limitMillis("deadline", deadline)) return false
+  if (deadline === undefined || waited <= 0 || waited < deadline) return false
   task.stop("deadline")
   return true
 }

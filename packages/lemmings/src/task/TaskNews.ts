@@ -8,7 +8,8 @@ import { AcquireTimeout, DeadlineExceeded, TaskTimeout } from "../model/HerdErro
 import type { HerdEvents } from "../model/HerdEvent.ts"
 import type { FailureKind, TaskFailure } from "../model/HerdTasks.ts"
 import type { Ring } from "../internal/Ring.ts"
-import type { Hooks, TaskInfo, TaskOptions } from "../model/Task.ts"
+import type { Hooks, TaskInfo } from "../model/Task.ts"
+import type { TaskTerms } from "./TaskTerms.ts"
 import type { Lease } from "../workers/Worker.ts"
 
 interface Listeners {
@@ -30,7 +31,7 @@ export interface Told {
   readonly level: number
   readonly begun: number
   readonly requeues: number
-  readonly options: TaskOptions
+  readonly terms: Pick<TaskTerms, "key" | "label">
 }
 
 /**
@@ -52,15 +53,15 @@ export const outcome = (exit: Exit.Exit<unknown, unknown>): "succeeded" | "faile
  */
 export const info = (task: Told, lease: Lease | undefined): TaskInfo => ({
   id: task.id,
-  label: task.options.label,
-  key: task.options.key,
+  label: task.terms.label,
+  key: task.terms.key,
   priority: task.level,
   attempt: task.begun,
   requeues: task.requeues,
   workerId: lease?.workerId ?? 0
 })
 
-const named = ({ id, level, options: { key, label } }: Told) => ({
+const named = ({ id, level, terms: { key, label } }: Told) => ({
   taskId: id,
   priority: level,
   ...(label === undefined ? {} : { label }),

@@ -7,21 +7,16 @@
  *
  * @since 0.1.0
  */
-import { Cause, type Context, Effect, Exit, type Schedule } from "effect"
+import { Cause, type Context, Effect, Exit } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
 import { QueueFull, type ShedReason } from "../model/HerdError.ts"
 import { Outcome } from "./Outcome.ts"
 import * as Retry from "./Retry.ts"
-import {
-  type Priority,
-  priorityLevel,
-  type TaskHandle,
-  type TaskOptions,
-  type TaskStatus
-} from "../model/Task.ts"
+import { type Priority, priorityLevel, type TaskHandle, type TaskStatus } from "../model/Task.ts"
 import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskFiber from "./TaskFiber.ts"
 import * as TaskNews from "./TaskNews.ts"
+import { notATask, type TaskTerms } from "./TaskTerms.ts"
 import * as TaskTimers from "./TaskTimers.ts"
 import { closed, endOf, isOpen, shedding, type Stop, stopOverdue, verdict } from "./TaskLimits.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
@@ -49,7 +44,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   private readonly rt: Runtime
   private task: Effect.Effect<unknown, unknown> | undefined
   private context: Context.Context<never> | undefined
-  readonly options: TaskOptions
+  readonly terms: TaskTerms
   private lease: Lease | undefined
   private fiber: Fibers.Running | undefined
   private extra: TaskExtra.Extra | undefined
@@ -58,22 +53,22 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     rt: Runtime,
     task: Effect.Effect<unknown, unknown>,
     context: Context.Context<never>,
-    options: TaskOptions,
+    terms: TaskTerms,
     now: number = rt.timers.now(),
     sequence: number = rt.sequence++
   ) {
     super()
     this.rt = rt
-    this.task = task
+    this.task = task ?? notATask("task", task)
     this.context = context
-    this.options = options
-    this.level = priorityLevel(options.priority)
+    this.terms = terms
+    this.level = terms.level
     this.enqueuedAt = now
     this.sequence = sequence
   }
 
   get id(): string {
-    return this.options.id ?? String(this.sequence)
+    return this.terms.id ?? String(this.sequence)
   }
   /** Stands for itself alone. */
   get tasks(): number {
@@ -145,7 +140,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   }
   /** In line, because no worker is there. */
   private stands(): void {
-    if (this.options.acquireTimeout !== undefined) TaskTimers.arm(this.rt, this, "acquire", this.waitingSince)
+    if (this.terms.acquireTimeout !== undefined) TaskTimers.arm(this.rt, this, "acquire", this.waitingSince)
     this.rt.supervision.noticed()
   }
   /** Starts the task on a lease of its own, past the queue. `false` when the herd is closing. */
@@ -204,7 +199,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     if (extra !== undefined) TaskTimers.disarm(rt, extra)
     if (rt.leakAfter !== Infinity) TaskTimers.watch(rt, this, context, lease, now)
     if (rt.listening()) TaskNews.started(rt, this, lease, wait)
-    if (this.options.timeout !== undefined) this.limit(now)
+    if (this.terms.timeout !== undefined) this.limit(now)
     const fiber = TaskFiber.fork(rt, this, task, context, lease, wait)
     const exit = Fibers.exitOf(fiber)
     if (exit !== undefined) return this.ended(exit)
@@ -272,19 +267,17 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   }
 
   private wanted(error: unknown): boolean {
-    // Its parameter is the task's own error, whose type only the caller knows.
-    const wanted = this.options.while as ((error: unknown) => boolean) | undefined
-    return Retry.judge(wanted, error, false, (cause) => this.rt.events.report("while", cause))
+    return Retry.judge(this.terms.while, error, false, (cause) => this.rt.events.report("while", cause))
   }
 
   private next(cause: Cause.Cause<unknown>, healthy: boolean): "requeue" | "retry" | "settle" {
-    const { extra, options, rt } = this
-    const schedule = options.retry ?? rt.retry
+    const { extra, rt, terms } = this
+    const schedule = terms.retry ?? rt.retry
     const decision = {
       typed: Retry.isTyped(cause),
       healthy,
       // A task that was told to end runs no more, however it ended. Only a timeout ends one attempt alone.
-      once: options.once === true || (extra?.stopping !== undefined && extra.stopping !== "timeout"),
+      once: terms.once || (extra?.stopping !== undefined && extra.stopping !== "timeout"),
       open: isOpen(rt.state),
       requeues: this.requeues,
       maxRequeues: rt.maxRequeues
@@ -315,8 +308,8 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
 
   /** Asks the schedule, then waits. Holds no worker. */
   private wait(result: Exit.Failure<unknown, unknown>): void {
-    const { context, options, rt } = this
-    const schedule = options.retry ?? rt.retry
+    const { context, rt, terms } = this
+    const schedule = terms.retry ?? rt.retry
     if (context === undefined || schedule === undefined || schedule === false) return this.settle(result)
     const { more } = this
     this.phase = "delayed"
@@ -324,7 +317,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     rt.delayed.add(this)
     const ask = Effect.suspend(() =>
       more.step === undefined
-        ? Effect.tap(Retry.begin(schedule as Schedule.Schedule<unknown>), (step) =>
+        ? Effect.tap(Retry.begin(schedule), (step) =>
             Effect.sync(() => {
               more.step = step
             })

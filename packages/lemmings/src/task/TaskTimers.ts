@@ -6,8 +6,8 @@
 import type { Context } from "effect"
 import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskLeak from "./TaskLeak.ts"
-import { limitMillis, type Stop } from "./TaskLimits.ts"
-import type { TaskOptions } from "../model/Task.ts"
+import type { Stop } from "./TaskLimits.ts"
+import type { TaskTerms } from "./TaskTerms.ts"
 import type { Runtime } from "./TaskRuntime.ts"
 import type { Lease } from "../workers/Worker.ts"
 
@@ -18,7 +18,7 @@ interface Timed {
   readonly level: number
   readonly begun: number
   readonly enqueuedAt: number
-  readonly options: TaskOptions
+  readonly terms: TaskTerms
   readonly more: TaskExtra.Extra
   readonly stop: (why: Stop) => void
 }
@@ -32,9 +32,8 @@ const field = { timeout: "timeout", deadline: "deadline", acquire: "acquireTimeo
  * @since 0.2.0
  */
 export const arm = (rt: Runtime, task: Timed, limit: keyof typeof field, from: number): void => {
-  const input = task.options[field[limit]]
-  if (input === undefined) return
-  const millis = limitMillis(field[limit], input)
+  const millis = task.terms[field[limit]]
+  if (millis === undefined) return
   const { more } = task
   if (millis === Infinity || more[limit] !== unset) return
   more[limit] = rt.timers.schedule(from + millis, () => {
@@ -45,18 +44,13 @@ export const arm = (rt: Runtime, task: Timed, limit: keyof typeof field, from: n
 }
 
 /**
- * Checks all limits, so that a bad option is the submitter's defect and not the attempt's, and starts the one that ends
- * whatever the task is doing.
+ * Starts the clock of the limit that ends whatever the task is doing.
  *
  * @category timers
  * @since 0.2.0
  */
 export const begin = (rt: Runtime, task: Timed): void => {
-  const { acquireTimeout, deadline, timeout } = task.options
-  if (timeout !== undefined) limitMillis("timeout", timeout)
-  if (deadline !== undefined) limitMillis("deadline", deadline)
-  if (acquireTimeout !== undefined) limitMillis("acquireTimeout", acquireTimeout)
-  if (deadline !== undefined) arm(rt, task, "deadline", task.enqueuedAt)
+  if (task.terms.deadline !== undefined) arm(rt, task, "deadline", task.enqueuedAt)
 }
 
 /**
@@ -72,14 +66,14 @@ export const watch = (
   lease: Lease,
   now: number
 ): void => {
-  const { begun, id, level, more, options } = task
+  const { begun, id, level, more, terms } = task
   const leaked = () => {
     more.leak = unset
     if (rt.interruptLeaks) task.stop("caller")
   }
   more.leak = TaskLeak.watch(
     rt,
-    { id, level, begun, submittedAt: TaskExtra.placeOf(options), leaked },
+    { id, level, begun, submittedAt: terms.submittedAt ?? "", leaked },
     context,
     lease,
     now

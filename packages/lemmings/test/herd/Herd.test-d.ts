@@ -199,18 +199,65 @@ describe("runAll", () => {
   it("with failFast gives the results, and with settle an exit each and no error", () => {
     type E = "own" | HerdClosed
     type R = Lemmings | Web
-    expectTypeOf(Lemmings.runAll([query, query])).toEqualTypeOf<Effect.Effect<Array<string>, E, R>>()
-    expectTypeOf(Lemmings.runAll([query], { mode: "failFast" })).toEqualTypeOf<
+    const queries: ReadonlyArray<typeof query> = [query, query]
+    expectTypeOf(Lemmings.runAll(queries)).toEqualTypeOf<Effect.Effect<Array<string>, E, R>>()
+    expectTypeOf(Lemmings.runAll(queries, { mode: "failFast" })).toEqualTypeOf<
       Effect.Effect<Array<string>, E, R>
     >()
     expectTypeOf(Lemmings.runAll(new Set([query]), { mode: "settle" })).toEqualTypeOf<
       Effect.Effect<Array<Exit.Exit<string, E>>, never, R>
     >()
-    expectTypeOf(Lemmings.runAll([query], { mode: "settle", timeout: 1 })).toEqualTypeOf<
+    expectTypeOf(Lemmings.runAll(queries, { mode: "settle", timeout: 1 })).toEqualTypeOf<
       Effect.Effect<Array<Exit.Exit<string, E | TaskTimeout>>, never, R>
     >()
     // @ts-expect-error no such mode
     Lemmings.runAll([query], { mode: "race" })
+  })
+
+  it("takes a tuple as Effect.all does: each result has the type of its task", () => {
+    const all = DbHerd.runAll([query, Effect.succeed(1), Effect.as(Connection, true)])
+    expectTypeOf(all).toEqualTypeOf<
+      Effect.Effect<[string, number, boolean], "own" | HerdClosed, DbHerd | Web>
+    >()
+    const settled = DbHerd.runAll([query, Effect.succeed(1)], { mode: "settle", timeout: 1 })
+    expectTypeOf(settled).toEqualTypeOf<
+      Effect.Effect<
+        [Exit.Exit<string, "own" | HerdClosed | TaskTimeout>, Exit.Exit<number, HerdClosed | TaskTimeout>],
+        never,
+        DbHerd | Web
+      >
+    >()
+    expectTypeOf(Lemmings.runAll([])).toEqualTypeOf<Effect.Effect<[], HerdClosed, Lemmings>>()
+  })
+
+  it("takes a record as Effect.all does: each result has the key and the type of its task", () => {
+    const all = Lemmings.runAll({ name: query, count: Effect.succeed(1) })
+    expectTypeOf(all).toEqualTypeOf<
+      Effect.Effect<{ name: string; count: number }, "own" | HerdClosed, Lemmings | Web>
+    >()
+    const settled = Lemmings.runAll({ name: query, count: Effect.fail("no" as const) }, { mode: "settle" })
+    expectTypeOf(settled).toEqualTypeOf<
+      Effect.Effect<
+        { name: Exit.Exit<string, "own" | HerdClosed>; count: Exit.Exit<never, "no" | HerdClosed> },
+        never,
+        Lemmings | Web
+      >
+    >()
+    const byName: Record<string, typeof query> = {}
+    expectTypeOf(Lemmings.runAll(byName)).toEqualTypeOf<
+      Effect.Effect<{ [x: string]: string }, "own" | HerdClosed, Lemmings | Web>
+    >()
+  })
+
+  it("lets while and retry see the errors of all tasks", () => {
+    Lemmings.runAll([query, Effect.fail(5)], {
+      while: (error) => {
+        expectTypeOf(error).toEqualTypeOf<"own" | number | TaskTimeout>()
+        return true
+      }
+    })
+    // @ts-expect-error a value is no task
+    Lemmings.runAll([query, 5])
   })
 })
 

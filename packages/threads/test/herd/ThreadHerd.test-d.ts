@@ -41,7 +41,7 @@ describe("a call", () => {
     >()
     const settled = Threads.runAll([Tomorrow(tomorrow)], { mode: "settle" })
     expectTypeOf(settled).toEqualTypeOf<
-      Effect.Effect<Array<Exit.Exit<Date, TooWide | Threading | HerdError.HerdClosed>>, never, Threads>
+      Effect.Effect<[Exit.Exit<Date, TooWide | Threading | HerdError.HerdClosed>], never, Threads>
     >()
   })
 

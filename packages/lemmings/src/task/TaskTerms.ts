@@ -1,0 +1,178 @@
+/**
+ * What a caller said about a task: read once, at the call, and checked as a whole before anything is taken.
+ *
+ * Whoever changes its options afterwards, or reuses one object for many tasks, changes nothing.
+ *
+ * @since 0.5.0
+ */
+import { Effect, Schedule } from "effect"
+import * as HerdConfig from "../model/HerdConfig.ts"
+import { InvalidConfig } from "../model/HerdError.ts"
+import { priorityLevel, type TaskOptions } from "../model/Task.ts"
+import { placeHere, watching } from "./TaskPlace.ts"
+
+type Predicate = (error: unknown) => boolean
+
+/** Everything that can be said. */
+type Said = Omit<TaskTerms, "but">
+
+/**
+ * The options of a task after decoding, with times in milliseconds.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export class TaskTerms {
+  readonly level: number
+  readonly timeout: number | undefined
+  readonly deadline: number | undefined
+  readonly acquireTimeout: number | undefined
+  readonly retry: Schedule.Schedule<unknown> | false | undefined
+  readonly while: Predicate | undefined
+  readonly once: boolean
+  readonly key: string | undefined
+  readonly id: string | undefined
+  readonly label: string | undefined
+  /** Where the call was, while somebody looks for leaks. */
+  readonly submittedAt: string | undefined
+
+  constructor(said: Said) {
+    this.level = said.level
+    this.timeout = said.timeout
+    this.deadline = said.deadline
+    this.acquireTimeout = said.acquireTimeout
+    this.retry = said.retry
+    this.while = said.while
+    this.once = said.once
+    this.key = said.key
+    this.id = said.id
+    this.label = said.label
+    this.submittedAt = said.submittedAt
+  }
+
+  /** The same, changed in some places. */
+  but(changes: Partial<Said>): TaskTerms {
+    const { but: _, ...said } = this
+    return new TaskTerms({ ...said, ...changes })
+  }
+}
+
+const invalid = (field: string, value: unknown, rule: string) => new InvalidConfig({ field, value, rule })
+
+const millisOf = (field: string, value: TaskOptions["timeout"]): number | undefined => {
+  if (value === undefined) return undefined
+  const millis = HerdConfig.millis(value)
+  if (millis === undefined) throw invalid(field, value, `a duration such as "5 seconds", at least 0`)
+  return millis
+}
+
+const textOf = (field: string, value: string | undefined): string | undefined => {
+  if (value !== undefined && typeof value !== "string") throw invalid(field, value, "a string")
+  return value
+}
+
+const plain = (level: number): TaskTerms =>
+  new TaskTerms({
+    level,
+    timeout: undefined,
+    deadline: undefined,
+    acquireTimeout: undefined,
+    retry: undefined,
+    while: undefined,
+    once: false,
+    key: undefined,
+    id: undefined,
+    label: undefined,
+    submittedAt: undefined
+  })
+
+/**
+ * The terms of a task about which nothing was said.
+ *
+ * @category constants
+ * @since 0.5.0
+ */
+export const none: TaskTerms = plain(priorityLevel(undefined))
+
+// Most tasks that say something say a priority and nothing else: they share their terms.
+const levels = Array.from({ length: 32 }, (_, level) => plain(level))
+
+/** Reads each option once. Throws `InvalidConfig` for the first that is wrong. */
+const read = (options: TaskOptions): TaskTerms => {
+  const { acquireTimeout, deadline, id, key, label, once, priority, retry, timeout } = options
+  // Its parameter is the task's own error, whose type only the caller knows.
+  const wanted = options.while as Predicate | undefined
+  const level = priorityLevel(priority)
+  const submittedAt = watching() ? placeHere() : undefined
+  if (
+    timeout === undefined &&
+    deadline === undefined &&
+    acquireTimeout === undefined &&
+    retry === undefined &&
+    wanted === undefined &&
+    once === undefined &&
+    key === undefined &&
+    id === undefined &&
+    label === undefined &&
+    submittedAt === undefined
+  ) {
+    return levels[level] ?? plain(level)
+  }
+  if (retry !== undefined && retry !== false && !Schedule.isSchedule(retry))
+    throw invalid("retry", retry, "a Schedule, or false")
+  if (wanted !== undefined && typeof wanted !== "function") throw invalid("while", wanted, "a function")
+  if (once !== undefined && typeof once !== "boolean") throw invalid("once", once, "true or false")
+  return new TaskTerms({
+    level,
+    timeout: millisOf("timeout", timeout),
+    deadline: millisOf("deadline", deadline),
+    acquireTimeout: millisOf("acquireTimeout", acquireTimeout),
+    retry: retry as Schedule.Schedule<unknown> | false | undefined,
+    while: wanted,
+    once: once === true,
+    key: textOf("key", key),
+    id: textOf("id", id),
+    label: textOf("label", label),
+    submittedAt
+  })
+}
+
+/**
+ * Reads options, at the call. Options that are wrong are the defect of whoever runs the effect that comes back: a call
+ * throws nothing. Terms come back as they are.
+ *
+ * @category decoding
+ * @since 0.5.0
+ */
+export const decode = (options: TaskOptions | TaskTerms | undefined): TaskTerms | Effect.Effect<never> => {
+  if (options instanceof TaskTerms) return options
+  try {
+    if (options !== undefined) return read(options)
+    return watching() ? none.but({ submittedAt: placeHere() }) : none
+  } catch (defect) {
+    return Effect.die(defect)
+  }
+}
+
+/**
+ * Reads options, and goes on with what they say.
+ *
+ * @category decoding
+ * @since 0.5.0
+ */
+export const decoded = <A, E, R>(
+  options: TaskOptions | TaskTerms | undefined,
+  f: (terms: TaskTerms) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const terms = decode(options)
+  return terms instanceof TaskTerms ? f(terms) : terms
+}
+
+/**
+ * Stands for a task that is none: a hole in an array, or `undefined` from a caller without types.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const notATask = (field: string, value: unknown): Effect.Effect<never> =>
+  Effect.suspend(() => Effect.die(invalid(field, value, "an effect")))
