@@ -52,8 +52,7 @@ export class TaskTerms {
 
   /** The same, changed in some places. */
   but(changes: Partial<Said>): TaskTerms {
-    const { but: _, ...said } = this
-    return new TaskTerms({ ...said, ...changes })
+    return new TaskTerms(Object.assign({}, this, changes))
   }
 }
 

@@ -52,7 +52,7 @@ describe("a task on a thread", () => {
       assert.deepStrictEqual(results[0], Exit.succeed(1))
       assert.deepStrictEqual(results[2], Exit.succeed(2))
       assert.strictEqual(
-        Exit.isFailure(results[1]!) ? Cause.squash(results[1].cause)?.constructor.name : "",
+        Exit.isFailure(results[1]) ? Cause.squash(results[1].cause)?.constructor.name : "",
         "InvalidPayload"
       )
     }).pipe(Effect.provide(one))
