@@ -3,12 +3,13 @@
  *
  * @since 0.4.0
  */
-import { Clock, Context, Cron, Duration, Effect, Layer, Result, Scope } from "effect"
-import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
+import { Clock, Context, Effect, Layer, type Result, Scope } from "effect"
+import { type InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
 import type { AnyJob } from "./job/JobDefinition.ts"
 import { decoded, resultOf } from "./job/JobEnd.ts"
 import { type EnqueueOptions, newJobsOf, transactionOf } from "./job/JobRequest.ts"
+import { type ScheduleOptions, scheduleRefusal, schedulesOf } from "./job/JobSchedule.ts"
 import {
   type DirectoryInUse,
   EnqueueFailed,
@@ -31,7 +32,8 @@ import {
   type Recurrence,
   type Store
 } from "./port/JobStore.ts"
-import * as JobStoreMemory from "./store/JobStoreMemory.ts"
+import * as JobStores from "./store/JobStores.ts"
+import type { EmbeddedOptions, PostgresOptions, StoreOptions } from "./store/JobStores.ts"
 import { traceHere } from "./job/JobTrace.ts"
 import * as QueueRegistration from "./work/QueueRegistration.ts"
 import { awaited, type Signal } from "./port/Signal.ts"
@@ -88,6 +90,16 @@ export interface InspectedLetter<P> {
  */
 export type EndError = JobFailed | JobCancelled | JobNotFound | JobStoreError
 
+export type {
+  /**
+   * When a job is enqueued again and again. See `Shape.schedule`.
+   *
+   * @category models
+   * @since 0.5.0
+   */
+  ScheduleOptions
+} from "./job/JobSchedule.ts"
+
 type JobOf<P, A, E> = Job<string, P, A, E>
 
 /**
@@ -128,17 +140,22 @@ export interface Shape {
     id: string
   ) => Effect.Effect<Inspected<P>, JobNotFound | JobStoreError>
   /**
-   * Enqueues a job again and again, to the minute. Replaces the schedule of the same job with the same `key`, which defaults
-   * to `"default"`. The zone is a name of the IANA list and defaults to UTC. What was due while no process had the store open
-   * is not made up for.
+   * Enqueues a job again and again, to the minute. Replaces the schedule of the same job with the same `key`, of 1 to 200
+   * characters, which defaults to `"default"`. The zone is a name of the IANA list and defaults to UTC. What was due while no
+   * process had the store open is left out (`missed: "skip"`, the default) or enqueued once, however often it was due
+   * (`"once"`). An hour that the zone has twice counts twice where the minute or the hour begins with `*`, and otherwise once.
    */
   readonly schedule: (
     request: Request,
     cron: string,
-    options?: { readonly zone?: string; readonly key?: string; readonly priority?: Priority }
+    options?: ScheduleOptions
   ) => Effect.Effect<void, InvalidConfig | EnqueueFailed | JobStoreError>
   readonly unschedule: (job: AnyJob, key?: string) => Effect.Effect<void, JobStoreError>
-  readonly schedules: (job: AnyJob) => Effect.Effect<ReadonlyArray<Recurrence>, JobStoreError>
+  /** Those of the job, by key: all, or a page of `limit` after the one with the key `after`. */
+  readonly schedules: (
+    job: AnyJob,
+    page?: { readonly limit?: number | undefined; readonly after?: string | undefined }
+  ) => Effect.Effect<ReadonlyArray<Recurrence>, JobStoreError>
   /** Stops claims of the queue, on all machines. Running jobs go on, new ones are accepted and wait. */
   readonly pause: (job: AnyJob) => Effect.Effect<void, JobStoreError>
   readonly resume: (job: AnyJob) => Effect.Effect<void, JobStoreError>
@@ -317,26 +334,23 @@ const make = Effect.gen(function* () {
           return Effect.succeed({ ...rest, payload: decoded(job, payload) })
         }
       ),
-    schedule: ({ job, payload }, cron, { key = "default", priority, zone = "UTC" } = {}) =>
+    schedule: ({ job, payload }, cron, options = {}) =>
       Effect.gen(function* () {
-        const parsed = Cron.parse(cron, zone)
-        if (Result.isFailure(parsed) || cron.trim().split(/\s+/).length !== 5)
-          return yield* new InvalidConfig({
-            field: "cron",
-            value: `${cron} (${zone})`,
-            rule: "five fields of cron, and a zone of the IANA list"
-          })
+        const { key = "default", missed = "skip", priority, zone = "UTC" } = options
+        const refusal = scheduleRefusal(cron, zone, key, missed, yield* Clock.currentTimeMillis)
+        if (refusal !== undefined) return yield* refusal
         const encoded = yield* Effect.try({
           try: () => job.codecs.payload.encode(payload),
           catch: (cause) => failed(job.name, 1, "invalid", cause)
         })
         const level = priority === undefined ? job.settings.priority : priorityLevel(priority)
         return yield* on(job, ({ schedule }) =>
-          schedule({ queue: job.name, key, cron, zone, payload: encoded, priority: level })
+          schedule({ queue: job.name, key, cron, zone, missed, payload: encoded, priority: level })
         )
       }),
     unschedule: (job, key = "default") => on(job, ({ unschedule }) => unschedule(job.name, key)),
-    schedules: (job) => on(job, ({ schedules }) => schedules(job.name)),
+    schedules: (job, { after, limit = Infinity } = {}) =>
+      on(job, (store) => schedulesOf(store, job.name, after, limit)),
     pause: (job) => on(job, ({ pause }) => pause(job.name)),
     resume: (job) => on(job, ({ resume }) => resume(job.name)),
     stats: (job) => on(job, ({ stats }) => stats(job.name)),
@@ -370,45 +384,25 @@ const make = Effect.gen(function* () {
  */
 export const layer: Layer.Layer<Jobs, never, JobStore> = Layer.effect(Jobs, make)
 
-/**
- * What all stores can be told.
- *
- * @category models
- * @since 0.4.0
- */
-export interface StoreOptions {
+export type {
   /**
-   * How long a job may be without a sign of life of the process that runs it, before it is given to another one. Signs come
-   * three times in that. A job of a process that was killed runs again within `lease` and a third. At least 1 second, the same
-   * for all processes of a store. Defaults to 15 seconds.
+   * What all stores can be told.
+   *
+   * @category models
+   * @since 0.4.0
    */
-  readonly lease?: Duration.Input | undefined
-}
-
-const leaseOf = ({ lease = "15 seconds" }: StoreOptions): number => {
-  const millis = Duration.toMillis(Duration.fromInputUnsafe(lease))
-  if (!(millis >= 1000 && millis < Infinity))
-    throw new InvalidConfig({ field: "lease", value: lease, rule: "a finite duration, at least 1 second" })
-  return millis
-}
-
-// Loaded when their layer is built: who keeps jobs in memory needs no driver, no PGlite, no SQLite.
-const embedded = Effect.promise(() => import("./store/EmbeddedStore.ts"))
-const postgres = Effect.promise(() => import("./store/PostgresStore.ts"))
-
-const over = <E>(
-  lease: StoreOptions,
-  store: (leaseMillis: number) => Effect.Effect<Layer.Layer<JobStore, E>>
-): Layer.Layer<Jobs | JobStore, E | InvalidConfig> =>
-  Layer.provideMerge(
-    layer,
-    Layer.unwrap(
-      Effect.flatMap(
-        Effect.try({ try: () => leaseOf(lease), catch: (error) => error as InvalidConfig }),
-        store
-      )
-    )
-  )
+  StoreOptions,
+  /**
+   * @category models
+   * @since 0.5.0
+   */
+  EmbeddedOptions,
+  /**
+   * @category models
+   * @since 0.5.0
+   */
+  PostgresOptions
+} from "./store/JobStores.ts"
 
 /**
  * Jobs in the memory of this process, for tests: they end with the layer.
@@ -417,7 +411,7 @@ const over = <E>(
  * @since 0.4.0
  */
 export const layerMemory = (options: StoreOptions = {}): Layer.Layer<Jobs | JobStore, InvalidConfig> =>
-  over(options, (leaseMillis) => Effect.succeed(JobStoreMemory.layer(leaseMillis)))
+  Layer.provideMerge(layer, JobStores.memory(options))
 
 /**
  * Jobs in a directory of this machine, for one process at a time: PostgreSQL inside the process, by PGlite, which you
@@ -428,11 +422,9 @@ export const layerMemory = (options: StoreOptions = {}): Layer.Layer<Jobs | JobS
  * @since 0.4.0
  */
 export const layerEmbedded = (
-  options: StoreOptions & { readonly directory?: string | undefined } = {}
+  options: EmbeddedOptions = {}
 ): Layer.Layer<Jobs | JobStore, InvalidConfig | DirectoryInUse | OpenFailed> =>
-  over(options, (leaseMillis) =>
-    Effect.map(embedded, (store) => store.layer({ directory: options.directory, leaseMillis }))
-  )
+  Layer.provideMerge(layer, JobStores.embedded(options))
 
 /**
  * Jobs in a PostgreSQL database, version 13 or later, for any number of processes.
@@ -443,23 +435,8 @@ export const layerEmbedded = (
  * @category layers
  * @since 0.4.0
  */
-export const layerPostgres = (
-  options: StoreOptions & {
-    readonly url: string
-    readonly schema?: string | undefined
-    readonly connections?: number | undefined
-  }
-): Layer.Layer<Jobs | JobStore, InvalidConfig> =>
-  over(options, (leaseMillis) =>
-    Effect.map(postgres, (store) =>
-      store.layer({
-        url: options.url,
-        schema: options.schema,
-        connections: options.connections,
-        leaseMillis
-      })
-    )
-  )
+export const layerPostgres = (options: PostgresOptions): Layer.Layer<Jobs | JobStore, InvalidConfig> =>
+  Layer.provideMerge(layer, JobStores.postgres(options))
 
 /**
  * See `Shape`.
@@ -547,7 +524,8 @@ export const unschedule = (...args: Parameters<Shape["unschedule"]>) =>
  * @category operations
  * @since 0.4.0
  */
-export const schedules = (job: AnyJob) => Jobs.use((jobs) => jobs.schedules(job))
+export const schedules = (...args: Parameters<Shape["schedules"]>) =>
+  Jobs.use((jobs) => jobs.schedules(...args))
 
 /**
  * Stops claims of a queue. See `Shape`.

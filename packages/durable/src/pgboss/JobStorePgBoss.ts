@@ -18,17 +18,8 @@ import type {
 } from "../port/JobStore.ts"
 import { jsonOf } from "../port/Json.ts"
 import type { Engine } from "./PgBossEngine.ts"
-import {
-  claimedOf,
-  insertOf,
-  isId,
-  letterOf,
-  normal,
-  recordOf,
-  saidOf,
-  stored,
-  type Claimed
-} from "./PgBossRow.ts"
+import { claimedOf, insertOf, isId, letterOf, recordOf, saidOf, type Claimed } from "./PgBossRow.ts"
+import type { Schedules } from "./PgBossSchedules.ts"
 import { deadQueue, type Stored } from "./PgBossSql.ts"
 
 /** pg-boss deletes waiting jobs of this age. Ours are never dropped: ten years, in seconds. */
@@ -129,6 +120,7 @@ const byQueue = (jobs: ReadonlyArray<NewJob>): Map<string, Array<NewJob>> => {
  */
 export const make = (
   { listen, paused, readiness, run, sql, transaction }: Engine,
+  { schedule, schedules, unschedule }: Schedules,
   leaseMillis: number,
   engine: "pglite" | "postgres"
 ): Store => {
@@ -331,18 +323,9 @@ export const make = (
           return ids.length
         })
     },
-    schedule: ({ cron, key, payload, priority, queue, zone }) =>
-      run("schedule", (boss) =>
-        boss.schedule(queue, cron, stored({ payload, priority }), { tz: zone, key, priority })
-      ),
-    unschedule: (queue, key) => run("unschedule", (boss) => boss.unschedule(queue, key)),
-    schedules: (queue) =>
-      run("schedules", async (boss) =>
-        (await boss.getSchedules(queue)).map(({ cron, data, key, timezone }) => {
-          const { k: priority = normal, p: payload } = data as Stored
-          return { queue, key, cron, zone: timezone, payload, priority }
-        })
-      ),
+    schedule,
+    unschedule,
+    schedules,
     listen,
     readiness
   }

@@ -130,7 +130,7 @@ export const make = Effect.fnUntraced(function* (
         : Effect.logWarning(`The job store is unavailable: ${reason}`)
     )
   }
-  const boss = new PgBoss({ supervise: true, schedule: true, ...options })
+  const boss = new PgBoss({ supervise: true, schedule: false, ...options })
   // Its own maintenance: it tries again by itself. An error that nobody hears would end the process.
   boss.on("error", (error) => log("error", error))
   boss.on("warning", (warning) => log("warning", warning))

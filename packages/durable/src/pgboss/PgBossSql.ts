@@ -28,6 +28,7 @@
  */
 import { createHash } from "node:crypto"
 import * as PgBossLimits from "./PgBossLimits.ts"
+import * as PgBossScheduleSql from "./PgBossScheduleSql.ts"
 
 /**
  * Where the tables are unless somebody says otherwise.
@@ -111,6 +112,7 @@ export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`
   const limits = PgBossLimits.make(schema)
+  const schedules = PgBossScheduleSql.make(schema, channel(schema))
   const notify = (payload: string) => `pg_notify('${channel(schema)}', ${payload})`
 
   /** Copies what `settled` has failed to the dead letters, as pg-boss would, but with the job's own limit of attempts. */
@@ -172,6 +174,8 @@ export const make = (schema: string) => {
     RETURNING id, data, retry_count AS "retryCount"`,
 
     claimWithin: limits.claim,
+
+    schedules,
 
     /** $1 queue, $2 ids, $3 their claim, which is the same; all complete, with no result. Returns the ids that were held. */
     done: `WITH settled AS (
@@ -332,7 +336,8 @@ export const make = (schema: string) => {
     install: `SELECT pg_advisory_xact_lock(hashtextextended('${schema} install', 0));
     CREATE TABLE IF NOT EXISTS ${schema}.lemmings_paused (
       name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());
-    ${limits.install}`,
+    ${limits.install}
+    ${schedules.install}`,
     paused: `SELECT name FROM ${schema}.lemmings_paused`,
     /** $1 queue. */
     pause: `WITH added AS (INSERT INTO ${schema}.lemmings_paused (name) VALUES ($1) ON CONFLICT DO NOTHING)

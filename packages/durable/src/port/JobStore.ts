@@ -233,6 +233,8 @@ export interface Recurrence {
   readonly cron: string
   /** Of the IANA list. */
   readonly zone: string
+  /** Whether what was due while no process was there is made up for, once, or left out. */
+  readonly missed: "once" | "skip"
   readonly payload: Json
   readonly priority: number
 }
@@ -345,10 +347,17 @@ export interface Store {
     readonly replay: (queue: string, filter?: DeadFilter) => Op<number>
     readonly purge: (queue: string, filter?: DeadFilter) => Op<number>
   }
-  /** Adds a recurrence or replaces the one with its key. */
+  /**
+   * Adds a recurrence or replaces the one with its key. When it is due says `Recurring`. The same one again changes nothing
+   * about when it is due.
+   */
   readonly schedule: (recurrence: Recurrence) => Op<void>
   readonly unschedule: (queue: string, key: string) => Op<void>
-  readonly schedules: (queue: string) => Op<ReadonlyArray<Recurrence>>
+  /** By key. `after` is the key of the last one of the page before. */
+  readonly schedules: (
+    queue: string,
+    page: { readonly limit: number; readonly after?: string | undefined }
+  ) => Op<ReadonlyArray<Recurrence>>
   /** Calls the listener until the scope closes. It must be quick. */
   readonly listen: (listener: (news: News) => void) => Effect.Effect<void, never, Scope.Scope>
   readonly readiness: Effect.Effect<Readiness>

@@ -13,6 +13,7 @@ import { OpenFailed } from "../port/JobError.ts"
 import { JobStore } from "../port/JobStore.ts"
 import * as JobStorePgBoss from "../pgboss/JobStorePgBoss.ts"
 import * as PgBossEngine from "../pgboss/PgBossEngine.ts"
+import * as PgBossSchedules from "../pgboss/PgBossSchedules.ts"
 import * as PgBossSql from "../pgboss/PgBossSql.ts"
 
 /** PGlite, in a directory or in memory. Loaded when it is asked for: it is large, and not everybody has it. */
@@ -54,6 +55,8 @@ export const layer = (options: { readonly directory: string | undefined; readonl
         { transaction: transaction(pglite) }
       )
       yield* Effect.forkScoped(EmbeddedUpkeep.make(engine))
-      return JobStorePgBoss.make(engine, options.leaseMillis, "pglite")
+      const schedules = PgBossSchedules.make(engine)
+      yield* Effect.forkScoped(schedules.keep)
+      return JobStorePgBoss.make(engine, schedules, options.leaseMillis, "pglite")
     })
   )

@@ -3,7 +3,7 @@
  *
  * @since 0.4.0
  */
-import { Clock, Cron, Effect, FiberMap, Layer } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import {
   type Claim,
   type ClaimedJob,
@@ -16,12 +16,12 @@ import {
   type News,
   type QueueSpec,
   type QueueStats,
-  type Recurrence,
   type Settlement,
   type Store,
   type Within
 } from "../port/JobStore.ts"
 import * as Limits from "../port/Limits.ts"
+import { MemorySchedules } from "./MemorySchedules.ts"
 import { Line, recordOf, type Row } from "./MemoryLine.ts"
 import { fit, matches, op, said, stored } from "./MemoryStored.ts"
 
@@ -38,7 +38,6 @@ interface Queue {
   /** Ended rows, oldest first. */
   readonly ended: Set<Row>
   readonly dead: Map<string, DeadLetter>
-  readonly schedules: Map<string, Recurrence>
 }
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
@@ -48,7 +47,6 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const now = () => clock.currentTimeMillisUnsafe()
   const queues = new Map<string, Queue>()
   const listeners = new Set<(news: News) => void>()
-  const crons = yield* FiberMap.make<string>()
   /** What a dead letter was, also when the job itself is kept no longer. */
   const buried = new WeakMap<DeadLetter, Row>()
   let sequence = 0
@@ -233,22 +231,12 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     if (letters.length > 0) tell({ _tag: "Available", queue: queue.spec.name })
     return letters.length
   }
-  const recur = ({ cron, key, payload, priority, queue, zone }: Recurrence) =>
-    Effect.forever(
-      Effect.suspend(() => {
-        const at = now()
-        const next = Cron.next(Cron.parseUnsafe(cron, zone), new Date(at)).getTime()
-        return Effect.andThen(
-          Effect.sleep(next - at),
-          Effect.sync(() => {
-            const { spec } = queueOf(queue)
-            const id = crypto.randomUUID()
-            add(queueOf(queue), { queue, id, payload, priority, attempts: spec.attempts })
-            tell({ _tag: "Available", queue })
-          })
-        )
-      })
-    ).pipe((fiber) => FiberMap.run(crons, `${queue} ${key}`, fiber))
+  const schedules = new MemorySchedules(now, ({ payload, priority, queue }) => {
+    const { spec } = queueOf(queue)
+    add(queueOf(queue), { queue, id: crypto.randomUUID(), payload, priority, attempts: spec.attempts })
+    tell({ _tag: "Available", queue })
+  })
+  yield* Effect.forkScoped(schedules.keep)
 
   const watched = (name: string, id: string) => {
     const row = queueOf(name).rows.get(id)
@@ -273,8 +261,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
             later: new Set(),
             running: new Set(),
             ended: new Set(),
-            dead: new Map(),
-            schedules: new Map()
+            dead: new Map()
           })
         }
       }),
@@ -384,19 +371,9 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         })
     },
     schedule: (recurrence) =>
-      Effect.andThen(
-        op("schedule", () => {
-          const payload = stored(recurrence.payload)
-          queueOf(recurrence.queue).schedules.set(recurrence.key, { ...recurrence, payload })
-        }),
-        recur(recurrence)
-      ),
-    unschedule: (name, key) =>
-      Effect.andThen(
-        op("unschedule", () => queueOf(name).schedules.delete(key)),
-        FiberMap.remove(crons, `${name} ${key}`)
-      ),
-    schedules: (name) => op("schedules", () => [...queueOf(name).schedules.values()]),
+      op("schedule", () => schedules.put({ ...recurrence, payload: stored(recurrence.payload) })),
+    unschedule: (name, key) => op("unschedule", () => schedules.remove(name, key)),
+    schedules: (name, page) => op("schedules", () => schedules.list(name, page)),
     listen: (listener) =>
       Effect.asVoid(
         Effect.acquireRelease(

@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import { JobStore } from "../port/JobStore.ts"
 import * as JobStorePgBoss from "../pgboss/JobStorePgBoss.ts"
 import * as PgBossEngine from "../pgboss/PgBossEngine.ts"
+import * as PgBossSchedules from "../pgboss/PgBossSchedules.ts"
 import * as PgBossSql from "../pgboss/PgBossSql.ts"
 
 /**
@@ -23,14 +24,16 @@ export const layer = (options: {
 }): Layer.Layer<JobStore> =>
   Layer.effect(
     JobStore,
-    Effect.map(
-      PgBossEngine.make({
+    Effect.gen(function* () {
+      const engine = yield* PgBossEngine.make({
         connectionString: options.url,
         schema: options.schema ?? PgBossSql.defaultSchema,
         max: options.connections ?? 6,
         connectionTimeoutMillis: 5_000,
         application_name: "lemmings"
-      }),
-      (engine) => JobStorePgBoss.make(engine, options.leaseMillis, "postgres")
-    )
+      })
+      const schedules = PgBossSchedules.make(engine)
+      yield* Effect.forkScoped(schedules.keep)
+      return JobStorePgBoss.make(engine, schedules, options.leaseMillis, "postgres")
+    })
   )

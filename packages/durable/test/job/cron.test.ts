@@ -2,46 +2,72 @@ import { assert, describe, it } from "@effect/vitest"
 import { PGlite } from "@electric-sql/pglite"
 import { missing } from "@lemmings/servers"
 import { database } from "@lemmings/suite/postgres"
-import { Cron, Effect } from "effect"
-import { fromPglite, TestClock } from "pg-boss"
-import type { Store } from "../../src/port/JobStore.ts"
+import { type Cause, Clock, Context, Effect, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { fromPglite, TestClock as DatabaseClock } from "pg-boss"
+import * as Job from "../../src/Job.ts"
+import * as Jobs from "../../src/Jobs.ts"
+import type { JobStoreError } from "../../src/port/JobError.ts"
+import { JobStore, type Store } from "../../src/port/JobStore.ts"
 import * as JobStorePgBoss from "../../src/pgboss/JobStorePgBoss.ts"
 import * as PgBossEngine from "../../src/pgboss/PgBossEngine.ts"
+import * as PgBossSchedules from "../../src/pgboss/PgBossSchedules.ts"
+import * as JobStoreMemory from "../../src/store/JobStoreMemory.ts"
+import { eventually } from "../support/store.ts"
 
 const minute = 60_000
 const day = 24 * 60 * minute
-const berlin = { cron: "30 3 * * *", zone: "Europe/Berlin" }
+const queue = "Cron"
 
-describe("the time of a schedule", () => {
-  const next = (cron: string, zone: string, after: string, count: number) => {
-    const times: Array<string> = []
-    let at = new Date(after)
-    for (let n = 0; n < count; n++) {
-      at = Cron.next(Cron.parseUnsafe(cron, zone), at)
-      times.push(at.toISOString())
-    }
-    return times
+/** Stores of one database whose time is turned by hand. */
+interface Turned {
+  readonly stores: ReadonlyArray<Store>
+  readonly setTime: (to: number) => Effect.Effect<void>
+  /** What each process does when it is time. */
+  readonly look: Effect.Effect<unknown, JobStoreError | Cause.TimeoutError>
+}
+
+const start = "2026-03-28T00:00:00Z"
+
+const turned = (engines: ReadonlyArray<PgBossEngine.Engine>, clock: DatabaseClock): Turned => {
+  const opened = engines.map((engine) => ({ engine, schedules: PgBossSchedules.make(engine) }))
+  return {
+    stores: opened.map(({ engine, schedules }) => JobStorePgBoss.make(engine, schedules, 15_000, "postgres")),
+    setTime: (to) => Effect.promise(() => clock.setTime(to)),
+    look: Effect.forEach(opened, ({ schedules }) => eventually(schedules.look, (millis) => millis > 0), {
+      concurrency: "unbounded"
+    })
   }
+}
 
-  it("is that of the clocks in its zone, before and after they are changed", () => {
-    assert.deepStrictEqual(next(berlin.cron, berlin.zone, "2026-03-28T00:00:00Z", 3), [
-      "2026-03-28T02:30:00.000Z",
-      "2026-03-29T01:30:00.000Z",
-      "2026-03-30T01:30:00.000Z"
-    ])
-    assert.deepStrictEqual(next(berlin.cron, berlin.zone, "2026-10-24T00:00:00Z", 2), [
-      "2026-10-24T01:30:00.000Z",
-      "2026-10-25T02:30:00.000Z"
-    ])
-  })
+const onMemory = Effect.gen(function* () {
+  const store = Context.get(yield* Layer.build(JobStoreMemory.layer()), JobStore)
+  return { stores: [store], setTime: TestClock.setTime, look: Effect.void } satisfies Turned
 })
 
-/** What is claimed of a schedule by a store whose time is turned by hand: of the processes and of the database. */
-const scheduled = (stores: ReadonlyArray<Store>, clock: TestClock) =>
+const onPglite = Effect.gen(function* () {
+  const clock = new DatabaseClock(start)
+  const pglite = yield* Effect.acquireRelease(
+    Effect.promise(() => PGlite.create({})),
+    (open) => Effect.promise(() => open.close())
+  )
+  const db = fromPglite(pglite)
+  return turned([yield* PgBossEngine.make({ db, backend: "pglite", schema: "cron", clock })], clock)
+})
+
+const onPostgres = Effect.gen(function* () {
+  const { url } = yield* database
+  const clock = new DatabaseClock(start)
+  const engine = PgBossEngine.make({ connectionString: url, schema: "cron", max: 4, clock })
+  // Two that look at one time.
+  return turned([yield* engine, yield* engine], clock)
+})
+
+/** Declares the queue and says schedules, by cron. What is claimed of each is told by its cron. */
+const scheduled = ({ stores }: Turned, crons: ReadonlyArray<string>, missed: "once" | "skip" = "skip") =>
   Effect.gen(function* () {
-    const [store] = stores as [Store]
-    const queue = "Cron"
-    for (const one of stores) {
+    const [store] = stores as readonly [Store]
+    for (const one of stores)
       yield* one.declare({
         name: queue,
         attempts: 3,
@@ -49,80 +75,181 @@ const scheduled = (stores: ReadonlyArray<Store>, clock: TestClock) =>
         keepEndedMillis: 30 * day,
         keepDeadMillis: 30 * day
       })
-    }
-    yield* store.schedule({ queue, key: "a", ...berlin, payload: { n: 1 }, priority: 10 })
-    /** Goes to a time without looking on the way, as when no process was there. */
-    const jump = (to: string) => Effect.promise(() => clock.setTime(to))
-    const pass = (millis: number) => Effect.promise(() => clock.tick(millis))
+    const say = Effect.forEach(crons, (cron) =>
+      store.schedule({ queue, key: cron, cron, zone: "Europe/Berlin", missed, payload: cron, priority: 10 })
+    )
     const claimed = Effect.gen(function* () {
-      const jobs = yield* store.claim(queue, 10)
+      const jobs = yield* store.claim(queue, 100)
       yield* store.settle(
         queue,
         jobs.map((held) => ({ ...held, _tag: "Complete" as const }))
       )
-      return jobs.map(({ attempt, payload, priority }) => [attempt, payload, priority])
+      for (const { attempt, priority } of jobs) assert.deepStrictEqual([attempt, priority], [1, 10])
+      return jobs.map(({ payload }) => payload as string).toSorted()
     })
-    return { jump, pass, claimed }
+    yield* say
+    return { say, claimed }
   })
 
-const once = [[1, { n: 1 }, 10]]
+const crons = ["0 * * * *", "30 2 * * *", "*/30 2 * * *"]
 
-const fires = (stores: ReadonlyArray<Store>, clock: TestClock) =>
+/** When each of the crons fires in a night when the clocks are changed, looked at every half hour. */
+const night = (world: Turned, from: string, hours: number) =>
   Effect.gen(function* () {
-    const { claimed, jump, pass } = yield* scheduled(stores, clock)
-    // A process looks every half minute, and hands on what it found within five seconds.
-    yield* jump("2026-03-28T02:29:20Z")
-    yield* pass(35_000)
-    assert.deepStrictEqual(yield* claimed, [])
-    yield* pass(minute)
-    assert.deepStrictEqual(yield* claimed, once)
-    yield* pass(3 * minute)
-    assert.deepStrictEqual(yield* claimed, [])
-    // The next day is an hour shorter.
-    yield* jump("2026-03-29T01:29:20Z")
-    yield* pass(2 * minute)
-    assert.deepStrictEqual(yield* claimed, once)
-    // Two days without a process: nothing is made up for.
-    yield* jump("2026-03-31T12:00:00Z")
-    yield* pass(2 * minute)
-    assert.deepStrictEqual(yield* claimed, [])
-    // Back in time for the minute that it was due in.
-    yield* jump("2026-04-01T01:30:30Z")
-    yield* pass(minute)
-    assert.deepStrictEqual(yield* claimed, once)
+    const fired = new Map<string, Array<string>>(crons.map((cron) => [cron, []]))
+    const begin = Date.parse(from)
+    yield* world.setTime(begin)
+    const { claimed } = yield* scheduled(world, crons)
+    yield* world.look
+    yield* claimed
+    for (let at = begin + 30 * minute; at <= begin + hours * 60 * minute; at += 30 * minute) {
+      yield* world.setTime(at)
+      yield* world.look
+      for (const cron of yield* claimed) fired.get(cron)!.push(new Date(at).toISOString().slice(11, 16))
+    }
+    return [...fired.values()]
   })
 
-const start = "2026-03-28T00:00:00Z"
+const spring = (world: Turned) =>
+  Effect.gen(function* () {
+    assert.deepStrictEqual(yield* night(world, "2026-03-28T23:00:00Z", 3), [
+      ["00:00", "01:00", "02:00"],
+      ["01:30"],
+      ["01:00"]
+    ])
+  })
 
-describe("a schedule fires once when it is due, and what was missed is not made up for", () => {
-  it.live(
-    "on PGlite",
-    () =>
-      Effect.gen(function* () {
-        const clock = new TestClock(start)
-        const pglite = yield* Effect.acquireRelease(
-          Effect.promise(() => PGlite.create({})),
-          (open) => Effect.promise(() => open.close())
-        )
-        const db = fromPglite(pglite)
-        const engine = yield* PgBossEngine.make({ db, backend: "pglite", schema: "cron", clock })
-        yield* fires([JobStorePgBoss.make(engine, 15_000, "pglite")], clock)
-      }),
-    60_000
+const autumn = (world: Turned) =>
+  Effect.gen(function* () {
+    assert.deepStrictEqual(yield* night(world, "2026-10-24T23:00:00Z", 4), [
+      ["00:00", "01:00", "02:00", "03:00"],
+      ["00:30"],
+      ["00:00", "00:30", "01:00", "01:30"]
+    ])
+  })
+
+const changes = (world: Turned) => Effect.andThen(spring(world), autumn(world))
+
+/** What is due while nobody looks. */
+const misses = (world: Turned) =>
+  Effect.gen(function* () {
+    const daily = "30 3 * * *"
+    const visit = (claimed: Effect.Effect<ReadonlyArray<string>, JobStoreError>, at: string) =>
+      Effect.andThen(world.setTime(Date.parse(at)), Effect.andThen(world.look, claimed))
+
+    const skipping = yield* scheduled(world, [daily])
+    assert.deepStrictEqual(yield* visit(skipping.claimed, "2026-03-28T02:29:59Z"), [])
+    assert.deepStrictEqual(yield* visit(skipping.claimed, "2026-03-28T02:30:00Z"), [daily])
+    assert.deepStrictEqual(yield* visit(skipping.claimed, "2026-03-28T02:33:00Z"), [])
+    // Within the minute, and then two days without a process.
+    assert.deepStrictEqual(yield* visit(skipping.claimed, "2026-03-29T01:30:59Z"), [daily])
+    assert.deepStrictEqual(yield* visit(skipping.claimed, "2026-03-31T12:00:00Z"), [])
+
+    const caring = yield* scheduled(world, [daily], "once")
+    assert.deepStrictEqual(yield* visit(caring.claimed, "2026-03-31T12:01:00Z"), [])
+    yield* world.setTime(Date.parse("2026-04-03T12:00:00Z"))
+    // A process that starts says its schedules again.
+    yield* caring.say
+    assert.deepStrictEqual(yield* visit(caring.claimed, "2026-04-03T12:00:01Z"), [daily])
+    assert.deepStrictEqual(yield* visit(caring.claimed, "2026-04-03T12:00:02Z"), [])
+    // The clock is set back, and comes to the same time again.
+    assert.deepStrictEqual(yield* visit(caring.claimed, "2026-04-04T01:30:00Z"), [daily])
+    assert.deepStrictEqual(yield* visit(caring.claimed, "2026-04-04T01:29:00Z"), [])
+    assert.deepStrictEqual(yield* visit(caring.claimed, "2026-04-04T01:30:00Z"), [])
+  })
+
+describe("schedules when the clocks are changed", () => {
+  it.effect("fire alike in memory, in spring", () =>
+    Effect.andThen(TestClock.setTime(Date.parse(start)), Effect.flatMap(onMemory, spring))
+  )
+  it.effect("fire alike in memory, in autumn", () =>
+    Effect.andThen(TestClock.setTime(Date.parse("2026-10-24T00:00:00Z")), Effect.flatMap(onMemory, autumn))
+  )
+  it.live("fire alike on PGlite", () => Effect.flatMap(onPglite, changes))
+  it.live.skipIf(missing.postgres)("fire alike on PostgreSQL, of two that look", () =>
+    Effect.flatMap(onPostgres, changes)
+  )
+})
+
+describe("schedules that were missed", () => {
+  it.live("are left out or made up for once on PGlite", () => Effect.flatMap(onPglite, misses))
+  it.live.skipIf(missing.postgres)("are left out or made up for once on PostgreSQL", () =>
+    Effect.flatMap(onPostgres, misses)
   )
 
-  it.live.skipIf(missing.postgres)(
-    "on PostgreSQL, of two that look",
-    () =>
-      Effect.gen(function* () {
-        const { url } = yield* database
-        const clock = new TestClock(start)
-        const one = Effect.map(
-          PgBossEngine.make({ connectionString: url, schema: "cron", max: 4, clock }),
-          (engine) => JobStorePgBoss.make(engine, 15_000, "postgres")
+  it.effect("are left out or made up for once in memory, when the clock is set forward and back", () =>
+    Effect.gen(function* () {
+      const real = yield* Clock.Clock
+      let ahead = 0
+      const clock: Clock.Clock = Object.assign(Object.create(real) as Clock.Clock, {
+        currentTimeMillisUnsafe: () => real.currentTimeMillisUnsafe() + ahead
+      })
+      const fired = yield* Effect.gen(function* () {
+        const store = yield* JobStore
+        const { claimed } = yield* scheduled(
+          { stores: [store], setTime: () => Effect.void, look: Effect.void },
+          ["0 5 * * *"]
         )
-        yield* fires([yield* one, yield* one], clock)
-      }),
-    60_000
+        yield* store.schedule({
+          queue,
+          key: "cares",
+          cron: "0 5 * * *",
+          zone: "Europe/Berlin",
+          missed: "once",
+          payload: "cares",
+          priority: 10
+        })
+        ahead = 30 * 60 * minute
+        yield* TestClock.adjust("1 minute")
+        const forward = yield* claimed
+        ahead = 0
+        yield* TestClock.adjust("5 hours")
+        return [forward, yield* claimed]
+      }).pipe(Effect.provide(JobStoreMemory.layer()), Effect.provideService(Clock.Clock, clock))
+      assert.deepStrictEqual(fired, [["cares"], []])
+    })
   )
+})
+
+describe("a schedule", () => {
+  const Report = Job.make("Report", { payload: { n: Schema.Int } })
+
+  it.effect("is listed by pages, and all of them", () =>
+    Effect.gen(function* () {
+      for (let n = 0; n < 1200; n++)
+        yield* Jobs.schedule(Report({ n }), "0 3 * * *", { key: String(n).padStart(4, "0") })
+      assert.lengthOf(yield* Jobs.schedules(Report), 1200)
+      const page = yield* Jobs.schedules(Report, { limit: 3, after: "0009" })
+      assert.deepStrictEqual(
+        page.map(({ key }) => key),
+        ["0010", "0011", "0012"]
+      )
+    }).pipe(Effect.provide(Jobs.layerMemory()))
+  )
+
+  it.effect("is refused where it could not be kept, and changes nothing", () =>
+    Effect.gen(function* () {
+      const refused = (cron: string, options: Jobs.ScheduleOptions) =>
+        Effect.map(Effect.flip(Jobs.schedule(Report({ n: 1 }), cron, options)), (error) =>
+          error._tag === "InvalidConfig" ? error.field : error._tag
+        )
+      assert.strictEqual(yield* refused("0 0 30 2 *", {}), "cron")
+      assert.strictEqual(yield* refused("0 0 * * *", { zone: "Nowhere" }), "cron")
+      assert.strictEqual(yield* refused("0 0 * * *", { key: "" }), "key")
+      assert.strictEqual(yield* refused("0 0 * * *", { key: "a\u0000" }), "key")
+      assert.strictEqual(yield* refused("0 0 * * *", { key: "x".repeat(201) }), "key")
+      assert.strictEqual(yield* refused("0 0 * * *", { missed: "all" as never }), "missed")
+      assert.deepStrictEqual(yield* Jobs.schedules(Report), [])
+    }).pipe(Effect.provide(Jobs.layerMemory()))
+  )
+
+  it.effect("of a day in virtual time runs once an hour", () => {
+    let ran = 0
+    const Hourly = Report.toLayer(() => Effect.sync(() => void ran++))
+    return Effect.gen(function* () {
+      yield* Jobs.schedule(Report({ n: 1 }), "30 * * * *")
+      yield* TestClock.adjust("1 day")
+      assert.strictEqual(ran, 24)
+    }).pipe(Effect.provide(Hourly.pipe(Layer.provideMerge(Jobs.layerMemory()))))
+  })
 })

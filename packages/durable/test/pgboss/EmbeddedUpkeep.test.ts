@@ -6,6 +6,7 @@ import { fromPglite } from "pg-boss"
 import * as EmbeddedUpkeep from "../../src/pgboss/EmbeddedUpkeep.ts"
 import * as JobStorePgBoss from "../../src/pgboss/JobStorePgBoss.ts"
 import * as PgBossEngine from "../../src/pgboss/PgBossEngine.ts"
+import * as PgBossSchedules from "../../src/pgboss/PgBossSchedules.ts"
 import { job } from "../support/store.ts"
 
 const megabyte = 1024 * 1024
@@ -23,7 +24,7 @@ it.effect(
         backend: "pglite",
         schema: "lemmings"
       })
-      const store = JobStorePgBoss.make(engine, 15_000, "pglite")
+      const store = JobStorePgBoss.make(engine, PgBossSchedules.make(engine), 15_000, "pglite")
       yield* store.declare({
         name: "q",
         attempts: 1,

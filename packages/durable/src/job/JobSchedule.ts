@@ -1,0 +1,75 @@
+/**
+ * What is asked of a schedule before a store has it, and how all of them are read.
+ *
+ * @since 0.5.0
+ */
+import { Effect } from "effect"
+import { InvalidConfig, type Priority } from "lemmings"
+import type { Recurrence, Store } from "../port/JobStore.ts"
+import * as Recurring from "../port/Recurring.ts"
+
+/**
+ * When a job is enqueued again and again. See `Shape.schedule`.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface ScheduleOptions {
+  readonly zone?: string | undefined
+  readonly key?: string | undefined
+  readonly priority?: Priority | undefined
+  readonly missed?: "once" | "skip" | undefined
+}
+
+/**
+ * Why a schedule is not taken, if it is not.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const scheduleRefusal = (cron: string, zone: string, key: string, missed: string, now: number) => {
+  const misfit = Recurring.misfit(cron, zone, now)
+  if (misfit !== undefined)
+    return new InvalidConfig({
+      field: "cron",
+      value: `${cron} (${zone})`,
+      rule: `five fields of cron that name a day that there is, and a zone of the IANA list (${misfit})`
+    })
+  // In an index of the store.
+  const storable = /^[^\p{Cc}\p{Cs}]{1,200}$/u.test(key)
+  if (!storable)
+    return new InvalidConfig({
+      field: "key",
+      value: key,
+      rule: "1 to 200 characters, none of them a control"
+    })
+  if (missed === "once" || missed === "skip") return undefined
+  return new InvalidConfig({ field: "missed", value: missed, rule: '"once" or "skip"' })
+}
+
+/** Schedules that are asked for at a time. */
+const schedulesPage = 1_000
+
+/**
+ * The schedules of a queue, by key: `limit` at most, after the one with the key `start`.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const schedulesOf = Effect.fnUntraced(function* (
+  store: Store,
+  queue: string,
+  start: string | undefined,
+  limit: number
+) {
+  const found: Array<Recurrence> = []
+  let after = start
+  while (found.length < limit) {
+    const most = Math.min(schedulesPage, limit - found.length)
+    const page = yield* store.schedules(queue, { after, limit: most })
+    found.push(...page)
+    if (page.length < most) break
+    after = page.at(-1)!.key
+  }
+  return found
+})

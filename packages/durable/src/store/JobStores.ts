@@ -1,0 +1,98 @@
+/**
+ * Which store there is, and what it can be told.
+ *
+ * @since 0.5.0
+ */
+import { Duration, Effect, Layer } from "effect"
+import { InvalidConfig } from "lemmings"
+import type { DirectoryInUse, OpenFailed } from "../port/JobError.ts"
+import type { JobStore } from "../port/JobStore.ts"
+import * as JobStoreMemory from "./JobStoreMemory.ts"
+
+// Loaded when their layer is built: who keeps jobs in memory needs no driver, no PGlite, no SQLite.
+const embeddedStore = Effect.promise(() => import("./EmbeddedStore.ts"))
+const postgresStore = Effect.promise(() => import("./PostgresStore.ts"))
+
+/**
+ * What all stores can be told.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface StoreOptions {
+  /**
+   * How long a job may be without a sign of life of the process that runs it, before it is given to another one. Signs come
+   * three times in that. A job of a process that was killed runs again within `lease` and a third. At least 1 second, the same
+   * for all processes of a store. Defaults to 15 seconds.
+   */
+  readonly lease?: Duration.Input | undefined
+}
+
+/**
+ * @category models
+ * @since 0.5.0
+ */
+export interface EmbeddedOptions extends StoreOptions {
+  /** Where jobs are kept; made where it is not there. Defaults to memory. */
+  readonly directory?: string | undefined
+}
+
+/**
+ * @category models
+ * @since 0.5.0
+ */
+export interface PostgresOptions extends StoreOptions {
+  readonly url: string
+  /** Where tables are made. Defaults to `"lemmings"`. */
+  readonly schema?: string | undefined
+  /** Most connections, and one more to listen. Defaults to 6. */
+  readonly connections?: number | undefined
+}
+
+const leaseOf = ({ lease = "15 seconds" }: StoreOptions): number => {
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(lease))
+  if (!(millis >= 1000 && millis < Infinity))
+    throw new InvalidConfig({ field: "lease", value: lease, rule: "a finite duration, at least 1 second" })
+  return millis
+}
+
+/** The layer of what the options say, when they could be read. */
+const over = <A, E>(read: () => A, store: (options: A) => Effect.Effect<Layer.Layer<JobStore, E>>) =>
+  Layer.unwrap(Effect.flatMap(Effect.try({ try: read, catch: (error) => error as InvalidConfig }), store))
+
+/**
+ * @category layers
+ * @since 0.5.0
+ */
+export const memory = (options: StoreOptions): Layer.Layer<JobStore, InvalidConfig> =>
+  over(
+    () => leaseOf(options),
+    (leaseMillis) => Effect.succeed(JobStoreMemory.layer(leaseMillis))
+  )
+
+/**
+ * @category layers
+ * @since 0.5.0
+ */
+export const embedded = (
+  options: EmbeddedOptions
+): Layer.Layer<JobStore, InvalidConfig | DirectoryInUse | OpenFailed> =>
+  over(
+    () => ({ directory: options.directory, leaseMillis: leaseOf(options) }),
+    (settings) => Effect.map(embeddedStore, ({ layer }) => layer(settings))
+  )
+
+/**
+ * @category layers
+ * @since 0.5.0
+ */
+export const postgres = (options: PostgresOptions): Layer.Layer<JobStore, InvalidConfig> =>
+  over(
+    () => ({
+      url: options.url,
+      schema: options.schema,
+      connections: options.connections,
+      leaseMillis: leaseOf(options)
+    }),
+    (settings) => Effect.map(postgresStore, ({ layer }) => layer(settings))
+  )
