@@ -5,7 +5,14 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type AnyJob, codecOf, type Options, settingsOf, type Side } from "./job/JobDefinition.ts"
+import {
+  type AnyJob,
+  codecOf,
+  maxPayloadOf,
+  type Options,
+  settingsOf,
+  type Side
+} from "./job/JobDefinition.ts"
 import * as JobWorkers from "./work/JobWorkers.ts"
 
 export type {
@@ -102,8 +109,8 @@ export const make = <
   } & Options<TypeOf<P, void>, TypeOf<E, never>> = {}
 ): Job<Name, TypeOf<P, void>, TypeOf<A, void>, TypeOf<E, never>> => {
   const { error, payload, success } = options
-  const side =
-    payload === undefined || Schema.isSchema(payload) ? codecOf(payload) : codecOf(structOf(payload))
+  const schema = payload === undefined || Schema.isSchema(payload) ? payload : structOf(payload)
+  const side = codecOf(schema, false, maxPayloadOf(options))
   const request = (value: unknown): Request => ({
     job: declared,
     payload: value,

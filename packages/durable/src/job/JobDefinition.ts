@@ -26,7 +26,7 @@ import { clean, cleanText, describe, isFit, plain } from "../port/Json.ts"
 export interface Retention {
   /** Completed, failed and cancelled jobs, with their results: at least 1 second. Defaults to 1 day. */
   readonly ended?: Duration.Input | undefined
-  /** Dead letters: at least 1 second. Defaults to 10 years: until they are replayed or purged. */
+  /** Dead letters, with their payloads: at least 1 second. Defaults to 90 days. */
   readonly deadLetters?: Duration.Input | undefined
 }
 
@@ -63,6 +63,11 @@ export interface Options<in P, in E> {
    * A job whose payload cannot be decoded is kept in any case, as failed.
    */
   readonly deadLetter?: boolean | undefined
+  /**
+   * Longest payload, in bytes of its JSON, 1 to 268,435,456. Defaults to 1,048,576. Whoever enqueues a longer one gets `invalid`,
+   * and so does a payload that is nested deeper than 256 levels.
+   */
+  readonly maxPayloadBytes?: number | undefined
   readonly retention?: Retention | undefined
 }
 
@@ -121,19 +126,32 @@ const nothing: Codec = { encode: () => null, decode: () => undefined }
  * @category constructors
  * @since 0.4.0
  */
-export const codecOf = (side: Side, errors = false): Codec => {
+export const codecOf = (side: Side, errors = false, maxBytes?: number): Codec => {
   if (side === undefined) return nothing
   const json = Schema.toCodecJson(side)
   const [encode, decode] = [Schema.encodeUnknownSync(json), Schema.decodeUnknownSync(json)]
-  const stored = errors ? clean : plain
   return {
-    encode: (value) => stored(encode(value)),
+    encode: (value) => (errors ? clean(encode(value)) : plain(encode(value), maxBytes)),
     // A store may keep null as nothing.
     decode: (value) => decode(value === undefined ? null : value)
   }
 }
 
 const invalid = (field: string, value: unknown, rule: string) => new InvalidConfig({ field, value, rule })
+
+/**
+ * The limit of payloads. Throws `InvalidConfig` where it is out of range.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const maxPayloadOf = ({
+  maxPayloadBytes = 1_048_576
+}: Pick<Options<never, never>, "maxPayloadBytes">) => {
+  if (Number.isInteger(maxPayloadBytes) && maxPayloadBytes >= 1 && maxPayloadBytes <= 268_435_456)
+    return maxPayloadBytes
+  throw invalid("maxPayloadBytes", maxPayloadBytes, "an integer from 1 to 268,435,456")
+}
 
 const millisOf = (field: string, value: Duration.Input, least: number): number => {
   const millis = Duration.toMillis(Duration.fromInputUnsafe(value))
@@ -165,7 +183,7 @@ export const settingsOf = (name: string, options: Options<never, never>): Settin
       attempts,
       deadLetter,
       keepEndedMillis: millisOf("retention.ended", retention.ended ?? "1 day", 1000),
-      keepDeadMillis: millisOf("retention.deadLetters", retention.deadLetters ?? Duration.days(3650), 1000)
+      keepDeadMillis: millisOf("retention.deadLetters", retention.deadLetters ?? "90 days", 1000)
     }
   }
 }

@@ -71,7 +71,9 @@ export const acquire = (directory: string) =>
     Effect.tap(({ wrong }) =>
       wrong === undefined
         ? Effect.void
-        : Effect.logWarning(`The job store in ${directory} is not private: ${wrong}. Who owns it owns the jobs.`)
+        : Effect.logWarning(
+            `The job store in ${directory} is not private: ${wrong}. Who owns it owns the jobs.`
+          )
     ),
     Effect.asVoid
   )

@@ -79,11 +79,40 @@ export const jsonOf = (value: unknown): string => {
   }
 }
 
+/** Deepest nesting of lists and objects. Databases and other readers go down it on a stack of their own. */
+const deepest = 256
+
+/** Whether the brackets of a JSON text go deeper. */
+const isDeep = (text: string): boolean => {
+  if (text.length <= 2 * deepest) return false
+  let depth = 0
+  let inText = false
+  for (let i = 0; i < text.length; i++) {
+    const sign = text.charCodeAt(i)
+    if (inText) {
+      if (sign === 92) i++
+      else if (sign === 34) inText = false
+    } else if (sign === 34) inText = true
+    else if (sign === 91 || sign === 123) {
+      if (++depth > deepest) return true
+    } else if (sign === 93 || sign === 125) depth--
+  }
+  return false
+}
+
+const utf8 = new TextEncoder()
+
+/** At most so many bytes of UTF-8. A UTF-16 unit is one to three of them. */
+const isWithin = (text: string, bytes: number): boolean =>
+  text.length * 3 <= bytes || (text.length <= bytes && utf8.encode(text).length <= bytes)
+
 const misfit = () => new NotJson("a text holds a NUL character or a lone surrogate, which stores do not take")
 
-const copy = (value: unknown, unfit: (text: string) => string): unknown => {
+const copy = (value: unknown, unfit: (text: string) => string, maxBytes = Infinity): unknown => {
   if (value === undefined || typeof value === "boolean") return value ?? null
   const text = jsonOf(value)
+  if (!isWithin(text, maxBytes)) throw new NotJson(`its JSON has more than ${maxBytes} bytes`)
+  if (isDeep(text)) throw new NotJson(`it is nested deeper than ${deepest} levels`)
   const fit = text.includes("\\u") && text.search(escapes) >= 0 ? unfit(text) : text
   return typeof value === "string" && fit === text ? value : JSON.parse(fit)
 }
@@ -92,15 +121,20 @@ const copy = (value: unknown, unfit: (text: string) => string): unknown => {
  * A copy of a value as it comes back from every store, so that none can fail at it, and nothing that happens to the value
  * later changes it. What has no JSON is null.
  *
- * Throws `NotJson` where the value cannot be JSON, or a text of it holds what stores do not take.
+ * Throws `NotJson` where the value cannot be JSON, or has more bytes of JSON than that, or is nested deeper than 256 levels, or a
+ * text of it holds what stores do not take.
  *
  * @category conversions
  * @since 0.5.0
  */
-export const plain = (value: unknown): unknown =>
-  copy(value, () => {
-    throw misfit()
-  })
+export const plain = (value: unknown, maxBytes?: number): unknown =>
+  copy(
+    value,
+    () => {
+      throw misfit()
+    },
+    maxBytes
+  )
 
 /**
  * The same, with the characters that stores do not take left out or replaced: for what people read.

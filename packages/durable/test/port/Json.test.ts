@@ -7,7 +7,7 @@ group("what is stored of a value", () => {
   for (const [name, make] of Object.entries(hostile)) {
     it(`${name}: is what JSON has of it, or it is refused`, () => {
       const view = jsonView(make())
-      if (view === undefined) assert.throws(() => plain(make()), /NotJson|not a value of JSON|NUL/)
+      if (view === undefined) assert.throws(() => plain(make()), /not a value of JSON|NUL|nested deeper/)
       else assert.deepStrictEqual(plain(make()), view.json)
     })
 
@@ -44,6 +44,18 @@ group("what is stored of a value", () => {
     const long = describe("😀".repeat(5_000))
     assert.strictEqual(long.length, 8_192)
     assert.isTrue(long.isWellFormed() && long.endsWith("…"))
+  })
+
+  it("has at most as many bytes as are allowed, whatever its characters are", () => {
+    for (const value of [
+      "x".repeat(98),
+      "ü".repeat(49),
+      "☃☃☃".repeat(10) + "x".repeat(8),
+      [1, "x".repeat(94)]
+    ]) {
+      assert.doesNotThrow(() => plain(value, 100))
+      assert.throws(() => plain(value, 99), /more than 99 bytes/)
+    }
   })
 
   it("says what is wrong with a value that is not JSON", () => {

@@ -96,6 +96,20 @@ export const hostileSuite = (it: Vitest.MethodsNonLive<JobStore | Jobs.Jobs>) =>
       })
     )
 
+    it.effect("no payload is longer than its job says", () =>
+      Effect.gen(function* () {
+        const Short = Job.make("Short", { payload: Schema.String, maxPayloadBytes: 100 })
+        yield* Jobs.enqueue(Short("x".repeat(98)))
+        const error = yield* Effect.flip(Jobs.enqueue([Short("x"), Short("x".repeat(99))]))
+        assert.strictEqual(error.reason, "invalid")
+        assert.match(error.message, /more than 100 bytes/)
+        assert.strictEqual((yield* Jobs.stats(Short)).waiting, 1)
+        const Long = Job.make("Long", { payload: Schema.String })
+        assert.strictEqual((yield* Effect.flip(Jobs.enqueue(Long("x".repeat(1_048_575))))).reason, "invalid")
+        assert.throws(() => Job.make("Never", { maxPayloadBytes: 0 }), /maxPayloadBytes/)
+      })
+    )
+
     it.effect("a result whose JSON is null is a result", () =>
       Effect.gen(function* () {
         const results = {

@@ -46,6 +46,9 @@ export const hostile: { readonly [name: string]: () => unknown } = {
   },
   symbol: () => Symbol("s"),
   bigint: () => 12n,
+  "nested 256 deep": () => nested(256),
+  "nested 300 deep": () => nested(300),
+  "nested 20,000 deep": () => nested(20_000),
   "bigint inside": () => [{ n: 12n }],
   function: () => () => 1,
   NaN: () => Number.NaN,
@@ -72,6 +75,17 @@ const thrower = (): never => {
   throw Object.create(null)
 }
 
+const nested = (depth: number): unknown => {
+  let value: unknown = ["[{", '\\"']
+  for (let n = 1; n < depth; n++) value = n % 2 === 0 ? [value] : { value }
+  return value
+}
+
+const depthOf = (value: unknown): number =>
+  typeof value === "object" && value !== null
+    ? 1 + Object.values(value).reduce((most: number, one) => Math.max(most, depthOf(one)), 0)
+    : 0
+
 /** What JSON has of it, or that a database takes none of it. */
 export const jsonView = (value: unknown): { readonly json: unknown } | undefined => {
   try {
@@ -82,7 +96,7 @@ export const jsonView = (value: unknown): { readonly json: unknown } | undefined
       if (bad(key) || (typeof one === "string" && bad(one))) fits = false
       return one
     })
-    return fits ? { json } : undefined
+    return fits && depthOf(json) <= 256 ? { json } : undefined
   } catch {
     return undefined
   }
