@@ -109,8 +109,11 @@ export const make = <
   } & Options<TypeOf<P, void>, TypeOf<E, never>> = {}
 ): Job<Name, TypeOf<P, void>, TypeOf<A, void>, TypeOf<E, never>> => {
   const { error, payload, success } = options
-  const schema = payload === undefined || Schema.isSchema(payload) ? payload : structOf(payload)
-  const side = codecOf(schema, false, maxPayloadOf(options))
+  const most = maxPayloadOf(options)
+  const side =
+    payload === undefined || Schema.isSchema(payload)
+      ? codecOf(payload, false, most)
+      : codecOf(structOf(payload), false, most)
   const request = (value: unknown): Request => ({
     job: declared,
     payload: value,
