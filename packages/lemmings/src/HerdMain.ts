@@ -26,6 +26,7 @@ import { HerdClosed, InvalidConfig, PoolClosed } from "./model/HerdError.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "./registry/HerdRegistry.ts"
 import type { ShutdownReport } from "./model/HerdStats.ts"
 import * as Fibers from "./internal/Fibers.ts"
+import { inLine } from "./internal/Line.ts"
 import * as MainLife from "./internal/MainLife.ts"
 
 /**
@@ -149,10 +150,10 @@ const lostIn = ({ exit, withdrawn }: Closed, withCallers: boolean): number => {
 
 const logLine = (closed: Closed): Effect.Effect<void> => {
   const { exit, name, took, withdrawn } = closed
-  if (exit._tag === "Failure") return Effect.logError(`herd ${name}: the stop failed`, exit.cause)
+  if (exit._tag === "Failure") return Effect.logError(`herd ${inLine(name)}: the stop failed`, exit.cause)
   const { abandoned, completed, interrupted, leaked } = exit.value
   const text =
-    `herd ${name}: closed after ${Math.round(Duration.toMillis(took))} ms, ${completed} completed, ${interrupted} interrupted, ` +
+    `herd ${inLine(name)}: closed after ${Math.round(Duration.toMillis(took))} ms, ${completed} completed, ${interrupted} interrupted, ` +
     `${abandoned} abandoned, ${leaked} leaked, ${withdrawn} withdrawn`
   return lostIn(closed, true) > 0 ? Effect.logWarning(text) : Effect.logInfo(text)
 }

@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import { Effect } from "effect"
+import { inLine } from "../internal/Line.ts"
 import * as HerdConfig from "../model/HerdConfig.ts"
 import { type HerdClosed, InvalidConfig } from "../model/HerdError.ts"
 import type { ScalingDecision } from "../model/HerdStats.ts"
@@ -50,7 +51,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     history.push({ ...decision, at: rt.clock.currentTimeMillisUnsafe() })
     rt.events.emit({ _tag: "Resized", ...decision })
     const { by, from, reason, to } = decision
-    const text = `herd ${rt.herd}: ${from} -> ${to} workers, ${by}: ${reason}`
+    const text = `herd ${inLine(rt.herd)}: ${from} -> ${to} workers, ${by}: ${inLine(reason)}`
     // Workers that own nothing cost nothing, and starting is no change: nobody has to know at 3 a.m.
     const matters = resources.owning && by !== "start"
     pool.background("the log", matters ? Effect.logInfo(text) : Effect.logDebug(text))

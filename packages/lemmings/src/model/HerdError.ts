@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import { Inspectable, Schema } from "effect"
+import { inLine } from "../internal/Line.ts"
 
 /**
  * The phases of a herd's life, in order. A herd never goes back to an earlier one.
@@ -41,7 +42,7 @@ export class HerdClosed extends Schema.TaggedError<HerdClosed>("lemmings/HerdClo
   { httpApiStatus: 503 }
 ) {
   override get message() {
-    return `Herd "${this.herd}" accepts no tasks: it is ${this.state}. Submit before stop, or to another herd.`
+    return `Herd "${inLine(this.herd)}" accepts no tasks: it is ${this.state}. Submit before stop, or to another herd.`
   }
 }
 
@@ -57,7 +58,7 @@ export class PoolClosed extends Schema.TaggedError<PoolClosed>("lemmings/PoolClo
   { httpApiStatus: 503 }
 ) {
   override get message() {
-    return `Pool "${this.pool}" lends nothing: it is ${this.state}. Borrow before it closes.`
+    return `Pool "${inLine(this.pool)}" lends nothing: it is ${this.state}. Borrow before it closes.`
   }
 }
 
@@ -74,7 +75,7 @@ export class QueueFull extends Schema.TaggedError<QueueFull>("lemmings/QueueFull
   { httpApiStatus: 429 }
 ) {
   override get message() {
-    return `Queue of herd "${this.herd}" is full (capacity ${this.capacity}). Retry later, or raise queue.capacity.`
+    return `Queue of herd "${inLine(this.herd)}" is full (capacity ${this.capacity}). Retry later, or raise queue.capacity.`
   }
 }
 
@@ -105,7 +106,7 @@ export class TaskShed extends Schema.TaggedError<TaskShed>("lemmings/TaskShed")(
   { httpApiStatus: 503 }
 ) {
   override get message() {
-    return `Task ${this.taskId} was shed by herd "${this.herd}" (${this.reason}) before it started.`
+    return `Task ${inLine(this.taskId)} was shed by herd "${inLine(this.herd)}" (${this.reason}) before it started.`
   }
 }
 
@@ -137,8 +138,9 @@ const situation = {
 
 /** An error in one line, whatever it is. */
 const describe = (error: unknown): string => {
-  if (error instanceof Error) return error.message === "" ? error.name : `${error.name}: ${error.message}`
-  return typeof error === "string" ? error : Inspectable.toStringUnknown(error, 0)
+  if (error instanceof Error)
+    return inLine(error.message === "" ? error.name : `${error.name}: ${error.message}`)
+  return inLine(typeof error === "string" ? error : Inspectable.toStringUnknown(error, 0))
 }
 
 const outOfTime = (error: {
@@ -165,7 +167,7 @@ export class TaskTimeout extends Schema.TaggedError<TaskTimeout>("lemmings/TaskT
   { httpApiStatus: 504 }
 ) {
   override get message() {
-    return `Task ${this.taskId} exceeded its timeout of ${this.timeoutMillis} ms ${outOfTime(this)}.`
+    return `Task ${inLine(this.taskId)} exceeded its timeout of ${this.timeoutMillis} ms ${outOfTime(this)}.`
   }
 }
 
@@ -183,7 +185,7 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("lemm
   { httpApiStatus: 504 }
 ) {
   override get message() {
-    return `Task ${this.taskId} missed its deadline of ${this.deadlineMillis} ms ${outOfTime(this)}.`
+    return `Task ${inLine(this.taskId)} missed its deadline of ${this.deadlineMillis} ms ${outOfTime(this)}.`
   }
 }
 
@@ -215,7 +217,7 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("lemmings
     const creation =
       this.lastCreateError === undefined ? "" : `; onCreate fails: ${describe(this.lastCreateError)}`
     return (
-      `Nothing free in "${this.herd}" within ${this.timeoutMillis} ms ` +
+      `Nothing free in "${inLine(this.herd)}" within ${this.timeoutMillis} ms ` +
       `(total ${this.total}, active ${this.active}, idle ${this.idle}, waiting ${this.waiting}${creation}).`
     )
   }
@@ -232,7 +234,7 @@ export class ResourceUnavailable extends Schema.TaggedError<ResourceUnavailable>
   "lemmings/ResourceUnavailable"
 )("ResourceUnavailable", { herd: Schema.String, cause: Schema.Defect() }, { httpApiStatus: 503 }) {
   override get message() {
-    return `Herd "${this.herd}" could not create a resource: ${describe(this.cause)}`
+    return `Herd "${inLine(this.herd)}" could not create a resource: ${describe(this.cause)}`
   }
 }
 
@@ -256,6 +258,6 @@ export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("lemmings/I
   override get message() {
     const shown =
       typeof this.value === "string" ? JSON.stringify(this.value) : Inspectable.toStringUnknown(this.value, 0)
-    return `${this.field} must be ${this.rule}, got ${shown}`
+    return `${this.field} must be ${this.rule}, got ${inLine(shown)}`
   }
 }

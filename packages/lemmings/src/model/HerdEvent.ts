@@ -8,6 +8,7 @@
  */
 import { Cause, Clock, Context, Effect, Layer, Queue, Schema, Stream } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
+import { inLine } from "../internal/Line.ts"
 import { HerdState, ShedReason } from "./HerdError.ts"
 import { RecycleReason, ScalingDecision } from "./HerdStats.ts"
 
@@ -137,7 +138,7 @@ export class HerdEvents extends Context.Service<
         }
         const report = (where: string, cause: Cause.Cause<unknown>) => {
           emit({ _tag: "Failed", where, error: cause })
-          Fibers.start(context, Effect.logWarning(`herd ${herd}: ${where} failed`, cause))
+          Fibers.start(context, Effect.logWarning(`herd ${inLine(herd)}: ${where} failed`, cause))
         }
         const listen = (listener: (event: HerdEvent) => void) => {
           listeners.add(listener)

@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import { Context, Effect, References, Tracer } from "effect"
+import { inLine } from "../internal/Line.ts"
 import type { Runtime } from "./TaskRuntime.ts"
 import type { Lease } from "../workers/Worker.ts"
 
@@ -61,8 +62,8 @@ export const watch = (
       stack,
       ...(span === undefined ? {} : { span })
     })
-    const within = span === undefined ? "" : ` in span ${span.name ?? span.spanId}`
-    const text = `herd ${rt.herd}: task ${task.id} has held worker ${workerId} for ${rt.leakAfter} ms${within}. It was submitted`
+    const within = span === undefined ? "" : ` in span ${inLine(span.name ?? span.spanId)}`
+    const text = `herd ${inLine(rt.herd)}: task ${inLine(task.id)} has held worker ${workerId} for ${rt.leakAfter} ms${within}. It was submitted`
     rt.pool.background(
       "the log",
       Effect.logWarning(`${text} ${stack === "" ? "at an unknown place" : `at:\n${stack}`}`)

@@ -10,6 +10,7 @@
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Random, Scope } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
+import { inLine } from "../internal/Line.ts"
 import { ResourceUnavailable } from "../model/HerdError.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
 import type { RecycleReason } from "../model/HerdStats.ts"
@@ -321,11 +322,11 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
             new Error(`onDestroy took longer than ${options.destroyTimeout} ms`)
           )
           yield* Effect.logWarning(
-            `herd ${options.herd}: a resource of worker ${info.workerId} was left behind`
+            `herd ${inLine(options.herd)}: a resource of worker ${info.workerId} was left behind`
           )
         } else if (Exit.isFailure(ended.value)) {
           yield* destroyFailed(info, false, Cause.squash(ended.value.cause))
-          yield* Effect.logWarning(`herd ${options.herd}: onDestroy failed`, ended.value.cause)
+          yield* Effect.logWarning(`herd ${inLine(options.herd)}: onDestroy failed`, ended.value.cause)
         }
       })
     )
