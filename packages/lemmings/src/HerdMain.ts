@@ -21,7 +21,7 @@
  */
 import { Cause, Context, Duration, Effect, type Exit, type Fiber, Runtime, Schedule } from "effect"
 import { dual } from "effect/Function"
-import * as HerdConfig from "./model/HerdConfig.ts"
+import * as Durations from "./model/Durations.ts"
 import { HerdClosed, InvalidConfig, PoolClosed } from "./model/HerdError.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "./registry/HerdRegistry.ts"
 import type { ShutdownReport } from "./model/HerdStats.ts"
@@ -126,8 +126,8 @@ const settingsOf = (options: Options): Settings | InvalidConfig => {
     "limits.destroy": options.limits?.destroy
   }
   for (const [field, value] of Object.entries(durations)) {
-    if (value !== undefined && HerdConfig.millis(value) === undefined) {
-      return new InvalidConfig({ field, value, rule: `a duration such as "5 seconds", at least 0` })
+    if (value !== undefined && Durations.any.millis(value) === undefined) {
+      return new InvalidConfig({ field, value, rule: Durations.any.text })
     }
   }
   const { order = "together" } = options
@@ -135,8 +135,8 @@ const settingsOf = (options: Options): Settings | InvalidConfig => {
     return new InvalidConfig({ field: "order", value: order, rule: `one of ${orders.join(", ")}` })
   }
   return {
-    shutdownDelay: HerdConfig.millis(options.shutdownDelay) ?? defaults.shutdownDelay,
-    exitAfter: HerdConfig.millis(options.exitAfter) ?? defaults.exitAfter,
+    shutdownDelay: Durations.any.millis(options.shutdownDelay) ?? defaults.shutdownDelay,
+    exitAfter: Durations.any.millis(options.exitAfter) ?? defaults.exitAfter,
     limits: options.limits,
     inTurn: order === "lastFirst"
   }

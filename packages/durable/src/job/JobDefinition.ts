@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Durations from "lemmings/internal/Durations"
 import { InvalidConfig, type Priority, priorityLevel, TaskTimeout } from "lemmings"
 import { createHash, randomUUID } from "node:crypto"
 import type { Failure, QueueSpec } from "../port/JobStore.ts"
@@ -153,11 +154,8 @@ export const maxPayloadOf = ({
   throw invalid("maxPayloadBytes", maxPayloadBytes, "an integer from 1 to 268,435,456")
 }
 
-const millisOf = (field: string, value: Duration.Input, least: number): number => {
-  const millis = Duration.toMillis(Duration.fromInputUnsafe(value))
-  if (!(millis >= least)) throw invalid(field, value, `a duration, at least ${least} ms`)
-  return millis
-}
+const millisOf = (field: string, value: Duration.Input, least: number): number =>
+  Durations.decodeUnsafe(field, value, Durations.rule({ least }))
 
 /**
  * Puts in the defaults. Throws `InvalidConfig` where an option is out of range.

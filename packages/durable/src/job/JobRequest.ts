@@ -3,7 +3,8 @@
  *
  * @since 0.5.0
  */
-import { type Context, DateTime, Duration, Effect } from "effect"
+import { type Context, DateTime, type Duration, Effect } from "effect"
+import * as Durations from "lemmings/internal/Durations"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { NewJob, Transaction } from "../port/JobStore.ts"
@@ -56,12 +57,14 @@ const [earliest, latest] = [-62_135_596_800_000, 253_402_300_799_999]
 /** Longest group, in UTF-16 units: it is in an index, which takes some 2,700 bytes. */
 const longestGroup = 255
 
+const someTime = Durations.rule({ finite: true })
+
 /** The settings of an enqueue, read once for all its jobs. */
 const placeOf = (options: EnqueueOptions, now: number) => {
   const { at, delay, key, priority } = options
   const place: { delayMillis?: number; at?: number; priority?: number } = {}
-  if (delay !== undefined) place.delayMillis = Duration.toMillis(Duration.fromInputUnsafe(delay))
-  if (place.delayMillis !== undefined && !(place.delayMillis >= 0 && now + place.delayMillis <= latest))
+  if (delay !== undefined) place.delayMillis = Durations.decodeUnsafe("delay", delay, someTime)
+  if (place.delayMillis !== undefined && now + place.delayMillis > latest)
     throw new InvalidConfig({
       field: "delay",
       value: delay,

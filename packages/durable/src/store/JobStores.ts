@@ -3,8 +3,9 @@
  *
  * @since 0.5.0
  */
-import { Duration, Effect, Layer } from "effect"
-import { InvalidConfig } from "lemmings"
+import { type Duration, Effect, Layer } from "effect"
+import * as Durations from "lemmings/internal/Durations"
+import type { InvalidConfig } from "lemmings"
 import type { DirectoryInUse, OpenFailed } from "../port/JobError.ts"
 import type { JobStore } from "../port/JobStore.ts"
 import * as JobStoreMemory from "./JobStoreMemory.ts"
@@ -49,12 +50,10 @@ export interface PostgresOptions extends StoreOptions {
   readonly connections?: number | undefined
 }
 
-const leaseOf = ({ lease = "15 seconds" }: StoreOptions): number => {
-  const millis = Duration.toMillis(Duration.fromInputUnsafe(lease))
-  if (!(millis >= 1000 && millis < Infinity))
-    throw new InvalidConfig({ field: "lease", value: lease, rule: "a finite duration, at least 1 second" })
-  return millis
-}
+const leaseRule = Durations.rule({ least: 1000, finite: true })
+
+const leaseOf = ({ lease = "15 seconds" }: StoreOptions): number =>
+  Durations.decodeUnsafe("lease", lease, leaseRule)
 
 /** The layer of what the options say, when they could be read. */
 const over = <A, E>(read: () => A, store: (options: A) => Effect.Effect<Layer.Layer<JobStore, E>>) =>

@@ -3,7 +3,8 @@
  *
  * @since 0.4.0
  */
-import { Clock, type Context, Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, type Context, type Duration, Effect, Layer, Schedule } from "effect"
+import * as Durations from "lemmings/internal/Durations"
 import { Herd, InvalidConfig } from "lemmings"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import type { AnyJob } from "../job/JobDefinition.ts"
@@ -91,12 +92,6 @@ const positive = (field: string, value: number | undefined, otherwise: number): 
   return value
 }
 
-const millisOf = (field: string, value: Duration.Input): number => {
-  const millis = Duration.toMillis(Duration.fromInputUnsafe(value))
-  if (!(millis >= 0)) throw new InvalidConfig({ field, value, rule: "a duration, at least 0" })
-  return millis
-}
-
 const limitsOf = ({ perGroup, perQueue, rate }: Options<unknown, unknown>): Limits | undefined => {
   if (perGroup === undefined && perQueue === undefined && rate === undefined) return undefined
   const optional = (field: string, value: number | undefined) =>
@@ -109,7 +104,7 @@ const limitsOf = ({ perGroup, perQueue, rate }: Options<unknown, unknown>): Limi
         ? undefined
         : {
             limit: positive("rate.limit", rate.limit, 1),
-            perMillis: Math.max(1, millisOf("rate.per", rate.per))
+            perMillis: Math.max(1, Durations.decodeUnsafe("rate.per", rate.per, Durations.finite))
           }
   }
 }
@@ -120,8 +115,8 @@ const settingsOf = (options: Options<unknown, unknown>): Settings => {
     // A herd of our own has as many workers, and jobs claimed ahead wait in it.
     limit: options.herd === undefined ? Infinity : positive("concurrency", concurrency, Infinity),
     limits: limitsOf(options),
-    pollMillis: Math.max(1, millisOf("pollInterval", pollInterval)),
-    drainMillis: millisOf("drain", drain)
+    pollMillis: Math.max(1, Durations.decodeUnsafe("pollInterval", pollInterval, Durations.positive)),
+    drainMillis: Durations.decodeUnsafe("drain", drain)
   }
 }
 

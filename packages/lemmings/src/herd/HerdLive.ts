@@ -5,8 +5,9 @@
  */
 import { Cause, Clock, type Context, type Duration, Effect, type Stream } from "effect"
 import { FiberPool, type PoolListener } from "../dispatch/FiberPool.ts"
-import * as HerdConfig from "../model/HerdConfig.ts"
-import { InvalidConfig, ResourceUnavailable } from "../model/HerdError.ts"
+import * as Durations from "../model/Durations.ts"
+import type * as HerdConfig from "../model/HerdConfig.ts"
+import { ResourceUnavailable } from "../model/HerdError.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "../registry/HerdRegistry.ts"
 import * as Inspect from "../observe/Inspect.ts"
@@ -207,13 +208,7 @@ export const make = Effect.fnUntraced(function* (
   yield* Report.publish(rt, resources, stats, sizing.changes)
 
   const limit = (name: keyof HerdConfig.HerdConfig["shutdown"], value: Duration.Input | undefined) => {
-    if (value === undefined) return Effect.succeed(config.shutdown[name])
-    const millis = HerdConfig.millis(value)
-    return millis !== undefined
-      ? Effect.succeed(millis)
-      : Effect.fail(
-          new InvalidConfig({ field: name, value, rule: `a duration such as "5 seconds", at least 0` })
-        )
+    return value === undefined ? Effect.succeed(config.shutdown[name]) : Durations.decode(name, value)
   }
   const limits = (given: StopOptions = {}) =>
     Effect.all({

@@ -30,6 +30,7 @@
  * @since 0.1.0
  */
 import { Context, type Duration, Effect, Layer, type Scope, type Stream } from "effect"
+import * as Durations from "../model/Durations.ts"
 import * as HerdConfig from "../model/HerdConfig.ts"
 import {
   type AcquireTimeout,
@@ -187,15 +188,10 @@ const renamed = (error: InvalidConfig): InvalidConfig => {
 
 const defaultAcquireTimeout = "30 seconds"
 
-const herdOptions = (options: AnyPoolOptions): Effect.Effect<Parts.AnyOptions, InvalidConfig> => {
-  const { acquireTimeout = defaultAcquireTimeout, ageing, maxWaiting, size, ...rest } = options
-  if (acquireTimeout !== "never" && HerdConfig.millis(acquireTimeout) === undefined) {
-    const rule = `a duration such as "5 seconds", at least 0, or "never"`
-    return Effect.fail(new InvalidConfig({ field: "acquireTimeout", value: acquireTimeout, rule }))
-  }
+const herdOptions = ({ ageing, maxWaiting, size, ...rest }: AnyPoolOptions): Parts.AnyOptions => {
   const workers = typeof size === "object" ? size : { min: size, max: size }
   const overflow = maxWaiting === undefined || maxWaiting === "unbounded" ? "suspend" : "reject"
-  return Effect.succeed({ ...rest, workers, queue: { capacity: maxWaiting, overflow, ageing } })
+  return { ...rest, workers, queue: { capacity: maxWaiting, overflow, ageing } }
 }
 
 /** Takes what a borrower says also when it has been read already. */
@@ -289,13 +285,15 @@ const build = (
   return Effect.gen(function* () {
     // Under this the herd gives a task its worker's resource.
     const lent = Context.Service<unknown>(`lemmings/ResourcePool/${name}`)
-    const given = yield* herdOptions(options)
+    const { acquireTimeout = defaultAcquireTimeout, ...rest } = options
+    // In milliseconds: it is read for every borrower.
+    const limit = yield* Durations.decode("acquireTimeout", acquireTimeout, Durations.orNever)
+    const given = herdOptions(rest)
     const config = yield* HerdConfig.decode(given, HerdLive.knownOptions)
     const parts = yield* Layer.build(Parts.layer(name, config, given))
     const herd = yield* Effect.provideContext(HerdLive.make(name, { resource: lent }, config, given), parts)
     yield* PoolMetrics.publish(name, herd.statsUnsafe, Context.get(parts, Resources), herd.waits, herd.uses)
-    // In milliseconds: it is read for every borrower.
-    return lender(name, herd, lent, HerdConfig.millis(options.acquireTimeout ?? defaultAcquireTimeout))
+    return lender(name, herd, lent, limit)
   }).pipe(Effect.mapError(renamedAny))
 }
 

@@ -4,7 +4,8 @@
  *
  * @since 0.1.0
  */
-import { Config, Duration, Effect, Option, Schema } from "effect"
+import { Config, type Duration, Effect, Schema } from "effect"
+import * as Durations from "./Durations.ts"
 import { InvalidConfig } from "./HerdError.ts"
 
 /**
@@ -168,20 +169,6 @@ const count = (path: string, min: number, fallback: string, meaning: string): Se
   }
 })
 
-/**
- * The milliseconds of a duration, `undefined` for whatever is none. Effect takes
- * `NaN` for zero; here it is a mistake.
- *
- * @category decoding
- * @since 0.1.0
- */
-export const millis = (value: unknown): number | undefined => {
-  if (typeof value === "number") return value >= 0 ? value : undefined
-  if (!["string", "bigint", "object"].includes(typeof value)) return undefined
-  const n = Option.getOrUndefined(Option.map(Duration.fromInput(value as Duration.Input), Duration.toMillis))
-  return n !== undefined && n >= 0 ? n : undefined
-}
-
 const unbounded = (path: string, min: number, word: string, meaning: string): Setting => ({
   ...count(path, min, word, meaning),
   rule: `an integer from ${min} to ${most.toLocaleString("en-US")}, or "${word}"`,
@@ -204,13 +191,16 @@ const choice = (
   parse: (value) => (typeof value === "string" && literals.includes(value) ? value : undefined)
 })
 
-const time = (path: string, fallback: string, meaning: string, off?: "never"): Setting => ({
+const time = (path: string, fallback: string, meaning: string, rule = Durations.any): Setting => ({
   path,
   meaning,
-  rule: `a duration such as "5 seconds", at least 0${off === undefined ? "" : `, or "${off}"`}`,
+  rule: rule.text,
   fallback,
-  parse: (value) => (off !== undefined && value === off ? Infinity : millis(value))
+  parse: rule.millis
 })
+
+// A resource that is too old as soon as it is made, or is looked at all the time, would never be lent.
+const positiveOrNever = Durations.rule({ least: "positive", never: true })
 
 /**
  * Every setting of a herd, in the order of the documentation.
@@ -235,7 +225,7 @@ export const settings: ReadonlyArray<Setting> = [
           ? "policy"
           : undefined
   },
-  time("scalingInterval", "250 millis", "How often the scaling policy is asked."),
+  time("scalingInterval", "250 millis", "How often the scaling policy is asked.", Durations.positive),
   count("workers.initial", 0, ofWorkers, "Workers at the start."),
   unbounded(
     "queue.capacity",
@@ -253,13 +243,13 @@ export const settings: ReadonlyArray<Setting> = [
     "queue.ageing",
     "5 seconds",
     "Waiting time that is worth one level of priority. never: strict order.",
-    "never"
+    Durations.orNever
   ),
   time("shutdown.drain", "30 seconds", "How long stop lets queued and running tasks go on."),
   time("shutdown.interrupt", "5 seconds", "How long stop then waits for interrupted tasks to end."),
   time("shutdown.destroy", "5 seconds", "How long one onDestroy may take before it is reported as leaked."),
   choice("start", "background", Start.literals, "When the workers of the start get their resources."),
-  time("createTimeout", "30 seconds", "Longest run of one onCreate, ready included."),
+  time("createTimeout", "30 seconds", "Longest run of one onCreate, ready included.", Durations.positive),
   count(
     "maxCreating",
     1,
@@ -272,15 +262,15 @@ export const settings: ReadonlyArray<Setting> = [
     "idleTimeToLive",
     "10 minutes",
     "A burst worker idle for longer leaves. Never below workers.min, nor with fixed scaling.",
-    "never"
+    Durations.orNever
   ),
   time(
     "maxLifetime",
     "30 minutes",
     "Age at which a resource is replaced, less up to 2.5 %; not before its task has ended.",
-    "never"
+    positiveOrNever
   ),
-  time("keepAlive", "never", "How often an idle resource is validated, less up to 10 %.", "never"),
+  time("keepAlive", "never", "How often an idle resource is validated, less up to 10 %.", positiveOrNever),
   unbounded("maxUses", 1, "unlimited", "Tasks after which a resource is replaced."),
   choice(
     "reuse",
@@ -292,7 +282,7 @@ export const settings: ReadonlyArray<Setting> = [
     "leakAfter",
     "never",
     "A task that holds a worker for longer is reported, with its span and its stack.",
-    "never"
+    Durations.orNever
   ),
   choice("onLeak", "report", OnLeak.literals, "Whether such a task is interrupted, too."),
   count("spares", 0, "0", "Resources kept beside the workers for runNow."),
@@ -303,7 +293,7 @@ export const settings: ReadonlyArray<Setting> = [
     "Most temporary resources of runNow at one time. Beyond, runNow waits first in line."
   ),
   count("maxRequeues", 0, "3", "How often one task is queued again because its worker was unhealthy."),
-  time("window", "60 seconds", "Span of the rates and percentiles in metrics.")
+  time("window", "60 seconds", "Span of the rates and percentiles in metrics.", Durations.finite)
 ]
 
 /**
@@ -443,9 +433,6 @@ export const decode = (
         config.workers.initial,
         `at most workers.max (${config.workers.max})`
       )
-    }
-    for (const field of ["window", "scalingInterval", "keepAlive"] as const) {
-      if (config[field] <= 0) return yield* invalid(field, at(options, field), "longer than 0")
     }
     return config
   })

@@ -3,8 +3,16 @@
  *
  * @since 0.2.0
  */
-import { Duration } from "effect"
-import { make, positiveMillis, type ScalingPolicy, type ScalingTarget, within } from "./ScalingModel.ts"
+import type { Duration } from "effect"
+import * as Durations from "../model/Durations.ts"
+import {
+  allowedMillis,
+  make,
+  positiveMillis,
+  type ScalingPolicy,
+  type ScalingTarget,
+  within
+} from "./ScalingModel.ts"
 
 /**
  * @category models
@@ -268,12 +276,7 @@ interface Cooling {
  */
 export const cooldown = (policy: ScalingPolicy, options: CooldownOptions = {}): ScalingPolicy => {
   const pause = (name: string, input: Duration.Input) =>
-    within(
-      `cooldown: ${name}`,
-      Duration.toMillis(Duration.fromInputUnsafe(input)),
-      (n) => n >= 0,
-      "0 or longer"
-    )
+    allowedMillis(`cooldown: ${name}`, input, Durations.rule({ finite: true }))
   const up = pause("up", options.up ?? 0)
   const down = pause("down", options.down ?? "30 seconds")
   return make<Cooling>({

@@ -3,7 +3,8 @@
  *
  * @since 0.2.0
  */
-import { Duration } from "effect"
+import { type Duration, Inspectable } from "effect"
+import * as Durations from "../model/Durations.ts"
 import type { ScalingSample } from "../model/HerdStats.ts"
 
 /**
@@ -104,7 +105,23 @@ export const make = <S>(options: ScalingPolicyOptions<S>): ScalingPolicy => ({
  * @since 0.2.0
  */
 export const positiveMillis = (name: string, input: Duration.Input): number =>
-  within(name, Duration.toMillis(Duration.fromInputUnsafe(input)), (n) => n > 0, "longer than 0")
+  allowedMillis(name, input, Durations.finite)
+
+/**
+ * The milliseconds of a time among a policy's parameters. Throws a `RangeError` when it breaks the rule.
+ *
+ * @category parameters
+ * @since 0.5.0
+ */
+export const allowedMillis = (
+  name: string,
+  input: Duration.Input,
+  { millis, text }: Durations.Rule
+): number => {
+  const n = millis(input)
+  if (n !== undefined) return n
+  throw new RangeError(`ScalingPolicy.${name} must be ${text}, got ${Inspectable.toStringUnknown(input, 0)}`)
+}
 
 /**
  * A number of a policy's parameters. Throws a `RangeError` when it is out of its range.

@@ -6,7 +6,7 @@
  * @since 0.5.0
  */
 import { Effect, Schedule } from "effect"
-import * as HerdConfig from "../model/HerdConfig.ts"
+import * as Durations from "../model/Durations.ts"
 import { InvalidConfig } from "../model/HerdError.ts"
 import { priorityLevel, type TaskOptions } from "../model/Task.ts"
 import { placeHere, watching } from "./TaskPlace.ts"
@@ -59,10 +59,7 @@ export class TaskTerms {
 const invalid = (field: string, value: unknown, rule: string) => new InvalidConfig({ field, value, rule })
 
 const millisOf = (field: string, value: TaskOptions["timeout"]): number | undefined => {
-  if (value === undefined) return undefined
-  const millis = HerdConfig.millis(value)
-  if (millis === undefined) throw invalid(field, value, `a duration such as "5 seconds", at least 0`)
-  return millis
+  return value === undefined ? undefined : Durations.decodeUnsafe(field, value)
 }
 
 const textOf = (field: string, value: string | undefined): string | undefined => {

@@ -4,7 +4,8 @@
  *
  * @since 0.2.0
  */
-import { Duration, Effect, Schema } from "effect"
+import { type Duration, Effect, Schema } from "effect"
+import * as Durations from "../model/Durations.ts"
 
 /**
  * Numbers from 0 up to 1, such as `Math.random` gives.
@@ -40,7 +41,8 @@ export interface Arrival {
   readonly serviceMillis?: number | undefined
 }
 
-const millisOf = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
+const millisOf = (field: string, input: Duration.Input) =>
+  Durations.decodeUnsafe(`Load.${field}`, input, Durations.finite)
 
 /** A Poisson process of changing rate, by thinning: Lewis and Shedler, 1979. */
 function* thinned(
@@ -84,7 +86,7 @@ export const make = (options: {
   readonly peak: number
   readonly rate: (millis: number) => number
 }): Load => {
-  const durationMillis = millisOf(options.duration)
+  const durationMillis = millisOf("duration", options.duration)
   return {
     name: options.name,
     durationMillis,
@@ -105,7 +107,7 @@ export const steps = (
 ): Load => {
   const ends: Array<{ readonly end: number; readonly perSecond: number }> = []
   let end = 0
-  for (const { lasts, perSecond } of parts) ends.push({ end: (end += millisOf(lasts)), perSecond })
+  for (const { lasts, perSecond } of parts) ends.push({ end: (end += millisOf("lasts", lasts)), perSecond })
   return make({
     name,
     duration: end,
@@ -127,7 +129,7 @@ export const squareWave = (options: {
   readonly low: number
   readonly high: number
 }): Load => {
-  const half = millisOf(options.period) / 2
+  const half = millisOf("period", options.period) / 2
   return make({
     name: options.name,
     duration: options.duration,
@@ -176,9 +178,9 @@ export const bursty = (options: {
   readonly shape?: number | undefined
 }): Load => {
   const { high, low, name, shape } = options
-  const durationMillis = millisOf(options.duration)
-  const calm = pareto(millisOf(options.calm), shape)
-  const busy = pareto(millisOf(options.busy), shape)
+  const durationMillis = millisOf("duration", options.duration)
+  const calm = pareto(millisOf("calm", options.calm), shape)
+  const busy = pareto(millisOf("busy", options.busy), shape)
   const whole = calm.meanMillis + busy.meanMillis
   const mean = (low * calm.meanMillis + high * busy.meanMillis) / whole
   return {
@@ -212,7 +214,7 @@ export const diurnal = (options: {
   readonly ratio: number
   readonly day?: Duration.Input | undefined
 }): Load => {
-  const day = millisOf(options.day ?? "24 hours")
+  const day = millisOf("day", options.day ?? "24 hours")
   const mean = (options.tasks / day) * 1000
   const swing = (options.ratio - 1) / (options.ratio + 1)
   return make({

@@ -4,7 +4,8 @@
  *
  * @since 0.2.0
  */
-import { Clock, Context, Deferred, Duration, Effect, Layer, Logger, Random, type Scope } from "effect"
+import { Clock, Context, Deferred, type Duration, Effect, Layer, Logger, Random, type Scope } from "effect"
+import * as Durations from "../model/Durations.ts"
 import * as Herd from "../herd/Herd.ts"
 import type { InvalidConfig } from "../model/HerdError.ts"
 import { Histogram } from "../internal/Histogram.ts"
@@ -265,8 +266,9 @@ const dead = "the resource is dead"
 
 const resources = (lives: Lives, { creation = "200 millis", faults }: SimulationOptions) => {
   const fails = faults?.creationFails
-  const from = fails === undefined ? Infinity : Duration.toMillis(Duration.fromInputUnsafe(fails.from))
-  const until = fails === undefined ? 0 : Duration.toMillis(Duration.fromInputUnsafe(fails.until))
+  const from =
+    fails === undefined ? Infinity : Durations.decodeUnsafe("faults.creationFails.from", fails.from)
+  const until = fails === undefined ? 0 : Durations.decodeUnsafe("faults.creationFails.until", fails.until)
   const change = (by: number) => Effect.map(Clock.currentTimeMillis, (now) => lives.change(now, by))
   return {
     onCreate: Effect.gen(function* () {

@@ -11,6 +11,7 @@
  */
 import { Clock, Context, Duration, Effect, Fiber, Layer, Scheduler } from "effect"
 import type { TestClock } from "effect/testing"
+import * as Durations from "../model/Durations.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { Turns } from "./Turns.ts"
 
@@ -179,7 +180,7 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
     options?: { readonly limit?: Duration.Input | undefined }
   ): Effect.Effect<A, E, R> =>
     Effect.gen(function* () {
-      const limit = now + Duration.toMillis(Duration.fromInputUnsafe(options?.limit ?? "1 day"))
+      const limit = now + Durations.decodeUnsafe("limit", options?.limit ?? "1 day", Durations.positive)
       // Detached, because a fiber waits for its children, and this one may be stuck.
       const fiber = yield* Effect.forkDetach(effect, { startImmediately: true })
       const drive = Effect.gen(function* () {
@@ -221,7 +222,7 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
     monotonicTimeNanos: Effect.sync(() => nanosOf(now)),
     adjust: (duration) =>
       Effect.suspend(() => {
-        const millis = Duration.toMillis(Duration.fromInputUnsafe(duration))
+        const millis = Durations.decodeUnsafe("adjust", duration)
         return advance(() => now + millis)
       }),
     setTime: (timestamp) => advance(() => timestamp),

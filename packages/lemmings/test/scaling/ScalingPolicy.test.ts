@@ -499,8 +499,9 @@ describe("parameters", () => {
 
   const two = wants("two", () => 2)
   const none: ReadonlyArray<ScalingPolicy.ScalingPolicy> = []
+  const time = `must be a finite duration such as "5 seconds",`
   const bad: ReadonlyArray<readonly [message: string, make: () => unknown]> = [
-    ["stabilize: window must be longer than 0, got 0", () => ScalingPolicy.instant({ window: 0 })],
+    [`stabilize: window ${time} longer than 0, got 0`, () => ScalingPolicy.instant({ window: 0 })],
     [
       "stabilize: tolerance must be from 0 to below 1, got 1",
       () => ScalingPolicy.stabilize(two, { tolerance: 1 })
@@ -515,12 +516,12 @@ describe("parameters", () => {
       () => ScalingPolicy.littlesLaw({ utilization: 1.1 })
     ],
     [
-      "littlesLaw: drainWithin must be longer than 0, got Infinity",
+      `littlesLaw: drainWithin ${time} longer than 0, got Infinity`,
       () => ScalingPolicy.littlesLaw({ drainWithin: "Infinity" })
     ],
-    ["throughput: window must be longer than 0, got 0", () => ScalingPolicy.throughput({ window: 0 })],
-    ["latency: target must be longer than 0, got 0", () => ScalingPolicy.latency({ target: 0 })],
-    ["latency: interval must be longer than 0, got 0", () => ScalingPolicy.latency({ interval: 0 })],
+    [`throughput: window ${time} longer than 0, got 0`, () => ScalingPolicy.throughput({ window: 0 })],
+    [`latency: target ${time} longer than 0, got 0`, () => ScalingPolicy.latency({ target: 0 })],
+    [`latency: interval ${time} longer than 0, got 0`, () => ScalingPolicy.latency({ interval: 0 })],
     [
       "latency: increase must be a whole number from 1, got 1.5",
       () => ScalingPolicy.latency({ increase: 1.5 })
@@ -535,9 +536,9 @@ describe("parameters", () => {
       "memory: consecutive must be a whole number from 1, got 0",
       () => ScalingPolicy.memory({ consecutive: 0 })
     ],
-    ["memory: cooldown must be longer than 0, got 0", () => ScalingPolicy.memory({ cooldown: 0 })],
+    [`memory: cooldown ${time} longer than 0, got 0`, () => ScalingPolicy.memory({ cooldown: 0 })],
     ["eventLoop: limit must be above 0 and below 1, got 90", () => ScalingPolicy.eventLoop({ limit: 90 })],
-    ["eventLoop: window must be longer than 0, got 0", () => ScalingPolicy.eventLoop({ window: 0 })],
+    [`eventLoop: window ${time} longer than 0, got 0`, () => ScalingPolicy.eventLoop({ window: 0 })],
     [
       "utilization: target must be above 0 and at most 1, got 75",
       () => ScalingPolicy.utilization({ target: 75 })
@@ -546,9 +547,9 @@ describe("parameters", () => {
       "utilization: tolerance must be at least 0 and below 1, got 1",
       () => ScalingPolicy.utilization({ tolerance: 1 })
     ],
-    ["utilization: window must be longer than 0, got 0", () => ScalingPolicy.utilization({ window: 0 })],
+    [`utilization: window ${time} longer than 0, got 0`, () => ScalingPolicy.utilization({ window: 0 })],
     ["gradient: gain must be above 0 and at most 1, got 0", () => ScalingPolicy.gradient(two, { gain: 0 })],
-    ["gradient: hold must be longer than 0, got 0", () => ScalingPolicy.gradient(two, { hold: 0 })],
+    [`gradient: hold ${time} longer than 0, got 0`, () => ScalingPolicy.gradient(two, { hold: 0 })],
     ["clamp: min must be a whole number from 0, got -1", () => ScalingPolicy.clamp(two, { min: -1 })],
     ["clamp: max must be a whole number from min, got 1", () => ScalingPolicy.clamp(two, { min: 2, max: 1 })],
     [
@@ -556,7 +557,7 @@ describe("parameters", () => {
       () => ScalingPolicy.clamp(two, { max: Number.NaN })
     ],
     [
-      "cooldown: down must be 0 or longer, got Infinity",
+      `cooldown: down ${time} at least 0, got Infinity`,
       () => ScalingPolicy.cooldown(two, { down: "Infinity" })
     ],
     [

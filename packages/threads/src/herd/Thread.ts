@@ -71,7 +71,7 @@ const newest = 0.1
  * @category models
  * @since 0.3.0
  */
-export type Durations = Map<AnyTask, number>
+export type Averages = Map<AnyTask, number>
 
 const refuse = ({ end }: Pending, error: unknown): Effect.Effect<void> => {
   end(Exit.fail(error))
@@ -95,7 +95,7 @@ export class Thread implements Caller {
   readonly utilization: Readonly<Record<"sampled" | "scraped" | "shown", () => number | undefined>>
   private readonly options: ThreadOptions
   private readonly listener: ThreadListener
-  private readonly durations: Durations
+  private readonly durations: Averages
   private readonly context: Context.Context<never>
   private readonly host: Host.Host
   private readonly pending: Array<Pending | undefined> = []
@@ -119,7 +119,7 @@ export class Thread implements Caller {
   constructor(
     options: ThreadOptions,
     workerId: number,
-    durations: Durations,
+    durations: Averages,
     listener: ThreadListener,
     context: Context.Context<never>
   ) {

@@ -4,7 +4,8 @@
  * @since 0.3.0
  */
 import { Clock, type Context, Effect, type Duration, Exit, Layer, Option, type Scope } from "effect"
-import { Herd, HerdConfig } from "lemmings"
+import * as Durations from "lemmings/internal/Durations"
+import { Herd, type HerdConfig } from "lemmings"
 import * as HerdError from "lemmings/HerdError"
 import * as PulledMetrics from "lemmings/PulledMetrics"
 import { existsSync } from "node:fs"
@@ -13,7 +14,7 @@ import type { ResourceLimits } from "node:worker_threads"
 import { Crashes } from "./Crashes.ts"
 import * as Inline from "./Inline.ts"
 import type { Serving } from "../thread/Serving.ts"
-import { type Durations, Thread, type ThreadOptions } from "./Thread.ts"
+import { type Averages, Thread, type ThreadOptions } from "./Thread.ts"
 import { ThreadsUnavailable } from "../task/ThreadError.ts"
 import { type AnyTask, type Caller, CurrentThread, type Runs } from "../task/ThreadTask.ts"
 
@@ -142,8 +143,6 @@ const common = (options: Options) => {
 const invalid = (field: string, value: unknown, rule: string) =>
   Effect.fail(new HerdError.InvalidConfig({ field, value, rule }))
 
-const aDuration = `a duration such as "5 seconds", at least 0`
-
 /** The module that is there: as given, or as a build has named it. */
 const moduleOf = (worker: URL): URL | undefined => {
   const built = new URL(worker.href.replace(/\.([cm]?)ts$/, ".$1js"))
@@ -154,8 +153,7 @@ const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declara
   const worker = moduleOf(declaration.worker)
   if (worker === undefined)
     return yield* invalid("worker", declaration.worker.href, "the URL of a module that exists")
-  const grace = HerdConfig.millis(options.grace ?? 100)
-  if (grace === undefined) return yield* invalid("grace", options.grace, aDuration)
+  const grace = yield* Durations.decode("grace", options.grace ?? 100)
   const { concurrency = "adaptive", crashes = {}, maxHeap = Infinity } = options
   if (
     concurrency !== "adaptive" &&
@@ -166,9 +164,8 @@ const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declara
   const { coolDown = "5 seconds", max = 10, within = "30 seconds" } = crashes
   const limit = max === "unlimited" ? Infinity : max
   if (!(limit >= 1)) return yield* invalid("crashes.max", max, `"unlimited" or an integer, at least 1`)
-  const [withinMillis, coolDownMillis] = [HerdConfig.millis(within), HerdConfig.millis(coolDown)]
-  if (withinMillis === undefined) return yield* invalid("crashes.within", within, aDuration)
-  if (coolDownMillis === undefined) return yield* invalid("crashes.coolDown", coolDown, aDuration)
+  const withinMillis = yield* Durations.decode("crashes.within", within)
+  const coolDownMillis = yield* Durations.decode("crashes.coolDown", coolDown)
   const isolation = options.isolation ?? "thread"
   const thread: ThreadOptions = {
     herd: id,
@@ -205,7 +202,7 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
   const clock = yield* Clock.Clock
   const context = yield* Effect.context()
   const crashes = new Crashes(settings.crashes)
-  const durations: Durations = new Map()
+  const durations: Averages = new Map()
   const alive = new Set<Thread>()
   const whenNone = new Set<() => void>()
   const now = () => clock.currentTimeMillisUnsafe()
