@@ -48,10 +48,14 @@ export const threads = {
   rooms: ["index", "herd", "thread", "task", "wire"],
   packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
   edges: {
-    "herd/ThreadHerd": /^node:(fs|os|worker_threads)$/,
+    "herd/ThreadHerd": /^node:(fs|os|v8|worker_threads)$/,
+    "herd/ChildOptions": /^node:worker_threads$/,
     "herd/Thread": /^node:worker_threads$/,
-    "herd/Host": /^node:(child_process|stream|url|worker_threads)$/,
+    "herd/Host": /^node:(child_process|stream|worker_threads)$/,
     "thread/Serving": /^node:worker_threads$/,
+    "thread/child": /^node:(url|worker_threads)$/,
+    "thread/watchdog": /^node:net$/,
+    "wire/Values": /^node:util$/,
     // Types: the port, and what can be moved, are in what a thread starts with.
     "wire/Wire": /^node:worker_threads$/
   }

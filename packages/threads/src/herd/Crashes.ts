@@ -20,9 +20,12 @@ export interface CrashOptions {
 
 const firstDelay = 10
 const longestDelay = 1000
+// Starts that fail one after another, or for this long, open the circuit at any pace.
+const failedStarts = 3
+const failingMillis = 5000
 
 /**
- * The crashes of one herd. Plain state: time is given.
+ * The crashes of one herd. Plain state: time is given, in milliseconds of a clock that only goes forward.
  *
  * @category models
  * @since 0.3.0
@@ -33,6 +36,8 @@ export class Crashes {
   private readonly options: CrashOptions
   private times: Array<number> = []
   private streak = 0
+  private starts = 0
+  private failingSince = 0
   private openUntil: number | undefined
 
   constructor(options: CrashOptions) {
@@ -47,8 +52,25 @@ export class Crashes {
     this.times = this.times.filter((at) => now - at < this.options.within)
     this.times.push(now)
     // Half open, one is enough.
-    if (this.openUntil !== undefined || this.times.length >= this.options.max)
-      this.openUntil = now + this.options.coolDown
+    if (this.openUntil !== undefined || this.times.length >= this.options.max) this.open(now)
+  }
+
+  /** A thread that began to start at `began` does not serve. */
+  failedStart(began: number, now: number, cause: unknown): void {
+    if (this.starts++ === 0) this.failingSince = began
+    this.crashed(now, cause)
+    if (this.options.max === Infinity) return
+    if (this.starts >= Math.min(failedStarts, this.options.max) || now - this.failingSince >= failingMillis)
+      this.open(now)
+  }
+
+  /** A thread serves. */
+  started(): void {
+    this.starts = 0
+  }
+
+  private open(now: number): void {
+    this.openUntil = now + this.options.coolDown
   }
 
   /** A task succeeded: threads can work. */
@@ -57,6 +79,11 @@ export class Crashes {
     if (this.openUntil === undefined || now < this.openUntil) return
     this.openUntil = undefined
     this.times = []
+  }
+
+  /** Whether the circuit is open, or half open. */
+  get isOpen(): boolean {
+    return this.openUntil !== undefined
   }
 
   /** Whether a success would change anything. */

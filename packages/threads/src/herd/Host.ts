@@ -5,7 +5,6 @@
  */
 import { fork } from "node:child_process"
 import type { Readable } from "node:stream"
-import { fileURLToPath } from "node:url"
 import {
   MessageChannel,
   receiveMessageOnPort,
@@ -13,7 +12,8 @@ import {
   type Transferable,
   Worker
 } from "node:worker_threads"
-import { processVariable, Shared, type Start } from "../wire/Wire.ts"
+import { dyingOf, randomTag, Shared, type Start, unpackDefect } from "../wire/Wire.ts"
+import { childEnv, childExecArgv } from "./ChildOptions.ts"
 
 /**
  * A running thread or process.
@@ -22,8 +22,14 @@ import { processVariable, Shared, type Start } from "../wire/Wire.ts"
  * @since 0.3.0
  */
 export interface Host {
+  /** What begins every message of this thread, and of no other. */
+  readonly tag: number
+  /** Of the thread in this process. */
+  readonly threadId: number | undefined
+  /** Of the child process. */
+  readonly pid: number | undefined
   /** Throws when the message cannot be cloned. */
-  readonly post: (message: unknown, transfer: Array<Transferable>) => void
+  readonly post: (message: unknown, transfer: ReadonlyArray<Transferable>) => void
   /** The numbers that both sides share. A process has none. */
   readonly states: Int32Array<SharedArrayBuffer> | undefined
   readonly terminate: () => void
@@ -99,7 +105,9 @@ export interface HostOptions {
   readonly heap: boolean
   readonly resourceLimits: ResourceLimits | undefined
   readonly execArgv: ReadonlyArray<string> | undefined
-  readonly env: NodeJS.ProcessEnv | undefined
+  readonly env: NodeJS.ProcessEnv | ReadonlyArray<string> | undefined
+  readonly argv: ReadonlyArray<string> | undefined
+  readonly workerData: unknown
   readonly output: "inherit" | "prefix" | "ignore"
 }
 
@@ -132,26 +140,29 @@ const direct = (
 }
 
 const startOf = (
-  { concurrency, heap, herd, tasks }: HostOptions,
+  { concurrency, heap, herd, tasks, workerData }: HostOptions,
   workerId: number,
-  shared: Pick<Start, "states" | "port">
-): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, ...shared })
+  shared: Pick<Start, "tag" | "states" | "port" | "module">
+): Start => ({ lemmings: herd, workerId, tasks, concurrency, heap, data: workerData, ...shared })
 
 const thread = (options: HostOptions, workerId: number, listener: HostListener): Host => {
   const states = new Int32Array(new SharedArrayBuffer(4 * Shared.size))
   const captured = options.output !== "inherit"
   // Of its own: the worker's port hands each message on to an event emitter first.
   const { port1, port2 } = new MessageChannel()
+  const tag = randomTag()
   const worker = new Worker(options.worker, {
-    workerData: startOf(options, workerId, { states, port: port2 }),
+    workerData: startOf(options, workerId, { tag, states, port: port2, module: undefined }),
     transferList: [port2],
     name: `${options.herd} ${workerId}`,
     stdout: captured,
     stderr: captured,
     ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
     ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
-    ...(options.env === undefined ? {} : { env: options.env })
+    ...(options.env === undefined ? {} : { env: childEnv(options.env) }),
+    ...(options.argv === undefined ? {} : { argv: [...options.argv] })
   })
+  const { threadId } = worker
   if (captured) direct(worker, options, workerId)
   let cause: unknown
   port1.on("message", listener.message)
@@ -168,6 +179,9 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
     listener.ended(code, cause)
   })
   return {
+    tag,
+    threadId,
+    pid: undefined,
     post: (message, transfer) => {
       if (transfer.length === 0) port1.postMessage(message)
       else port1.postMessage(message, transfer)
@@ -182,17 +196,28 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
   }
 }
 
+const entry = new URL(
+  import.meta.url.endsWith(".ts") ? "../thread/child.ts" : "../thread/child.js",
+  import.meta.url
+)
+
 const childProcess = (options: HostOptions, workerId: number, listener: HostListener): Host => {
   const stdio = options.output === "inherit" ? "inherit" : "pipe"
-  const child = fork(fileURLToPath(options.worker), {
+  const tag = randomTag()
+  const child = fork(entry, [...(options.argv ?? [])], {
     serialization: "advanced",
-    stdio: ["ignore", stdio, stdio, "ipc"],
-    execArgv: [...(options.execArgv ?? process.execArgv)],
-    env: {
-      ...(options.env ?? process.env),
-      [processVariable]: JSON.stringify(startOf(options, workerId, { states: undefined, port: undefined }))
-    }
+    // The last one closes with us, whatever we die of.
+    stdio: ["ignore", stdio, stdio, "ipc", "pipe"],
+    // A group of its own: Ctrl+C is for us.
+    detached: process.platform !== "win32",
+    execArgv: childExecArgv(options, process.execArgv),
+    env: childEnv(options.env ?? process.env)
   })
+  for (const stream of child.stdio.slice(4)) {
+    // A socket, though its type does not say so.
+    if (stream !== null && stream !== undefined && "unref" in stream) (stream as unknown as Worker).unref()
+    stream?.on("error", () => {})
+  }
   direct(child, options, workerId)
   let cause: unknown
   let over = false
@@ -204,17 +229,31 @@ const childProcess = (options: HostOptions, workerId: number, listener: HostList
       cause ?? (signal === null ? undefined : new Error(`ended by ${signal}`))
     )
   }
-  child.on("message", listener.message)
+  child.on("message", (message) => {
+    const dying = dyingOf(message, tag)
+    if (dying === undefined) listener.message(message)
+    else cause = unpackDefect(dying.cause)
+  })
   child.on("error", (error) => {
-    cause = error
+    cause ??= error
     if (child.pid === undefined) ended(null, null)
   })
   child.on("exit", ended)
+  // What the channel cannot take it throws; that it is closed, its end says.
+  const post = (message: unknown) => {
+    if (child.connected) child.send(message as object, () => {})
+  }
+  try {
+    post(startOf(options, workerId, { tag, states: undefined, port: undefined, module: options.worker.href }))
+  } catch (error) {
+    child.kill("SIGKILL")
+    throw error
+  }
   return {
-    // What the channel cannot take it throws; that it is closed, its end says.
-    post: (message) => {
-      if (child.connected) child.send(message as object)
-    },
+    tag,
+    threadId: undefined,
+    pid: child.pid,
+    post,
     states: undefined,
     terminate: () => void child.kill("SIGKILL"),
     eventLoop: () => undefined

@@ -3,9 +3,9 @@
  *
  * @since 0.3.0
  */
-import { Exit } from "effect"
+import { Effect, Exit } from "effect"
 import type { AnyTask, Call, Codec } from "../task/ThreadTask.ts"
-import { type Defect, Status, unpackDefect } from "../wire/Wire.ts"
+import { Status, unpackDefect } from "../wire/Wire.ts"
 import { InvalidPayload } from "../task/ThreadError.ts"
 
 const decoded = (codec: Codec | undefined, value: unknown) =>
@@ -24,8 +24,10 @@ export const exitOf = ({ codecs }: AnyTask, status: number, value: unknown): Exi
         return Exit.succeed(decoded(codecs.success, value))
       case Status.failure:
         return Exit.fail(decoded(codecs.error, value))
+      case Status.packed:
+        return Exit.fail(decoded(codecs.error, unpackDefect(value)))
       case Status.defect:
-        return Exit.die(unpackDefect(value as Defect))
+        return Exit.die(unpackDefect(value))
       default:
         return Exit.interrupt()
     }
@@ -49,3 +51,15 @@ export const encodePayload = ({ payload, task }: Call): unknown => {
     return new InvalidPayload({ task: task.name, cause })
   }
 }
+
+/**
+ * Gives the caller a report as it was. `undefined`: it does not listen.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const hearer = ({
+  onReport,
+  task
+}: Call): ((report: unknown) => Effect.Effect<unknown, unknown>) | undefined =>
+  onReport && ((report) => Effect.suspend(() => onReport(decoded(task.codecs.report, report))))

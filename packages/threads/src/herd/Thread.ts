@@ -13,13 +13,29 @@
 import { type Context, Effect, Exit, Option } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
 import * as HerdError from "lemmings/HerdError"
-import type { Transferable } from "node:worker_threads"
 import * as Host from "./Host.ts"
 import { InvalidPayload, WorkerLost } from "../task/ThreadError.ts"
 import type { AnyTask, Call, Caller } from "../task/ThreadTask.ts"
 import { originOf } from "../task/Origin.ts"
-import { encodePayload, exitOf } from "./Reply.ts"
-import { closing, holding, type Origin, type Ready, slots, State, Status, width } from "../wire/Wire.ts"
+import { encodePayload, exitOf, hearer } from "./Reply.ts"
+import {
+  closing,
+  isSlot,
+  isTagged,
+  type Origin,
+  type Ready,
+  readyOf,
+  Shared,
+  slots,
+  State,
+  Status,
+  width,
+  withBuffers
+} from "../wire/Wire.ts"
+import { Outbox } from "./Outbox.ts"
+import { type Held, moves, type Pending, refuse } from "./Pending.ts"
+import { Reports } from "./Reports.ts"
+import { Waiters } from "./Waiters.ts"
 
 /**
  * What a thread is for its herd.
@@ -41,20 +57,10 @@ export interface ThreadOptions extends Host.HostOptions {
  * @since 0.3.0
  */
 export interface ThreadListener {
-  /** It ended, and nobody had asked for that. */
+  /** It ended after it had served, and nobody had asked for that. */
   readonly crashed: (cause: unknown) => void
   readonly succeeded: () => void
   readonly ended: (thread: Thread) => void
-}
-
-interface Pending {
-  readonly call: Call
-  readonly end: (exit: Exit.Exit<unknown, unknown>) => void
-  /** Milliseconds that it will take, as far as we know. */
-  readonly expected: number
-  /** Its caller left, or its thread is stuck: it is settled when the thread says so. */
-  left: boolean
-  ended: (() => void) | undefined
 }
 
 // Work sent ahead, in milliseconds, and the time without an answer after which it is taken back.
@@ -72,11 +78,6 @@ const newest = 0.1
  * @since 0.3.0
  */
 export type Averages = Map<AnyTask, number>
-
-const refuse = ({ end }: Pending, error: unknown): Effect.Effect<void> => {
-  end(Exit.fail(error))
-  return Effect.void
-}
 
 /**
  * A running thread. Its methods are synchronous, except where they return effects.
@@ -101,17 +102,18 @@ export class Thread implements Caller {
   private readonly pending: Array<Pending | undefined> = []
   private readonly free: Array<number> = Array.from({ length: slots }, (_, i) => slots - 1 - i)
   private readonly index = new Map<string, number>()
-  private readonly waiters: Array<() => void> = []
+  private readonly waiters = new Waiters()
+  private readonly outbox: Outbox
   private readonly queue: Array<() => void> = []
-  private outbox: Array<unknown> = []
-  private moved: Array<Transferable> = []
-  private flushing = false
+  /** By slot, in the order in which they came. */
+  private readonly held = new Map<number, Held>()
   private expected = 0
   private inFlight = 0
   private answers = 0
   private stuck = false
   private watching = false
   private asked = false
+  private idleCrash = false
   private isReady: Ready | undefined
   private exitCode: number | undefined
   private cause: unknown
@@ -133,6 +135,7 @@ export class Thread implements Caller {
       message: (message) => this.heard(message),
       ended: (code, cause) => this.end(code, cause)
     })
+    this.outbox = new Outbox(this.host, (slot, cause) => this.refused(slot, cause))
     const { eventLoop } = this.host
     this.utilization = {
       sampled: Host.meter(eventLoop),
@@ -144,6 +147,10 @@ export class Thread implements Caller {
   get busy(): number {
     return this.inFlight
   }
+  get ids(): Pick<Host.Host, "threadId" | "pid"> & { readonly inspector: string | undefined } {
+    const { pid, threadId } = this.host
+    return { threadId, pid, inspector: this.isReady?.inspector }
+  }
 
   /** Whether one more task may be on its way beside those that are. */
   get hasRoom(): boolean {
@@ -153,29 +160,36 @@ export class Thread implements Caller {
   }
 
   /** Waits until the thread serves. */
-  readonly ready: Effect.Effect<void, WorkerLost> = Effect.suspend(() =>
+  readonly ready: Effect.Effect<void, unknown> = Effect.suspend(() =>
     Effect.andThen(
-      this.until(() => this.isReady !== undefined || this.lost),
+      this.waiters.until(() => this.isReady !== undefined || this.lost),
       Effect.suspend(() => {
         const missing = this.isReady?.missing ?? []
         if (this.lost || this.isReady === undefined) return Effect.fail(this.lostAt("", false))
         if (missing.length === 0) return Effect.void
         const said = `${this.options.worker.href} serves no ${missing.join(", ")}: it serves ${this.isReady.served.join(", ")}`
-        this.cause = new Error(said)
-        return Effect.fail(this.lostAt("", false))
+        return Effect.fail(new Error(said))
       })
     )
   )
 
   /** Waits until the thread has ended. */
-  readonly awaitEnd: Effect.Effect<void> = Effect.suspend(() => this.until(() => this.lost))
+  readonly awaitEnd: Effect.Effect<void> = Effect.suspend(() => this.waiters.until(() => this.lost))
+
+  /** The same, and fails when it crashed while it had nothing to do: nobody else would hear of that. */
+  readonly awaitLost: Effect.Effect<void, WorkerLost> = Effect.suspend(() =>
+    Effect.andThen(
+      this.awaitEnd,
+      Effect.suspend(() => (this.idleCrash ? Effect.fail(this.lostAt("", false)) : Effect.void))
+    )
+  )
 
   /** Ends the thread: politely when it is idle, at once otherwise. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.asked = true
     if (this.lost) return Effect.void
     if (this.isReady === undefined || this.inFlight > 0) return this.terminate
-    this.host.post(closing, [])
+    this.host.post([this.host.tag, closing], [])
     return this.within(this.awaitEnd)
   })
 
@@ -195,37 +209,21 @@ export class Thread implements Caller {
     )
   }
 
-  private until(holds: () => boolean): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      const check = () => {
-        if (!holds()) return
-        const at = this.waiters.indexOf(check)
-        if (at !== -1) this.waiters.splice(at, 1)
-        resume(Effect.void)
-      }
-      this.waiters.push(check)
-      check()
-      return Effect.sync(() => {
-        const at = this.waiters.indexOf(check)
-        if (at !== -1) this.waiters.splice(at, 1)
-      })
-    })
-  }
-  private told(): void {
-    for (const check of this.waiters.slice()) check()
-  }
-
   start(
     call: Call,
     context: Context.Context<never>,
-    end: (exit: Exit.Exit<unknown, unknown>) => void
+    end: (exit: Exit.Exit<unknown, unknown>) => void,
+    pinned = false
   ): Effect.Effect<void> {
     const pending: Pending = {
       call,
+      context,
       end,
       expected: this.durations.get(call.task) ?? unknownMillis,
       left: false,
-      ended: undefined
+      ended: undefined,
+      pinned,
+      reports: undefined
     }
     const payload = encodePayload(call)
     if (payload instanceof InvalidPayload) return refuse(pending, payload)
@@ -249,22 +247,39 @@ export class Thread implements Caller {
   }
 
   private put(pending: Pending, payload: unknown, origin: Origin | undefined): number {
-    const { task, transfer } = pending.call
     const slot = this.free.pop() ?? 0
     this.pending[slot] = pending
     this.expected += pending.expected
     this.inFlight++
-    if (this.host.states !== undefined) Atomics.store(this.host.states, slot, State.sent)
-    this.outbox.push(slot, this.index.get(task.name) ?? -1, payload, origin)
-    if (transfer !== undefined) this.moved.push(...transfer)
-    // A thread with nothing to do gets it at once. One that works gets what all the answers of this turn made room for.
-    if (this.inFlight === 1) this.flush()
-    else if (!this.flushing) {
-      this.flushing = true
-      setImmediate(() => this.flush())
-    }
+    const behind = this.options.ahead && this.host.states !== undefined && this.inFlight > 1
+    if (behind && (this.held.size > 0 || moves(pending))) this.held.set(slot, { payload, origin })
+    else this.send(slot, pending, payload, origin)
     if (this.inFlight > 1 && this.options.ahead && !this.watching) this.watch()
     return slot
+  }
+
+  private send(slot: number, { call }: Pending, payload: unknown, origin: Origin | undefined): void {
+    const { states } = this.host
+    const at = this.index.get(call.task.name) ?? slots
+    if (states !== undefined) {
+      Atomics.store(states, slot, State.sent)
+      Atomics.store(states, Shared.taken + slot, 0)
+    }
+    this.outbox.add(slot, at, payload, origin, call.transfer)
+    // A thread with nothing to do gets it at once. One that works gets what all the answers of this turn made room for.
+    if (this.inFlight - this.held.size === 1) this.outbox.flush()
+    else this.outbox.soon()
+  }
+
+  /** Sends what was held, as soon as nothing is before it. */
+  private release(): void {
+    for (const [slot, { origin, payload }] of this.held) {
+      const pending = this.pending[slot]
+      if (pending === undefined) continue
+      if (moves(pending) && this.inFlight > this.held.size) return
+      this.held.delete(slot)
+      this.send(slot, pending, payload, origin)
+    }
   }
 
   /** Takes a slot's task out. Its slot is free again. */
@@ -278,28 +293,6 @@ export class Thread implements Caller {
     return pending
   }
 
-  private flush(): void {
-    this.flushing = false
-    const batch = this.outbox
-    const moved = this.moved
-    this.outbox = []
-    this.moved = []
-    if (this.lost || batch.length === 0) return
-    try {
-      this.host.post(batch, moved)
-    } catch (error) {
-      if (batch.length === width) return this.refused(batch[0] as number, error)
-      // One of them cannot be cloned, and its buffers are among the others'.
-      for (let i = 0; i < batch.length; i += width) {
-        try {
-          this.host.post(batch.slice(i, i + width), holding(batch[i + 2], moved))
-        } catch (cause) {
-          this.refused(batch[i] as number, cause)
-        }
-      }
-    }
-  }
-
   private refused(slot: number, cause: unknown): void {
     const pending = this.take(slot)
     if (pending === undefined) return
@@ -308,47 +301,120 @@ export class Thread implements Caller {
   }
 
   private heard(message: unknown): void {
-    if (!Array.isArray(message)) {
-      this.isReady = message as Ready
-      return this.told()
+    const { tag } = this.host
+    if (this.isReady === undefined) {
+      this.isReady = readyOf(message, tag)
+      if (this.isReady !== undefined) this.waiters.tell()
+      return
     }
-    this.answers++
-    this.stuck = false
-    const end = message.length - (message.length % 4)
-    if (end < message.length) this.heapUsed = message[end] as number
-    for (let i = 0; i < end; i += 4) this.answered(message[i], message[i + 1], message[i + 2], message[i + 3])
+    if (!isTagged(message, tag) || message.length < width) return
+    const end = message.length - ((message.length - 1) % width)
+    const heapUsed = message[end]
+    if (typeof heapUsed === "number") this.heapUsed = heapUsed
+    for (let i = 1; i < end; i += width)
+      this.answered(message[i], message[i + 1], message[i + 2], message[i + 3])
     while (this.queue.length > 0 && this.free.length > 0) this.queue.shift()?.()
+    if (this.held.size > 0) this.release()
   }
 
-  private answered(slot: number, status: number, value: unknown, millis: number): void {
+  private answered(slot: unknown, code: unknown, said: unknown, took: unknown): void {
+    // A slot without a task, or with one that has not begun: nothing that a thread of ours would say.
+    if (!isSlot(slot) || typeof code !== "number" || this.pending[slot] === undefined) return
+    const { states } = this.host
+    if (this.held.has(slot) || (states !== undefined && Atomics.load(states, slot) === State.sent)) return
+    const status = code < 0 ? ~code : code
+    const value = code < 0 && Array.isArray(said) ? withBuffers(said[0], said[1]) : said
+    if (status === Status.report) return this.reported(slot, this.pending[slot], value)
     const pending = this.take(slot)
     if (pending === undefined) return
+    this.answers++
+    this.stuck = false
     const { task } = pending.call
-    if (status !== Status.skipped) {
-      this.completed++
-      const before = this.durations.get(task)
-      this.durations.set(task, before === undefined ? millis : before + newest * (millis - before))
-      if (status === Status.success) this.listener.succeeded()
+    if (status === Status.skipped) {
+      if (!pending.left) pending.end(Exit.fail(this.notBegun(pending)))
+      return pending.ended?.()
     }
-    if (!pending.left) pending.end(exitOf(task, status, value))
-    pending.ended?.()
+    this.completed++
+    const millis = typeof took === "number" && took >= 0 ? took : 0
+    const before = this.durations.get(task)
+    this.durations.set(task, before === undefined ? millis : before + newest * (millis - before))
+    if (status === Status.success) this.listener.succeeded()
+    const settle = () => {
+      if (!pending.left) {
+        pending.left = true
+        const failed = pending.reports?.failed
+        pending.end(failed === undefined ? exitOf(task, status, value) : Exit.failCause(failed))
+      }
+      pending.ended?.()
+    }
+    if (pending.reports === undefined || pending.left) settle()
+    else pending.reports.whenHeard(settle)
+  }
+
+  private reported(slot: number, pending: Pending, value: unknown): void {
+    const hear = hearer(pending.call)
+    if (pending.left) return
+    const taken = () => this.taken(slot, pending)
+    if (hear === undefined) return taken()
+    pending.reports ??= new Reports(
+      hear,
+      pending.context,
+      taken,
+      // Its failure is the task's, once the thread has done with that.
+      () => this.pending[slot] === pending && this.run(this.stop(slot, pending))
+    )
+    pending.reports.add(value)
+  }
+
+  /** The thread may report one more. */
+  private taken(slot: number, pending: Pending): void {
+    if (this.pending[slot] !== pending || this.lost) return
+    const { states, tag } = this.host
+    if (states === undefined) return this.host.post([tag, slot, 1], [])
+    Atomics.add(states, Shared.taken + slot, 1)
+    Atomics.notify(states, Shared.taken + slot)
   }
 
   /** A caller that leaves: takes back what has not begun, and otherwise waits for its end. */
   private leave(slot: number, pending: Pending): Effect.Effect<void> {
-    if (this.pending[slot] !== pending || pending.left) return Effect.void
+    if (pending.left) return Effect.void
     pending.left = true
+    const { reports } = pending
+    // It has ended, and its caller has not heard all that it said.
+    if (this.pending[slot] !== pending) return reports?.close ?? Effect.void
+    if (this.unheld(slot)) return Effect.void
     if (this.withdraw(slot)) return Effect.void
-    const { states } = this.host
-    if (states !== undefined) Atomics.compareExchange(states, slot, State.begun, State.aborted)
-    this.host.post(slot, [])
+    const stopped = this.stop(slot, pending)
+    return reports === undefined ? stopped : Effect.andThen(reports.close, stopped)
+  }
+
+  /** Tells the thread to stop a task that has begun, and waits for its end. */
+  private stop(slot: number, pending: Pending): Effect.Effect<void> {
+    const { states, tag } = this.host
+    if (states !== undefined) {
+      Atomics.compareExchange(states, slot, State.begun, State.aborted)
+      // It may wait until there is room for a report.
+      Atomics.add(states, Shared.taken + slot, slots)
+      Atomics.notify(states, Shared.taken + slot)
+    }
+    this.host.post([tag, slot], [])
     return this.within(
       Effect.callback<void>((resume) => {
         if (this.pending[slot] !== pending) return resume(Effect.void)
-        pending.ended = () => resume(Effect.void)
+        // More than one may wait.
+        const { ended } = pending
+        pending.ended = () => {
+          ended?.()
+          resume(Effect.void)
+        }
         return undefined
       })
     )
+  }
+
+  /** Takes back a task that was not sent. */
+  private unheld(slot: number): boolean {
+    return this.held.delete(slot) && this.take(slot) !== undefined
   }
 
   private withdraw(slot: number): boolean {
@@ -377,7 +443,10 @@ export class Thread implements Caller {
   private takeBack(): void {
     this.stuck = true
     for (const [slot, pending] of this.pending.entries()) {
-      if (pending === undefined || pending.left || !this.withdraw(slot)) continue
+      if (pending === undefined || pending.left || pending.pinned) continue
+      const held = this.held.has(slot)
+      // What it moves is there already.
+      if (held ? !this.unheld(slot) : moves(pending) || !this.withdraw(slot)) continue
       pending.left = true
       pending.end(Exit.fail(this.notBegun(pending)))
     }
@@ -386,18 +455,28 @@ export class Thread implements Caller {
   private end(code: number | undefined, cause: unknown): void {
     if (this.lost) return
     this.lost = true
+    this.outbox.clear()
     this.exitCode = code
     this.cause ??= cause ?? new Error(this.asked ? "terminated" : `exited with code ${code}`)
-    if (!this.asked) this.listener.crashed(this.cause)
+    this.idleCrash = !this.asked && this.inFlight === 0
+    if (!this.asked && this.isReady !== undefined) this.listener.crashed(this.cause)
     this.listener.ended(this)
-    this.told()
+    this.waiters.tell()
     const { states } = this.host
     for (const slot of this.pending.keys()) {
+      const held = this.held.delete(slot)
       const pending = this.take(slot)
       if (pending === undefined) continue
-      const begun = states === undefined || Atomics.load(states, slot) !== State.sent
-      if (!pending.left)
-        pending.end(Exit.fail(begun ? this.lostAt(pending.call.task.name, true) : this.notBegun(pending)))
+      const begun = !held && (states === undefined || Atomics.load(states, slot) !== State.sent)
+      const moved = !held && states !== undefined && moves(pending)
+      if (!pending.left) {
+        const { name } = pending.call.task
+        const { reports } = pending
+        // One whose buffers went down with the thread cannot be run again.
+        const lost = begun || moved ? this.lostAt(name, begun) : this.notBegun(pending)
+        pending.end(reports?.failed === undefined ? Exit.fail(lost) : Exit.failCause(reports.failed))
+        if (reports !== undefined) this.run(reports.close)
+      }
       pending.ended?.()
     }
     for (const start of this.queue.splice(0)) start()

@@ -10,13 +10,16 @@ import * as HerdError from "lemmings/HerdError"
 import * as PulledMetrics from "lemmings/PulledMetrics"
 import { existsSync } from "node:fs"
 import { availableParallelism } from "node:os"
+import { serialize } from "node:v8"
 import type { ResourceLimits } from "node:worker_threads"
+import * as Broadcasting from "./Broadcasting.ts"
 import { Crashes } from "./Crashes.ts"
 import * as Inline from "./Inline.ts"
 import type { Serving } from "../thread/Serving.ts"
 import { type Averages, Thread, type ThreadOptions } from "./Thread.ts"
 import { ThreadsUnavailable } from "../task/ThreadError.ts"
 import { type AnyTask, type Caller, CurrentThread, type Runs } from "../task/ThreadTask.ts"
+import { describe } from "../wire/Wire.ts"
 
 /**
  * @category models
@@ -53,16 +56,33 @@ export interface Options<
   readonly concurrency?: number | "adaptive" | undefined
   /** How long an interrupted task may take to stop before its thread is terminated and replaced. Defaults to 100 ms. */
   readonly grace?: Duration.Input | undefined
+  /**
+   * Limits of a thread's heap, code and stack, in MB: `maxOldGenerationSizeMb` from 16 on, below which V8 ends the whole
+   * process instead of the thread; the others from 1 on, and `stackSizeMb` up to 256. A process takes the two of the heap.
+   */
   readonly resourceLimits?: ResourceLimits | undefined
+  /**
+   * Flags of Node.js. A thread has those of its process by default; a child process too, without those that are about one
+   * program (`--eval`, `--test`, `--watch`), and with an inspector port of its own where ours has one.
+   */
   readonly execArgv?: ReadonlyArray<string> | undefined
-  readonly env?: NodeJS.ProcessEnv | undefined
+  /**
+   * Environment variables. All of ours by default. A list of names passes on those and what programs cannot do without
+   * (`PATH`, `HOME`, `TMPDIR`, `TZ`, `LANG`, `NODE_ENV`, `NODE_OPTIONS` and their like): a child that needs no secret then has none.
+   */
+  readonly env?: NodeJS.ProcessEnv | ReadonlyArray<string> | undefined
+  /** Appended to `process.argv` of a thread or process. */
+  readonly argv?: ReadonlyArray<string> | undefined
+  /** What every thread or process can read as `workerData` of `ThreadTasks` or `@lemmings/threads/worker`. It is cloned. */
+  readonly workerData?: unknown
   /** Where threads write to: as we do (default), with `[herd worker]` before each line, or nowhere. */
   readonly output?: "inherit" | "prefix" | "ignore" | undefined
   /** Replaces a thread, between tasks, whose heap is larger than this. In bytes. Defaults to never. */
   readonly maxHeap?: number | undefined
   /**
-   * How many crashes are too many: `max` (default 10) `within` (default 30 seconds) open a circuit. Then no thread is
-   * started for `coolDown` (default 5 seconds), and when none is left, tasks fail with `ThreadsUnavailable`.
+   * How many crashes are too many: `max` (default 10) `within` (default 30 seconds) open a circuit. So do three starts that
+   * fail one after another, or all starts of 5 seconds, at any pace. Then no thread is started for `coolDown` (default 5
+   * seconds), and when none is left, tasks fail with `ThreadsUnavailable`. The circuit opening is one warning in the log.
    */
   readonly crashes?:
     | {
@@ -81,6 +101,12 @@ export interface Options<
  */
 export interface ThreadInfo {
   readonly workerId: number
+  /** Of Node.js: `threadId` of `node:worker_threads`. `undefined`: a process. */
+  readonly threadId: number | undefined
+  /** Of the child process. `undefined`: a thread. */
+  readonly pid: number | undefined
+  /** Where a debugger reaches the child process, when it has an inspector. */
+  readonly inspector: string | undefined
   /** Tasks that run on it or were sent ahead. */
   readonly inFlight: number
   /** Tasks that ended on it. */
@@ -112,6 +138,26 @@ export interface ThreadHerdClass<Self, Id extends string, D>
   ) => Layer.Layer<Self, HerdError.InvalidConfig, NoInfer<RH>>
   /** The threads that run now. */
   readonly threads: Effect.Effect<ReadonlyArray<ThreadInfo>, never, Self>
+  /**
+   * Runs a task on every thread that is ready now, and gives how each ended, in no order: to warm a cache, or to drop one.
+   * On each it is the next task after those that are on their way there. It waits in no queue, counts in no statistics, and
+   * is not retried. Threads that start later do not run it. Interrupting it is as with every task. With `layerInline` there
+   * is no thread.
+   */
+  readonly broadcast: <A, E, R>(
+    call: Effect.Effect<A, E, R | Runs<Named<D>>>
+  ) => Effect.Effect<ReadonlyArray<Broadcast<A, E>>, never, Self | Exclude<R, Runs<Named<D>>>>
+}
+
+/**
+ * How a task ended on one of the threads.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Broadcast<out A, out E> {
+  readonly workerId: number
+  readonly exit: Exit.Exit<A, E>
 }
 
 type OverflowOf<D> = D extends { readonly overflow: infer O extends HerdConfig.Overflow } ? O : "suspend"
@@ -123,19 +169,22 @@ const own = [
   "resourceLimits",
   "execArgv",
   "env",
+  "argv",
+  "workerData",
   "output",
   "maxHeap",
   "crashes"
 ] as const
 
 /** The options of every herd, with our defaults. */
-const common = (options: Options) => {
+const common = (options: Options, createTimeout = options.createTimeout) => {
   const rest = Object.fromEntries(
     Object.entries(options).filter(([name]) => !own.some((key) => key === name))
   )
   const processors = Math.max(1, availableParallelism() - 1)
   return {
     ...(rest as Herd.CommonOptions<"suspend">),
+    ...(createTimeout === undefined ? {} : { createTimeout }),
     workers: { max: Math.max(processors, options.workers?.min ?? 1), ...options.workers }
   }
 }
@@ -147,6 +196,34 @@ const invalid = (field: string, value: unknown, rule: string) =>
 const moduleOf = (worker: URL): URL | undefined => {
   const built = new URL(worker.href.replace(/\.([cm]?)ts$/, ".$1js"))
   return [worker, built].find((url) => url.protocol !== "file:" || existsSync(url))
+}
+
+// Below it V8 aborts the process while it starts a thread.
+const leastHeap = 16
+const mostStack = 256
+
+/** Why the limits cannot be had, if so. */
+const badLimit = (
+  limits: ResourceLimits
+): readonly [name: string, value: unknown, rule: string] | undefined => {
+  for (const [name, value] of Object.entries(limits)) {
+    if (value === undefined) continue
+    const least = name === "maxOldGenerationSizeMb" ? leastHeap : 1
+    const most = name === "stackSizeMb" ? mostStack : Infinity
+    if (!(typeof value === "number" && value >= least && value <= most && value !== Infinity))
+      return [name, value, `a number of MB, at least ${least}${most === Infinity ? "" : `, at most ${most}`}`]
+  }
+  return undefined
+}
+
+const isCloneable = (value: unknown, isolation: "thread" | "process"): boolean => {
+  try {
+    if (isolation === "thread") structuredClone(value)
+    else serialize(value)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declaration, options: Options) {
@@ -167,6 +244,13 @@ const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declara
   const withinMillis = yield* Durations.decode("crashes.within", within)
   const coolDownMillis = yield* Durations.decode("crashes.coolDown", coolDown)
   const isolation = options.isolation ?? "thread"
+  if (isolation !== "thread" && isolation !== "process")
+    return yield* invalid("isolation", isolation, `"thread" or "process"`)
+  const tooSmall = badLimit(options.resourceLimits ?? {})
+  if (tooSmall !== undefined) return yield* invalid(`resourceLimits.${tooSmall[0]}`, tooSmall[1], tooSmall[2])
+  if (!isCloneable(options.workerData, isolation))
+    return yield* invalid("workerData", "a value that cannot be cloned", "a value that can be cloned")
+  const start = HerdConfig.millis(options.createTimeout ?? "10 seconds")
   const thread: ThreadOptions = {
     herd: id,
     worker,
@@ -178,10 +262,18 @@ const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declara
     resourceLimits: options.resourceLimits,
     execArgv: options.execArgv,
     env: options.env,
+    argv: options.argv,
+    workerData: options.workerData,
     output: options.output ?? "inherit",
     grace
   }
-  return { thread, maxHeap, crashes: { max: limit, within: withinMillis, coolDown: coolDownMillis } }
+  return {
+    thread,
+    maxHeap,
+    // What is no duration the herd refuses.
+    startMillis: start ?? Infinity,
+    crashes: { max: limit, within: withinMillis, coolDown: coolDownMillis }
+  }
 })
 
 /** Stands for a thread while the circuit is open. */
@@ -196,6 +288,9 @@ class Refusal implements Caller {
   }
 }
 
+// Longest time between the end of a start and the herd hearing of it, the longest delay of `Crashes` included.
+const spareMillis = 5000
+
 /** What the threads of one herd have in common. */
 const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declaration, options: Options) {
   const settings = yield* settingsOf(id, declaration, options)
@@ -205,7 +300,8 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
   const durations: Averages = new Map()
   const alive = new Set<Thread>()
   const whenNone = new Set<() => void>()
-  const now = () => clock.currentTimeMillisUnsafe()
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const log = Effect.runForkWith(context)
 
   const noneAlive = Effect.callback<void>((resume) => {
     if (alive.size === 0) return resume(Effect.void)
@@ -217,10 +313,23 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
     const { last: cause, total } = crashes
     return new Refusal(new ThreadsUnavailable({ herd: id, crashes: total, retryAfterMillis, cause }))
   }
+  /** Tells once that there are no threads to be had, and once that there are again. */
+  const telling = (change: () => void) => {
+    const before = crashes.isOpen
+    change()
+    if (crashes.isOpen === before) return
+    log(
+      before
+        ? Effect.logInfo(`herd ${id}: threads are well again`)
+        : Effect.logWarning(
+            `herd ${id}: no threads for ${settings.crashes.coolDown} ms after ${crashes.total} crashes: ${describe(crashes.last)}`
+          )
+    )
+  }
   const listener = {
-    crashed: (cause: unknown) => crashes.crashed(now(), cause),
+    crashed: (cause: unknown) => telling(() => crashes.crashed(now(), cause)),
     succeeded: () => {
-      if (crashes.watching) crashes.succeeded(now())
+      if (crashes.watching) telling(() => crashes.succeeded(now()))
     },
     ended: (thread: Thread) => {
       if (alive.delete(thread) && alive.size === 0) for (const none of whenNone) none()
@@ -235,22 +344,53 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
         yield* Effect.raceFirst(Effect.sleep(crashes.openFor(now())), noneAlive)
       }
       yield* Effect.sleep(crashes.delay)
-      const thread = yield* Effect.acquireRelease(
-        Effect.sync(() => new Thread(settings.thread, workerId, durations, listener, context)),
-        (made) => made.close
-      )
-      yield* thread.ready
-      alive.add(thread)
-      return thread
+      return yield* started(workerId)
     })
 
+  /** A thread that serves. One that does not, whatever the reason, is a crash. */
+  const started = (workerId: number) =>
+    Effect.suspend(() => {
+      const began = now()
+      const thread = Effect.acquireRelease(
+        Effect.try({
+          try: () => new Thread(settings.thread, workerId, durations, listener, context),
+          catch: (cause) => cause
+        }),
+        (made) => made.close
+      )
+      const ready = Effect.tap(thread, (made) =>
+        Effect.timeoutOrElse(made.ready, {
+          duration: settings.startMillis,
+          orElse: () =>
+            Effect.fail(
+              new Error(`${settings.thread.worker.href} did not serve within ${settings.startMillis} ms`)
+            )
+        })
+      )
+      return ready.pipe(
+        Effect.tap((made) =>
+          Effect.sync(() => {
+            crashes.started()
+            alive.add(made)
+          })
+        ),
+        Effect.tapError((cause) => Effect.sync(() => telling(() => crashes.failedStart(began, now(), cause))))
+      )
+    })
+
+  const { coolDown } = settings.crashes
   return {
     alive,
     crashes,
+    // Ours comes first: it knows what a failed start means, and that a wait for the circuit is none.
+    createTimeout:
+      settings.startMillis === Infinity
+        ? options.createTimeout
+        : settings.startMillis + coolDown + spareMillis,
     resource: {
       onCreate: ({ workerId }: { readonly workerId: number }) => open(workerId),
       awaitLost: (caller: Caller) => {
-        if (caller instanceof Thread) return caller.awaitEnd
+        if (caller instanceof Thread) return caller.awaitLost
         return Effect.suspend(() => Effect.sleep(crashes.openFor(now())))
       },
       hasRoom: (caller: Caller) => caller instanceof Thread && caller.hasRoom,
@@ -285,7 +425,7 @@ export const Service =
 
     const layer = (options: Options = {}) =>
       Layer.unwrap(
-        Effect.map(threadsOf(id, declaration, options), ({ alive, crashes, resource }) => {
+        Effect.map(threadsOf(id, declaration, options), ({ alive, crashes, createTimeout, resource }) => {
           const { counter, gauge } = PulledMetrics.make({ herd: id })
           const metrics = PulledMetrics.register([
             gauge("lemmings_threads", "Threads that are ready.", () => alive.size),
@@ -305,7 +445,7 @@ export const Service =
             })
           )
           return Layer.effectDiscard(Effect.andThen(metrics, known)).pipe(
-            Layer.provideMerge(layerOf({ ...common(options), ...resource }))
+            Layer.provideMerge(layerOf({ ...common(options, createTimeout), ...resource }))
           )
         })
       )
@@ -322,6 +462,7 @@ export const Service =
       Effect.sync(() =>
         Array.from(running.get(made) ?? [], (thread) => ({
           workerId: thread.workerId,
+          ...thread.ids,
           inFlight: thread.busy,
           completed: thread.completed,
           heapUsed: thread.heapUsed,
@@ -329,5 +470,11 @@ export const Service =
         }))
       )
     )
-    return Object.assign(herd, { layer, layerInline, threads }) as unknown as ThreadHerdClass<Self, Id, D>
+    const broadcast = (call: Effect.Effect<unknown, unknown>) =>
+      herd.use((made) => Broadcasting.on(running.get(made) ?? new Set(), call))
+    return Object.assign(herd, { layer, layerInline, threads, broadcast }) as unknown as ThreadHerdClass<
+      Self,
+      Id,
+      D
+    >
   }

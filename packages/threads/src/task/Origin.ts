@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
-import type { Origin } from "../wire/Wire.ts"
+import { describe, type Origin } from "../wire/Wire.ts"
 
 const isPlain = (value: unknown): boolean =>
   value === null || !(typeof value === "object" || typeof value === "function" || typeof value === "symbol")
@@ -26,7 +26,7 @@ export const originOf = (context: Context.Context<never> | undefined): Origin | 
   return {
     span: span && { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled },
     annotations: Object.fromEntries(
-      names.map(([name, value]) => [name, isPlain(value) ? value : String(value)])
+      names.map(([name, value]) => [name, isPlain(value) ? value : describe(value)])
     )
   }
 }

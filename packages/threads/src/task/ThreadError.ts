@@ -4,6 +4,7 @@
  * @since 0.3.0
  */
 import * as Schema from "effect/Schema"
+import { describe, isError } from "../wire/Wire.ts"
 
 /**
  * The thread of the task has ended before the task had: it crashed, exited, ran out of heap, or was terminated.
@@ -14,7 +15,7 @@ import * as Schema from "effect/Schema"
 export class WorkerLost extends Schema.TaggedError<WorkerLost>("@lemmings/threads/WorkerLost")("WorkerLost", {
   herd: Schema.String,
   workerId: Schema.Int,
-  /** The name of the task, or of none when the thread was starting. */
+  /** The name of the task. Empty: none, because the thread was starting or idle. */
   task: Schema.String,
   /** Of the thread or process. `undefined`: a process ended by a signal. */
   exitCode: Schema.UndefinedOr(Schema.Int),
@@ -27,9 +28,13 @@ export class WorkerLost extends Schema.TaggedError<WorkerLost>("@lemmings/thread
   cause: Schema.Defect()
 }) {
   override get message() {
-    const why = this.cause instanceof Error ? `: ${this.cause.message}` : ""
-    const when = this.begun ? "while it ran" : "before it began"
-    return `Worker ${this.workerId} of herd "${this.herd}" ended with exit code ${this.exitCode} ${when} "${this.task}"${why}`
+    const why = isError(this.cause) ? `: ${describe(this.cause)}` : ""
+    const code = this.exitCode === undefined ? "" : ` with exit code ${this.exitCode}`
+    const when =
+      this.task === ""
+        ? "without a task"
+        : `${this.begun ? "while it ran" : "before it began"} "${this.task}"`
+    return `Worker ${this.workerId} of herd "${this.herd}" ended${code} ${when}${why}`
   }
 }
 
@@ -45,7 +50,7 @@ export class InvalidPayload extends Schema.TaggedError<InvalidPayload>("@lemming
   { httpApiStatus: 400 }
 ) {
   override get message() {
-    return `The payload of "${this.task}" cannot be sent to a thread: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `The payload of "${this.task}" cannot be sent to a thread: ${describe(this.cause)}`
   }
 }
 
@@ -70,7 +75,6 @@ export class ThreadsUnavailable extends Schema.TaggedError<ThreadsUnavailable>(
   { httpApiStatus: 503 }
 ) {
   override get message() {
-    const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
-    return `Herd "${this.herd}" has no thread after ${this.crashes} crashes, and tries again in ${Math.ceil(this.retryAfterMillis)} ms. The last: ${why}`
+    return `Herd "${this.herd}" has no thread after ${this.crashes} crashes, and tries again in ${Math.ceil(this.retryAfterMillis)} ms. The last: ${describe(this.cause)}`
   }
 }

@@ -33,6 +33,7 @@ export interface Call {
   readonly task: AnyTask
   readonly payload: unknown
   readonly transfer: ReadonlyArray<Transfer> | undefined
+  readonly onReport: ((report: unknown) => Effect.Effect<unknown, unknown>) | undefined
   /** The call itself, for errors that say that it did not begin. */
   readonly effect: Effect.Effect<unknown, unknown>
 }
@@ -72,9 +73,18 @@ export type CallError = WorkerLost | InvalidPayload | ThreadsUnavailable
  * @category models
  * @since 0.3.0
  */
-export interface CallOptions {
-  /** Buffers of the payload that are moved instead of copied. The caller cannot use them afterwards. */
+export interface CallOptions<in Report = never, out E = never, out R = never> {
+  /**
+   * Buffers of the payload that are moved instead of copied. The caller cannot use them afterwards. They stay here until
+   * the thread can begin the task; a process gets copies.
+   */
   readonly transfer?: ReadonlyArray<Transfer> | undefined
+  /**
+   * Hears what the task says while it runs (`report` of its handler), one after another, and all of it before the task's
+   * end. While this takes its time the handler waits with its next report. A failure is the task's, and stops it.
+   * Interrupting the task interrupts this.
+   */
+  readonly onReport?: ((report: Report) => Effect.Effect<unknown, E, R>) | undefined
 }
 
 /**
@@ -96,14 +106,28 @@ export interface Codec {
  */
 export interface AnyTask {
   readonly name: string
-  readonly "~encoded": { readonly payload: unknown; readonly success: unknown; readonly error: unknown }
-  readonly "~types": { readonly payload: unknown; readonly success: unknown; readonly error: unknown }
+  readonly "~encoded": Types<unknown, unknown, unknown, unknown>
+  readonly "~types": Types<unknown, unknown, unknown, unknown>
   /** `undefined`: structured clone. */
   readonly codecs: {
     readonly payload: Codec | undefined
     readonly success: Codec | undefined
     readonly error: Codec | undefined
+    readonly report: Codec | undefined
   }
+}
+
+/**
+ * What goes in and out of a task, as types alone.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Types<out P, out A, out E, out Report> {
+  readonly payload: P
+  readonly success: A
+  readonly error: E
+  readonly report: Report
 }
 
 /**
@@ -119,12 +143,17 @@ export interface ThreadTask<
   out E,
   PE = P,
   AE = A,
-  EE = E
+  EE = E,
+  in out Report = never,
+  ReportE = Report
 > extends AnyTask {
-  (payload: P, options?: CallOptions): Effect.Effect<A, E | CallError, Runs<Name>>
+  <E2 = never, R2 = never>(
+    payload: P,
+    options?: CallOptions<Report, E2, R2>
+  ): Effect.Effect<A, E | E2 | CallError, Runs<Name> | R2>
   readonly name: Name
-  readonly "~types": { readonly payload: P; readonly success: A; readonly error: E }
-  readonly "~encoded": { readonly payload: PE; readonly success: AE; readonly error: EE }
+  readonly "~types": Types<P, A, E, Report>
+  readonly "~encoded": Types<PE, AE, EE, ReportE>
 }
 
 const clonedKey = "~lemmings/cloned"
@@ -181,7 +210,7 @@ const codec = (side: Side | Fields): Codec | undefined => {
 }
 
 /**
- * Declares a task. What is left out of the options travels as nothing (`payload`, `success`: `void`; `error`: `never`).
+ * Declares a task. What is left out of the options travels as nothing (`payload`, `success`: `void`; `error`, `report`: `never`).
  *
  * **Example** (A task, run without a thread)
  *
@@ -211,13 +240,16 @@ export const make = <
   const Name extends string,
   P extends Side | Fields = undefined,
   A extends Side = undefined,
-  E extends Side = undefined
+  E extends Side = undefined,
+  Report extends Side = undefined
 >(
   name: Name,
   options: {
     readonly payload?: P
     readonly success?: A
     readonly error?: E
+    /** What the task says while it runs. */
+    readonly report?: Report
   } = {}
 ): ThreadTask<
   Name,
@@ -226,32 +258,37 @@ export const make = <
   TypeOf<E, never>,
   EncodedOf<P, void>,
   EncodedOf<A, void>,
-  EncodedOf<E, never>
+  EncodedOf<E, never>,
+  TypeOf<Report, never>,
+  EncodedOf<Report, never>
 > => {
   const codecs = {
     payload: codec(options.payload),
     success: codec(options.success),
-    error: codec(options.error)
+    error: codec(options.error),
+    report: codec(options.report)
   }
-  const task = (payload: unknown, { transfer }: CallOptions = {}) => {
+  const task = (payload: unknown, { onReport, transfer }: CallOptions<unknown, unknown> = {}) => {
     const effect: Effect.Effect<unknown, unknown, Runs<string>> = Effect.withFiber(({ context }) =>
       Effect.callback((resume) => Context.getUnsafe(context, CurrentThread).start(call, context, resume))
     )
     const call: Call = {
       task: declared,
       payload,
-      transfer,
+      // Read once: the list is the caller's.
+      transfer: transfer && [...transfer],
+      onReport,
       effect: effect as Effect.Effect<unknown, unknown>
     }
     const start: RemoteTask.Start = (thread, context, end) => (thread as Caller).start(call, context, end)
     return Object.assign(effect, { [RemoteTask.start]: start })
   }
   Object.defineProperty(task, "name", { value: name })
-  const types = { payload: undefined, success: undefined, error: undefined }
+  const types = { payload: undefined, success: undefined, error: undefined, report: undefined }
   const declared = Object.assign(task, {
     codecs,
     "~types": types,
     "~encoded": types
-  }) as unknown as ReturnType<typeof make<Name, P, A, E>>
+  }) as unknown as ReturnType<typeof make<Name, P, A, E, Report>>
   return declared
 }

@@ -4,19 +4,26 @@
  *
  * @since 0.3.0
  */
-import { isMainThread, receiveMessageOnPort, workerData } from "node:worker_threads"
+import { isMainThread, receiveMessageOnPort, workerData as given } from "node:worker_threads"
 import { Lookout } from "./Lookout.ts"
+import { Reporting } from "./Reporting.ts"
 import {
+  buffersIn,
   closing,
-  holding,
+  isError,
+  isSlot,
+  isTagged,
   type Origin,
   packDefect,
-  processVariable,
+  packText,
   type Ready,
+  Shared,
   type Start,
+  startKey,
   State,
   Status,
   width,
+  withBuffers,
   type Transfer
 } from "../wire/Wire.ts"
 
@@ -26,7 +33,7 @@ import {
  * @category models
  * @since 0.3.0
  */
-export interface TaskContext<E> {
+export interface TaskContext<E, Report = never> {
   /** Whether the task was interrupted or ran out of time. Can be asked in the middle of a computation. */
   readonly aborted: boolean
   /** Fires when the task was interrupted or ran out of time, as soon as the thread's event loop turns. */
@@ -39,6 +46,12 @@ export interface TaskContext<E> {
   readonly fail: (error: E) => never
   /** Has the buffers of a result moved instead of copied: `return transfer(image, [image.buffer])`. */
   readonly transfer: <A>(value: A, buffers: ReadonlyArray<Transfer>) => A
+  /**
+   * Tells the caller something while the task runs. Ends as soon as there is room for the next report: 16 are on their way
+   * at most. A handler that does not wait for it is held up here instead on a thread; in a process, which cannot be held
+   * up, one that leaves 1,024 reports waiting fails. After an interruption nothing is reported any more.
+   */
+  readonly report: (value: Report) => Promise<void>
 }
 
 /**
@@ -57,7 +70,7 @@ export type Settle = (status: number, value: unknown) => void
  */
 export type Invoke = (
   payload: unknown,
-  context: TaskContext<unknown>,
+  context: TaskContext<unknown, unknown>,
   settle: Settle,
   onAbort: (abort: () => void) => void
 ) => void
@@ -77,9 +90,15 @@ export interface Serving {
 
 /** A typed failure on its way to `settle`. */
 class Failure {
-  readonly error: unknown
+  readonly #error: unknown
   constructor(error: unknown) {
-    this.error = error
+    this.#error = error
+  }
+  /** Asks nothing of the value, which may be one that does not like to be looked at. */
+  static of(value: unknown): { readonly error: unknown } | undefined {
+    return typeof value === "object" && value !== null && #error in value
+      ? { error: value.#error }
+      : undefined
   }
 }
 
@@ -89,18 +108,25 @@ class Failure {
  * @category models
  * @since 0.3.0
  */
-export class Context implements TaskContext<unknown> {
+export class Context implements TaskContext<unknown, unknown> {
   readonly workerId: number
   readonly origin: Origin | undefined
   readonly isAborted: () => boolean
+  readonly report: (value: unknown) => Promise<void>
   moved: Array<Transfer> | undefined
   onAbort: (() => void) | undefined
   private controller: AbortController | undefined
 
-  constructor(workerId: number, origin: Origin | undefined, isAborted: () => boolean) {
+  constructor(
+    workerId: number,
+    origin: Origin | undefined,
+    isAborted: () => boolean,
+    report: (value: unknown) => Promise<void>
+  ) {
     this.workerId = workerId
     this.origin = origin
     this.isAborted = isAborted
+    this.report = report
   }
   get aborted(): boolean {
     return this.isAborted()
@@ -133,8 +159,10 @@ export class Context implements TaskContext<unknown> {
 export const plain =
   (handler: (payload: never, context: TaskContext<never>) => unknown): Invoke =>
   (payload, context, settle) => {
-    const failed = (error: unknown) =>
-      error instanceof Failure ? settle(Status.failure, error.error) : settle(Status.defect, error)
+    const failed = (error: unknown) => {
+      const failure = Failure.of(error)
+      return failure === undefined ? settle(Status.defect, error) : settle(Status.failure, failure.error)
+    }
     try {
       const result = handler(payload as never, context)
       if (isPromise(result)) result.then((value) => settle(Status.success, value), failed)
@@ -147,9 +175,17 @@ export const plain =
 const isPromise = (value: unknown): value is Promise<unknown> =>
   typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
 
+/**
+ * What the herd of this thread or process was given as `workerData`. `undefined`: nothing, or this serves no herd.
+ *
+ * @category constants
+ * @since 0.5.0
+ */
+export const workerData: unknown = started()?.data
+
 interface Link {
   readonly start: Start
-  readonly post: (message: unknown, transfer?: Array<Transfer>) => void
+  readonly post: (message: unknown, transfer?: ReadonlyArray<Transfer>) => void
   readonly listen: (listener: (message: unknown) => void) => void
   /** The next message, if there is one already. Only threads can look. */
   readonly poll: (() => { readonly message: unknown } | undefined) | undefined
@@ -163,33 +199,35 @@ const turnMillis = 10
 // oxlint-disable-next-line house/no-wall-clock
 const realTime = () => performance.now()
 
-const isStart = (value: unknown): value is Start =>
-  typeof value === "object" && value !== null && "lemmings" in value && "tasks" in value
+function isStart(value: unknown): value is Start {
+  return typeof value === "object" && value !== null && "lemmings" in value && "tasks" in value
+}
 
-/** The herd that started this thread or process, if one did. */
+/** What the herd said that started this thread or process, if one did. */
+function started(): Start | undefined {
+  if (!isMainThread) return isStart(given) ? given : undefined
+  const start: unknown = Reflect.get(globalThis, startKey)
+  return isStart(start) ? start : undefined
+}
+
 const link = (): Link | undefined => {
-  if (!isMainThread && isStart(workerData) && workerData.port !== undefined) {
-    const { port } = workerData
+  const start = started()
+  const { port } = start ?? {}
+  if (start === undefined) return undefined
+  if (port !== undefined) {
     return {
-      start: workerData,
+      start,
       post: (message, transfer) => port.postMessage(message, transfer),
       listen: (listener) => void port.on("message", listener),
       poll: () => receiveMessageOnPort(port),
       end: () => port.close()
     }
   }
-  const variable = process.env[processVariable]
-  if (variable === undefined || process.send === undefined) return undefined
-  const start: unknown = JSON.parse(variable)
-  if (!isStart(start)) return undefined
+  if (process.send === undefined) return undefined
   return {
     start,
     post: (message) => void process.send?.(message),
-    listen: (listener) => {
-      process.on("message", listener)
-      // The herd has gone: nobody would stop us.
-      process.once("disconnect", () => process.exit())
-    },
+    listen: (listener) => void process.on("message", listener),
     poll: undefined,
     end: () => process.disconnect()
   }
@@ -204,46 +242,73 @@ const link = (): Link | undefined => {
 export const serve = (serving: Serving): void => {
   const herd = link()
   if (herd === undefined) return
-  const { start } = herd
-  const states = start.states ?? new Int32Array(new SharedArrayBuffer(4 * 1024))
-  const owned = start.states === undefined
-  const handlers = start.tasks.map((name) => serving.handlers[name])
+  const { concurrency, heap, tag, tasks, workerId } = herd.start
+  const states = herd.start.states ?? new Int32Array(new SharedArrayBuffer(4 * Shared.size))
+  const owned = herd.start.states === undefined
+  const handlers = tasks.map((name) => serving.handlers[name])
   const running = new Map<number, Context>()
   const aborted = new Set<number>()
-  let inbox: Array<unknown> = []
+  const reporting = new Map<number, Reporting>()
+  let inbox: ReadonlyArray<unknown> = []
   let next = 0
-  let answers: Array<unknown> = []
-  let moved: Array<Transfer> | undefined
+  let answers: Array<unknown> = [tag]
+  // What each of the answers moves, so that one that cannot be sent does not cost the others theirs.
+  let moved: Array<ReadonlyArray<Transfer> | undefined> = []
   let working = false
 
   const flush = () => {
-    if (answers.length === 0) return
+    if (moved.length === 0) return
     const batch = answers
     const buffers = moved
-    answers = []
-    moved = undefined
-    if (start.heap) batch.push(process.memoryUsage().heapUsed)
+    answers = [tag]
+    moved = []
+    if (heap) batch.push(process.memoryUsage().heapUsed)
     try {
-      herd.post(batch, buffers)
+      herd.post(
+        batch,
+        buffers.flatMap((each) => each ?? [])
+      )
     } catch {
       // One of them cannot be cloned: all but that one arrive.
-      for (let i = 0; i + 3 < batch.length; i += 4) alone(batch.slice(i, i + 4), buffers)
+      buffers.forEach((each, i) => alone(batch.slice(1 + width * i, 1 + width * (i + 1)), each))
     }
   }
-  const alone = (answer: Array<unknown>, buffers: Array<Transfer> | undefined) => {
+  const alone = (answer: Array<unknown>, buffers: ReadonlyArray<Transfer> | undefined) => {
     try {
-      herd.post(answer, buffers === undefined ? undefined : holding(answer[2], buffers))
+      herd.post([tag, ...answer], buffers ?? [])
     } catch (error) {
-      herd.post([answer[0], Status.defect, packDefect(error), answer[3]])
+      const [slot, , , millis] = answer
+      try {
+        herd.post([tag, slot, Status.defect, packDefect(error), millis])
+      } catch {
+        herd.post([tag, slot, Status.defect, packText(error), millis])
+      }
     }
+  }
+  const answer = (
+    slot: number,
+    status: number,
+    value: unknown,
+    millis: number,
+    buffers?: ReadonlyArray<Transfer>
+  ) => {
+    const views = owned ? undefined : buffersIn(value)
+    if (views === undefined) answers.push(slot, status, value, millis)
+    else answers.push(slot, ~status, [value, views], millis)
+    moved.push(buffers)
   }
 
   const settled = (slot: number, context: Context, began: number, status: number, value: unknown) => {
     if (running.get(slot) !== context) return
     running.delete(slot)
     aborted.delete(slot)
-    answers.push(slot, status, status === Status.defect ? packDefect(value) : value, realTime() - began)
-    if (context.moved !== undefined) moved = [...(moved ?? []), ...context.moved]
+    reporting.get(slot)?.close()
+    reporting.delete(slot)
+    const millis = realTime() - began
+    if (status === Status.defect) answer(slot, status, packDefect(value), millis)
+    else if (status === Status.failure && holdsError(value))
+      answer(slot, Status.packed, packDefect(value), millis)
+    else answer(slot, status, value, millis, context.moved)
     // At once: the next task may be the one that never ends.
     flush()
     if (working) return
@@ -251,39 +316,58 @@ export const serve = (serving: Serving): void => {
     drain()
   }
 
-  const begin = (slot: number, index: number, payload: unknown, origin: Origin | undefined) => {
+  const begin = (slot: unknown, at: unknown, sent: unknown, origin: Origin | undefined) => {
+    if (!isSlot(slot) || typeof at !== "number" || running.has(slot)) return
     const isAborted = owned ? () => aborted.has(slot) : () => Atomics.load(states, slot) === State.aborted
     const withdrawn = owned
       ? aborted.delete(slot)
       : Atomics.compareExchange(states, slot, State.sent, State.begun) !== State.sent
-    if (withdrawn) {
-      answers.push(slot, Status.skipped, undefined, 0)
-      return
+    if (withdrawn) return answer(slot, Status.skipped, undefined, 0)
+    const index = at < 0 ? ~at : at
+    const payload = at < 0 && Array.isArray(sent) ? withBuffers(sent[0], sent[1]) : sent
+    const report = (value: unknown) => {
+      if (running.get(slot) !== context) return Promise.resolve()
+      let to = reporting.get(slot)
+      if (to === undefined) {
+        to = new Reporting(states, slot, owned, isAborted, (said) =>
+          herd.post([tag, slot, Status.report, said, 0])
+        )
+        reporting.set(slot, to)
+      }
+      return to.report(value, inside === context)
     }
-    const context = new Context(start.workerId, origin, isAborted)
+    const context: Context = new Context(workerId, origin, isAborted, report)
     running.set(slot, context)
     const began = realTime()
     const invoke = handlers[index]
     if (invoke === undefined) {
-      settled(slot, context, began, Status.defect, new Error(`no handler for task ${start.tasks[index]}`))
+      settled(slot, context, began, Status.defect, new Error(`no handler for task ${tasks[index]}`))
       return
     }
-    invoke(
-      payload,
-      context,
-      (status, value) => settled(slot, context, began, status, value),
-      (abort) => {
-        context.onAbort = abort
-      }
-    )
+    const outside = inside
+    inside = context
+    try {
+      invoke(
+        payload,
+        context,
+        (status, value) => settled(slot, context, began, status, value),
+        (abort) => {
+          context.onAbort = abort
+        }
+      )
+    } finally {
+      inside = outside
+    }
   }
+  /** The task whose handler is on the stack: nothing else happens until it returns. */
+  let inside: Context | undefined
 
   const work = () => {
     working = true
-    while (running.size < start.concurrency && next < inbox.length) {
+    while (running.size < concurrency && next < inbox.length) {
       const at = next
       next += width
-      begin(inbox[at] as number, inbox[at + 1] as number, inbox[at + 2], inbox[at + 3] as Origin | undefined)
+      begin(inbox[at], inbox[at + 1], inbox[at + 2], inbox[at + 3] as Origin | undefined)
     }
     if (next >= inbox.length) {
       inbox = []
@@ -292,7 +376,8 @@ export const serve = (serving: Serving): void => {
     working = false
   }
 
-  const isWaiting = (slot: number) => inbox.some((value, i) => i >= next && i % width === 0 && value === slot)
+  const isWaiting = (slot: number) =>
+    inbox.some((value, i) => i >= next && (i - next) % width === 0 && value === slot)
 
   const { poll } = herd
   let closed = false
@@ -316,20 +401,30 @@ export const serve = (serving: Serving): void => {
     lookout.rests()
   }
 
-  const heard = (message: unknown) => {
-    lookout.took()
-    if (Array.isArray(message)) {
-      inbox = next >= inbox.length ? message : [...inbox.slice(next), ...message]
-      next = 0
-      work()
-      flush()
-    } else if (message === closing) {
+  const told = (slot: unknown) => {
+    if (slot === closing) {
       closed = true
       void Promise.resolve(serving.close()).finally(herd.end)
-    } else if (typeof message === "number") {
+    } else if (isSlot(slot)) {
       // The news may come after the end of its task, and must not reach the next one in its slot.
-      if (owned && (running.has(message) || isWaiting(message))) aborted.add(message)
-      running.get(message)?.abort()
+      if (owned && (running.has(slot) || isWaiting(slot))) aborted.add(slot)
+      reporting.get(slot)?.close()
+      running.get(slot)?.abort()
+    }
+  }
+
+  const heard = (message: unknown) => {
+    lookout.took()
+    if (!isTagged(message, tag)) return
+    // Of a task's width, or a word on a slot, or on a report of it.
+    if (message.length === 2) told(message[1])
+    else if (message.length === 3 && isSlot(message[1])) reporting.get(message[1])?.taken()
+    else if (message.length % width === 1) {
+      const waiting = inbox.slice(next)
+      inbox = waiting.length === 0 ? message : [...waiting, ...message.slice(1)]
+      next = waiting.length === 0 ? 1 : 0
+      work()
+      flush()
     }
   }
   herd.listen((message) => {
@@ -339,7 +434,24 @@ export const serve = (serving: Serving): void => {
   })
   const served = Object.keys(serving.handlers)
   herd.post({
+    ready: tag,
     served,
-    missing: start.tasks.filter((name) => !served.includes(name))
+    missing: tasks.filter((name) => !served.includes(name)),
+    inspector: isMainThread ? process.getBuiltinModule("node:inspector").url() : undefined
   } satisfies Ready)
+}
+
+/**
+ * Whether it is an error or has one in a field: structured clone would leave that its message alone.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const holdsError = (value: unknown): boolean => {
+  if (isError(value)) return true
+  try {
+    return typeof value === "object" && value !== null && Object.values(value).some(isError)
+  } catch {
+    return false
+  }
 }

@@ -31,6 +31,13 @@ export type {
    */
   TaskContext
 } from "./Serving.ts"
+export {
+  /**
+   * @category constants
+   * @since 0.5.0
+   */
+  workerData
+} from "./Serving.ts"
 import type { AnyTask } from "../task/ThreadTask.ts"
 import { Status } from "../wire/Wire.ts"
 
@@ -46,7 +53,7 @@ export type Handlers<Task extends AnyTask, R = never> = {
 
 type HandlerOf<Task extends AnyTask, R> = (
   payload: Task["~types"]["payload"],
-  context: TaskContext<Task["~types"]["error"]>
+  context: TaskContext<Task["~types"]["error"], Task["~types"]["report"]>
 ) =>
   | Task["~types"]["success"]
   | Promise<Task["~types"]["success"]>
@@ -88,6 +95,11 @@ const invokeOf =
       payload = task.codecs.payload === undefined ? given : task.codecs.payload.decode(given)
     } catch (error) {
       return settle(Status.defect, error)
+    }
+    const { report: reported } = task.codecs
+    if (reported !== undefined) {
+      const { report } = context
+      Object.assign(context, { report: (value: unknown) => report(reported.encode(value)) })
     }
     const run: Invoke = plain((value, ctx) => {
       const result = handler(value, ctx)

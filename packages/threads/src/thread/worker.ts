@@ -19,6 +19,13 @@ export type {
    */
   TaskContext
 } from "./Serving.ts"
+export {
+  /**
+   * @category constants
+   * @since 0.5.0
+   */
+  workerData
+} from "./Serving.ts"
 export type {
   /**
    * @category models
@@ -37,7 +44,12 @@ export type {
 /** What is needed of a task's declaration: types alone. */
 interface Declared {
   readonly name: string
-  readonly "~encoded": { readonly payload: unknown; readonly success: unknown; readonly error: unknown }
+  readonly "~encoded": {
+    readonly payload: unknown
+    readonly success: unknown
+    readonly error: unknown
+    readonly report: unknown
+  }
 }
 
 /**
@@ -49,7 +61,7 @@ interface Declared {
 export type PlainHandlers<Tasks extends ReadonlyArray<Declared>> = {
   readonly [T in Tasks[number] as T["name"]]: (
     payload: T["~encoded"]["payload"],
-    context: TaskContext<T["~encoded"]["error"]>
+    context: TaskContext<T["~encoded"]["error"], T["~encoded"]["report"]>
   ) => T["~encoded"]["success"] | Promise<T["~encoded"]["success"]>
 }
 

@@ -1,16 +1,19 @@
 /**
- * What a herd and its threads say to each other. Imports nothing but types: a thread starts with it.
+ * What a herd and its threads say to each other. A thread starts with it.
  *
  * **Details**
  *
- * A herd sends arrays of four values for each task: slot, index of the task, payload, origin. A thread answers with
- * arrays of four: slot, status, value, milliseconds. One array carries as many as there are. Both share one number for each slot,
- * so that a task that has not begun can be withdrawn, although the thread is busy; and a number of messages, so that a
- * thread sees one come before its event loop does.
+ * Every message begins with the tag of the thread, a random number that both know: libraries send messages of their own
+ * by the channel of a process, and what has no tag or another shape is ignored. A herd sends arrays of the tag and four
+ * values for each task: slot, index of the task, payload, origin. A thread answers with arrays of the tag and four: slot,
+ * status, value, milliseconds. One array carries as many as there are. Both share one number for each slot, so that a
+ * task that has not begun can be withdrawn, although the thread is busy; and a number of messages, so that a thread sees
+ * one come before its event loop does.
  *
  * @since 0.3.0
  */
 import type { MessagePort, Transferable } from "node:worker_threads"
+export * from "./Values.ts"
 
 /**
  * What can be moved between threads.
@@ -30,12 +33,21 @@ export const slots = 128
 
 /**
  * The shared numbers behind those of the slots: of messages that the herd has posted, and of microseconds for which the
- * thread has looked for them. Both wrap. `size`: of all.
+ * thread has looked for them. Both wrap. From `taken` on, one for each slot: reports of its task that the herd has done with.
+ * `size`: of all.
  *
  * @category constants
  * @since 0.4.0
  */
-export const Shared = { posted: slots, looked: slots + 1, size: slots + 2 } as const
+export const Shared = { posted: slots, looked: slots + 1, taken: slots + 2, size: 2 * slots + 2 } as const
+
+/**
+ * Reports of one task that are on their way at most.
+ *
+ * @category constants
+ * @since 0.5.0
+ */
+export const reportsAhead = 16
 
 /**
  * What the shared number of a slot says.
@@ -46,15 +58,24 @@ export const Shared = { posted: slots, looked: slots + 1, size: slots + 2 } as c
 export const State = { free: 0, sent: 1, begun: 2, withdrawn: 3, aborted: 4 } as const
 
 /**
- * How a task ended. `skipped`: it had been withdrawn.
+ * How a task ended. `skipped`: it had been withdrawn. `packed`: a failure that travels as a defect does, because it is an
+ * error. `report`: it has not ended, and says something.
  *
  * @category constants
  * @since 0.3.0
  */
-export const Status = { success: 0, failure: 1, defect: 2, skipped: 3, interrupted: 4 } as const
+export const Status = {
+  success: 0,
+  failure: 1,
+  defect: 2,
+  skipped: 3,
+  interrupted: 4,
+  packed: 5,
+  report: 6
+} as const
 
 /**
- * The message that asks a thread to end. Numbers from 0 on abort the task of that slot.
+ * In the place of a slot, in a message of the tag and a slot, it asks a thread to end. A slot there aborts its task.
  *
  * @category constants
  * @since 0.3.0
@@ -70,6 +91,7 @@ export const closing = -1
 export interface Start {
   /** The herd. */
   readonly lemmings: string
+  readonly tag: number
   readonly workerId: number
   /** The tasks, in the order of their indexes. */
   readonly tasks: ReadonlyArray<string>
@@ -81,6 +103,10 @@ export interface Start {
   readonly states: Int32Array<SharedArrayBuffer> | undefined
   /** Where the herd's messages come from, and the answers go to. A process has a channel of its own. */
   readonly port: MessagePort | undefined
+  /** The module of a process, which its own entry imports. */
+  readonly module: string | undefined
+  /** What the herd was given for its threads. */
+  readonly data: unknown
 }
 
 /**
@@ -90,9 +116,23 @@ export interface Start {
  * @since 0.3.0
  */
 export interface Ready {
+  readonly ready: number
   /** Tasks of the herd for which there is no handler. */
   readonly missing: ReadonlyArray<string>
   readonly served: ReadonlyArray<string>
+  /** Where a debugger reaches the process. */
+  readonly inspector: string | undefined
+}
+
+/**
+ * The last message of a process that ends by an uncaught exception.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Dying {
+  readonly dying: number
+  readonly cause: unknown
 }
 
 /**
@@ -109,21 +149,7 @@ export interface Origin {
 }
 
 /**
- * A defect that can travel.
- *
- * @category models
- * @since 0.3.0
- */
-export interface Defect {
-  readonly error: boolean
-  readonly name: string
-  readonly message: string
-  readonly stack: string | undefined
-  readonly value: unknown
-}
-
-/**
- * Values of one task in a message.
+ * Values of one task in a message, behind the tag.
  *
  * @category constants
  * @since 0.3.0
@@ -131,70 +157,125 @@ export interface Defect {
 export const width = 4
 
 /**
- * The variable that tells a child process that it serves a herd.
+ * Where the child process of a herd finds its `Start`, on `globalThis`.
  *
  * @category constants
- * @since 0.3.0
+ * @since 0.5.0
  */
-export const processVariable = "LEMMINGS_THREADS"
+export const startKey: unique symbol = Symbol.for("@lemmings/threads/start")
+
+// Handlers may patch what is global.
+const isArray: (value: unknown) => value is ReadonlyArray<unknown> = Array.isArray
+const { isInteger } = Number
 
 /**
- * Makes a defect able to travel: errors keep name, message, stack and what can be cloned of the rest.
+ * Whether a message is an array with the tag in front.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const isTagged = (message: unknown, tag: number): message is ReadonlyArray<unknown> =>
+  isArray(message) && message[0] === tag
+
+/**
+ * Whether a value is the number of a slot.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const isSlot = (value: unknown): value is number =>
+  typeof value === "number" && isInteger(value) && value >= 0 && value < slots
+
+/**
+ * A whole number that a stranger does not know.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const randomTag = (): number => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
+
+const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null
+
+const names = (value: unknown): ReadonlyArray<string> =>
+  isArray(value) ? value.filter((name) => typeof name === "string") : []
+
+/**
+ * The first message of a thread, if it is one.
  *
  * @category operations
- * @since 0.3.0
+ * @since 0.5.0
  */
-export const packDefect = (defect: unknown): Defect => {
-  if (defect instanceof Error) {
-    const { message, name, stack } = defect
-    return {
-      error: true,
-      name,
-      message,
-      stack,
-      value: cloned({ ...Object.fromEntries(Object.entries(defect)), cause: defect.cause })
-    }
+export const readyOf = (message: unknown, tag: number): Ready | undefined => {
+  if (!isRecord(message) || message["ready"] !== tag) return undefined
+  const { inspector, missing, served } = message
+  return {
+    ready: tag,
+    missing: names(missing),
+    served: names(served),
+    inspector: typeof inspector === "string" ? inspector : undefined
   }
-  const value = cloned(defect)
-  return { error: false, name: "", message: String(defect), stack: undefined, value: value ?? String(defect) }
 }
 
-const cloned = (value: unknown): unknown => {
+/**
+ * The last message of a process, if it is one.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const dyingOf = (message: unknown, tag: number): Dying | undefined =>
+  isRecord(message) && message["dying"] === tag ? { dying: tag, cause: message["cause"] } : undefined
+
+// Longer arrays would take longer to look through than to clone, if they are empty.
+const longestLooked = 100_000
+
+/**
+ * Which parts of a value are a `Buffer`, where structured clone would make a plain `Uint8Array` of it: `true`, the value itself, or the
+ * keys of its fields, those of an array up to 100,000. `undefined`: none.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const buffersIn = (value: unknown): Buffers | undefined => {
+  if (!isRecord(value)) return undefined
   try {
-    return structuredClone(value)
+    if (Buffer.isBuffer(value)) return true
+    if (ArrayBuffer.isView(value)) return undefined
+    let found: Array<string | number> | undefined
+    if (isArray(value)) {
+      if (value.length > longestLooked) return undefined
+      for (let i = 0; i < value.length; i++) if (Buffer.isBuffer(value[i])) (found ??= []).push(i)
+    } else {
+      for (const key of Object.keys(value)) if (Buffer.isBuffer(value[key])) (found ??= []).push(key)
+    }
+    return found
   } catch {
+    // What cannot be looked at cannot be cloned either.
     return undefined
   }
 }
 
 /**
- * The defect as it was.
- *
- * @category operations
- * @since 0.3.0
+ * @category models
+ * @since 0.5.0
  */
-export const unpackDefect = ({ error, message, name, stack, value }: Defect): unknown => {
-  if (!error) return value
-  const made = new Error(message)
-  if (typeof value === "object" && value !== null) {
-    for (const [key, own] of Object.entries(value)) if (own !== undefined) Reflect.set(made, key, own)
-  }
-  made.name = name
-  if (stack !== undefined) made.stack = stack
-  return made
-}
+export type Buffers = true | ReadonlyArray<string | number>
 
 /**
- * Those of the buffers that belong to a value, so that they may travel with it: the value itself, its fields, and what
- * they are views of.
+ * Makes those parts of a cloned value a `Buffer` again, without copying.
  *
  * @category operations
- * @since 0.3.0
+ * @since 0.5.0
  */
-export const holding = <Buffer>(value: unknown, buffers: ReadonlyArray<Buffer>): Array<Buffer> => {
-  const inside = typeof value === "object" && value !== null && !ArrayBuffer.isView(value)
-  const parts: ReadonlyArray<unknown> = inside ? [value, ...Object.values(value)] : [value]
-  return buffers.filter((buffer) =>
-    parts.some((part) => part === buffer || (ArrayBuffer.isView(part) && part.buffer === buffer))
-  )
+export const withBuffers = (value: unknown, buffers: unknown): unknown => {
+  if (buffers === true) return value instanceof Uint8Array ? asBuffer(value) : value
+  if (!isArray(buffers) || !isRecord(value)) return value
+  for (const key of buffers.map(String)) {
+    const part = Object.hasOwn(value, key) ? value[key] : undefined
+    if (part instanceof Uint8Array) Reflect.set(value, key, asBuffer(part))
+  }
+  return value
 }
+
+const asBuffer = ({ buffer, byteLength, byteOffset }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, byteLength)

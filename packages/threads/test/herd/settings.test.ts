@@ -6,7 +6,7 @@ import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import * as ThreadHerd from "../../src/herd/ThreadHerd.ts"
-import { processVariable, Status, width } from "../../src/wire/Wire.ts"
+import { type Start, Status, width } from "../../src/wire/Wire.ts"
 import { Act, all } from "../support/tasks.ts"
 
 const worker = new URL("../support/all.worker.ts", import.meta.url)
@@ -58,19 +58,24 @@ describe("a process", () => {
     () =>
       Effect.promise(async () => {
         const tasks = ["Echo", "Act"]
-        const child = fork(fileURLToPath(worker), {
+        const tag = 7
+        const start: Start = {
+          lemmings: "test/Late",
+          tag,
+          workerId: 1,
+          tasks,
+          concurrency: 2,
+          heap: false,
+          states: undefined,
+          port: undefined,
+          module: worker.href,
+          data: undefined
+        }
+        const child = fork(fileURLToPath(new URL("../../src/thread/child.ts", import.meta.url)), {
           serialization: "advanced",
-          env: {
-            ...process.env,
-            [processVariable]: JSON.stringify({
-              lemmings: "test/Late",
-              workerId: 1,
-              tasks,
-              concurrency: 2,
-              heap: false
-            })
-          }
+          stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"]
         })
+        child.send(start)
         const answers: Array<unknown> = []
         const answered = (count: number) =>
           new Promise<void>((resolve) => {
@@ -82,24 +87,24 @@ describe("a process", () => {
           })
         await once(child, "message")
         child.on("message", (message: Array<unknown>) => {
-          for (let i = 0; i + width <= message.length; i += width) answers.push(message.slice(i, i + 3))
+          for (let i = 1; i + width <= message.length; i += width) answers.push(message.slice(i, i + 3))
         })
 
-        child.send([0, 0, "first", undefined])
+        child.send([tag, 0, 0, "first", undefined])
         await answered(1)
         // Its caller left just as it ended.
-        child.send(0)
-        child.send([0, 1, { what: "wait" }, undefined])
-        child.send([1, 0, "beside it", undefined])
+        child.send([tag, 0])
+        child.send([tag, 0, 1, { what: "wait" }, undefined])
+        child.send([tag, 1, 0, "beside it", undefined])
         await answered(2)
         assert.deepStrictEqual(answers, [
           [0, Status.success, "first"],
           [1, Status.success, "beside it"]
         ])
-        child.send(0)
+        child.send([tag, 0])
         await answered(3)
         assert.deepStrictEqual(answers[2], [0, Status.success, "aborted"])
-        child.kill()
+        child.kill("SIGKILL")
         await once(child, "exit")
       })
   )

@@ -1,0 +1,87 @@
+/**
+ * What a task says while it runs, given to its caller one after another.
+ *
+ * @since 0.5.0
+ */
+import { type Cause, type Context, Effect, Exit, type Fiber } from "effect"
+
+/**
+ * The reports of one running task. Its caller hears each before the next, and all before the task's end.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export class Reports {
+  /** Why the caller heard no more of them: it failed. */
+  failed: Cause.Cause<unknown> | undefined
+  private readonly hear: (report: unknown) => Effect.Effect<unknown, unknown>
+  private readonly run: (effect: Effect.Effect<unknown, unknown>) => Fiber.Fiber<unknown, unknown>
+  private readonly taken: () => void
+  private readonly failing: () => void
+  private readonly waiting: Array<unknown> = []
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined
+  private ended: (() => void) | undefined
+  private closed = false
+
+  constructor(
+    hear: (report: unknown) => Effect.Effect<unknown, unknown>,
+    context: Context.Context<never>,
+    taken: () => void,
+    failing: () => void
+  ) {
+    this.hear = hear
+    this.run = Effect.runForkWith(context)
+    this.taken = taken
+    this.failing = failing
+  }
+
+  add(report: unknown): void {
+    if (this.closed) return
+    this.waiting.push(report)
+    if (this.fiber === undefined) this.next()
+  }
+
+  /** Calls `ended` when all that came has been heard. */
+  whenHeard(ended: () => void): void {
+    if (this.fiber === undefined) ended()
+    else this.ended = ended
+  }
+
+  /** Nobody hears any more. Ends when the one who heard has ended. */
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.closed = true
+      this.waiting.length = 0
+      this.ended = undefined
+      const { fiber } = this
+      if (fiber === undefined) return Effect.void
+      fiber.interruptUnsafe()
+      return Effect.callback<void>((resume) => {
+        fiber.addObserver(() => resume(Effect.void))
+      })
+    })
+  }
+
+  private next(): void {
+    const report = this.waiting.shift()
+    // One that ends at once must not be noted after its end.
+    const fiber = this.run(Effect.suspend(() => this.hear(report)))
+    this.fiber = fiber
+    fiber.addObserver((exit) => this.heard(exit))
+  }
+
+  private heard(exit: Exit.Exit<unknown, unknown>): void {
+    this.fiber = undefined
+    if (this.closed) return
+    if (Exit.isFailure(exit)) {
+      this.failed = exit.cause
+      this.closed = true
+      this.waiting.length = 0
+      this.failing()
+    } else this.taken()
+    if (this.waiting.length > 0) return this.next()
+    const { ended } = this
+    this.ended = undefined
+    ended?.()
+  }
+}

@@ -1,0 +1,2 @@
+// Serves nothing, and stays.
+setInterval(() => {}, 1000)
