@@ -3,7 +3,8 @@
  *
  * @since 0.5.0
  */
-import { type Cause, type Context, Effect, Exit, type Fiber } from "effect"
+import { type Cause, type Context, Effect, Exit } from "effect"
+import * as Fibers from "lemmings/internal/Fibers"
 
 /**
  * The reports of one running task. Its caller hears each before the next, and all before the task's end.
@@ -15,11 +16,11 @@ export class Reports {
   /** Why the caller heard no more of them: it failed. */
   failed: Cause.Cause<unknown> | undefined
   private readonly hear: (report: unknown) => Effect.Effect<unknown, unknown>
-  private readonly run: (effect: Effect.Effect<unknown, unknown>) => Fiber.Fiber<unknown, unknown>
+  private readonly context: Context.Context<never>
   private readonly taken: () => void
   private readonly failing: () => void
   private readonly waiting: Array<unknown> = []
-  private fiber: Fiber.Fiber<unknown, unknown> | undefined
+  private fiber: Fibers.Running | undefined
   private ended: (() => void) | undefined
   private closed = false
 
@@ -30,7 +31,7 @@ export class Reports {
     failing: () => void
   ) {
     this.hear = hear
-    this.run = Effect.runForkWith(context)
+    this.context = context
     this.taken = taken
     this.failing = failing
   }
@@ -55,19 +56,20 @@ export class Reports {
       this.ended = undefined
       const { fiber } = this
       if (fiber === undefined) return Effect.void
-      fiber.interruptUnsafe()
-      return Effect.callback<void>((resume) => {
-        fiber.addObserver(() => resume(Effect.void))
-      })
+      Fibers.interrupt(fiber)
+      return Effect.callback<void>((resume) => Fibers.onEnd(fiber, () => resume(Effect.void)))
     })
   }
 
   private next(): void {
     const report = this.waiting.shift()
     // One that ends at once must not be noted after its end.
-    const fiber = this.run(Effect.suspend(() => this.hear(report)))
+    const fiber = Fibers.start(
+      this.context,
+      Effect.suspend(() => this.hear(report))
+    )
     this.fiber = fiber
-    fiber.addObserver((exit) => this.heard(exit))
+    Fibers.onEnd(fiber, (exit) => this.heard(exit))
   }
 
   private heard(exit: Exit.Exit<unknown, unknown>): void {

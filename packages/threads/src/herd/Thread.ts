@@ -361,7 +361,7 @@ export class Thread implements Caller {
       pending.context,
       taken,
       // Its failure is the task's, once the thread has done with that.
-      () => this.pending[slot] === pending && this.run(this.stop(slot, pending))
+      () => this.pending[slot] === pending && Fibers.start(this.context, this.stop(slot, pending))
     )
     pending.reports.add(value)
   }
@@ -475,7 +475,7 @@ export class Thread implements Caller {
         // One whose buffers went down with the thread cannot be run again.
         const lost = begun || moved ? this.lostAt(name, begun) : this.notBegun(pending)
         pending.end(reports?.failed === undefined ? Exit.fail(lost) : Exit.failCause(reports.failed))
-        if (reports !== undefined) this.run(reports.close)
+        if (reports !== undefined) Fibers.start(this.context, reports.close)
       }
       pending.ended?.()
     }

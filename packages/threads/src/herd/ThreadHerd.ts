@@ -7,6 +7,7 @@ import { Clock, type Context, Effect, type Duration, Exit, Layer, Option, type S
 import * as Durations from "lemmings/internal/Durations"
 import { Herd, type HerdConfig } from "lemmings"
 import * as HerdError from "lemmings/HerdError"
+import * as Fibers from "lemmings/internal/Fibers"
 import * as PulledMetrics from "lemmings/PulledMetrics"
 import { existsSync } from "node:fs"
 import { availableParallelism } from "node:os"
@@ -301,7 +302,7 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
   const alive = new Set<Thread>()
   const whenNone = new Set<() => void>()
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  const log = Effect.runForkWith(context)
+  const log = (line: Effect.Effect<void>) => Fibers.start(context, line)
 
   const noneAlive = Effect.callback<void>((resume) => {
     if (alive.size === 0) return resume(Effect.void)

@@ -73,18 +73,27 @@ export type CallError = WorkerLost | InvalidPayload | ThreadsUnavailable
  * @category models
  * @since 0.3.0
  */
-export interface CallOptions<in Report = never, out E = never, out R = never> {
+export interface CallOptions {
   /**
    * Buffers of the payload that are moved instead of copied. The caller cannot use them afterwards. They stay here until
    * the thread can begin the task; a process gets copies.
    */
   readonly transfer?: ReadonlyArray<Transfer> | undefined
+}
+
+/**
+ * A call that hears what the task says.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface HearingOptions<in Report, out E = never, out R = never> extends CallOptions {
   /**
    * Hears what the task says while it runs (`report` of its handler), one after another, and all of it before the task's
    * end. While this takes its time the handler waits with its next report. A failure is the task's, and stops it.
    * Interrupting the task interrupts this.
    */
-  readonly onReport?: ((report: Report) => Effect.Effect<unknown, E, R>) | undefined
+  readonly onReport: (report: Report) => Effect.Effect<unknown, E, R>
 }
 
 /**
@@ -147,9 +156,10 @@ export interface ThreadTask<
   in out Report = never,
   ReportE = Report
 > extends AnyTask {
+  (payload: P, options?: CallOptions): Effect.Effect<A, E | CallError, Runs<Name>>
   <E2 = never, R2 = never>(
     payload: P,
-    options?: CallOptions<Report, E2, R2>
+    options: HearingOptions<Report, E2, R2>
   ): Effect.Effect<A, E | E2 | CallError, Runs<Name> | R2>
   readonly name: Name
   readonly "~types": Types<P, A, E, Report>
@@ -268,7 +278,7 @@ export const make = <
     error: codec(options.error),
     report: codec(options.report)
   }
-  const task = (payload: unknown, { onReport, transfer }: CallOptions<unknown, unknown> = {}) => {
+  const task = (payload: unknown, { onReport, transfer }: Partial<HearingOptions<unknown, unknown>> = {}) => {
     const effect: Effect.Effect<unknown, unknown, Runs<string>> = Effect.withFiber(({ context }) =>
       Effect.callback((resume) => Context.getUnsafe(context, CurrentThread).start(call, context, resume))
     )
