@@ -251,7 +251,7 @@ const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declara
   if (tooSmall !== undefined) return yield* invalid(`resourceLimits.${tooSmall[0]}`, tooSmall[1], tooSmall[2])
   if (!isCloneable(options.workerData, isolation))
     return yield* invalid("workerData", "a value that cannot be cloned", "a value that can be cloned")
-  const start = HerdConfig.millis(options.createTimeout ?? "10 seconds")
+  const startMillis = yield* Durations.decode("createTimeout", options.createTimeout ?? "10 seconds")
   const thread: ThreadOptions = {
     herd: id,
     worker,
@@ -271,8 +271,7 @@ const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declara
   return {
     thread,
     maxHeap,
-    // What is no duration the herd refuses.
-    startMillis: start ?? Infinity,
+    startMillis,
     crashes: { max: limit, within: withinMillis, coolDown: coolDownMillis }
   }
 })
@@ -379,15 +378,15 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
       )
     })
 
-  const { coolDown } = settings.crashes
+  const {
+    crashes: { coolDown },
+    startMillis: limit
+  } = settings
   return {
     alive,
     crashes,
     // Ours comes first: it knows what a failed start means, and that a wait for the circuit is none.
-    createTimeout:
-      settings.startMillis === Infinity
-        ? options.createTimeout
-        : settings.startMillis + coolDown + spareMillis,
+    createTimeout: limit > 0 && limit < Infinity ? limit + coolDown + spareMillis : options.createTimeout,
     resource: {
       onCreate: ({ workerId }: { readonly workerId: number }) => open(workerId),
       awaitLost: (caller: Caller) => {
