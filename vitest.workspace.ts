@@ -82,6 +82,8 @@ export default defineConfig(({ mode }) => {
   return {
     test: {
       reporters: ["default", closing],
+      // Most files wait for timers and processes, so they may have all cores; long ones measure, so they have one at a time.
+      maxWorkers: long ? 1 : "100%",
       globalSetup: [fileURLToPath(new URL("packages/suite/src/setup.ts", import.meta.url))],
       projects: [
         withTypes("lemmings"),
