@@ -95,12 +95,12 @@ export default defineConfig(({ mode }) => {
           test: {
             ...tests(".doctest"),
             name: "docs",
-            root: "packages/lemmings",
+            root: "packages/doctest",
             // They share no state, so they share a worker.
             isolate: false,
             typecheck: {
               enabled: !long,
-              tsconfig: "tsconfig.docs.json",
+              tsconfig: "tsconfig.json",
               include: [".doctest/*.test.ts"]
             }
           }

@@ -1,5 +1,6 @@
 // Runs the documentation: every ```ts import.meta.vitest fence of a docstring, and every ```ts fence of the
-// README and docs/, becomes a test under packages/lemmings/.doctest, where `lemmings` and `effect` resolve.
+// README and docs/, becomes a test under packages/doctest/.doctest, where `lemmings` and
+// what goes with it resolve.
 //
 // A fence is the body of one async test, its imports at the top. `expression // => value` asserts. A fence
 // that starts its own program (`NodeRuntime.runMain`, or `Effect.runPromise` that nothing awaits), or that is
@@ -11,7 +12,7 @@ import { join, relative, resolve } from "node:path"
 import { type Fence, fencesOf, programOf, testOf } from "./doctest/fences.ts"
 
 const root = resolve(import.meta.dirname, "..")
-const out = join(root, "packages/lemmings/.doctest")
+const out = join(root, "packages/doctest/.doctest")
 
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })

@@ -1,11 +1,30 @@
 // The linter knows the map of the core: these tests break it on purpose and read what the linter says.
 import { spawnSync } from "node:child_process"
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
 
 const root = resolve(import.meta.dirname, "../..")
+
+interface Map {
+  readonly rooms: ReadonlyArray<string>
+}
+const map = (await import(resolve(root, "scripts/module-map.mjs"))) as Record<
+  "core" | "control" | "durable" | "threads",
+  Map
+>
+/** The maps, by the folder of their package. */
+const maps = { lemmings: map.core, control: map.control, durable: map.durable, threads: map.threads }
+
 const scratches: Array<string> = []
 
 /** Lints a checkout that holds our lint configuration and `files` in a source folder. */
@@ -52,11 +71,11 @@ const allows = (files: Record<string, string>, folder = core) => {
 afterAll(() => scratches.forEach((scratch) => rmSync(scratch, { recursive: true })))
 
 describe("house/map", () => {
-  it("knows the rooms of control, whose root alone knows the platform", () => {
+  it("knows the rooms of control, of which one module knows sockets", () => {
     const platform = source(`import { createServer as value } from "node:http"`, "export const used = value")
       .replace("export const used", "const used")
       .replace("value = 1", "made = used")
-    allows({ "Control.ts": platform }, control)
+    allows({ "access/Connections.ts": platform }, control)
     refuses({ "access/Guard.ts": platform }, "packages/control/src imports only effect and lemmings", control)
     refuses(
       {
@@ -172,6 +191,25 @@ describe("house/map", () => {
       "internal/Deque.ts": source(),
       "testing/index.ts": source(`import "../herd/Herd.ts"`, `import "effect/testing"`)
     }))
+})
+
+describe("the map", () => {
+  for (const [name, { rooms }] of Object.entries(maps)) {
+    const src = join(root, "packages", name, "src")
+    const folders = readdirSync(src, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : []
+    )
+
+    it(`has every folder of ${name}, and each says in three sentences what belongs in it`, () => {
+      assert.isAbove(folders.length, 3)
+      for (const folder of folders) {
+        assert.include(rooms, folder)
+        const [title, , ...text] = readFileSync(join(src, folder, "README.md"), "utf8").split("\n")
+        assert.strictEqual(title, `# ${folder}`)
+        assert.lengthOf(text.join(" ").match(/[.](?= |$)/g) ?? [], 3, `${name}/src/${folder}/README.md`)
+      }
+    })
+  }
 })
 
 describe("house/documented", () => {
