@@ -19,11 +19,16 @@ export interface Race {
   readonly repetitions?: number
 }
 
-/** `quick` asks for sizes that check the benchmark, not the libraries. */
+/**
+ * How much is measured: what two minutes are enough for, more, or so little that it checks the benchmark and not the
+ * libraries.
+ */
+export type Size = "quick" | "usual" | "long"
+
 export interface Bench {
   readonly name: string
   readonly about: string
-  readonly races: (quick: boolean) => ReadonlyArray<Race>
+  readonly races: (size: Size) => ReadonlyArray<Race>
 }
 
 export const caseName = (race: string, suffix: string): string => (suffix === "" ? race : `${race}/${suffix}`)

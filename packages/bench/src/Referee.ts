@@ -1,19 +1,27 @@
 // Runs a race: contestants in turn, again and again, each time in a fresh process, and the median of each.
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { median, nanos } from "./measure.ts"
-import type { Contestant, Race, Sample } from "./Race.ts"
+import { type Account, median, nanos, takeAccount } from "./measure.ts"
+import type { Contestant, Race, Sample, Size } from "./Race.ts"
 import { caseName } from "./Race.ts"
 import type { Figure, Result } from "./Report.ts"
 
 export interface Rules {
   readonly repetitions: number
-  /** Runs everything once in this process: fast, and its figures mean nothing. */
-  readonly quick: boolean
+  /** `"quick"` runs everything in this process: fast, and its figures mean nothing. */
+  readonly size: Size
+  /** How long the whole race may take. The first round is run in any case. Defaults to as long as it takes. */
+  readonly millis?: number
+}
+
+/** What a contestant's process says. */
+export interface Run {
+  readonly sample: Sample
+  readonly account: Account
 }
 
 /** A contestant that takes longer is out of the race. */
-const limitMillis = 120_000
+const limitMillis: Record<Size, number> = { quick: 120_000, usual: 20_000, long: 120_000 }
 /** A contestant that has taken this long in all is not run again. */
 const enoughMillis = 60_000
 
@@ -25,16 +33,26 @@ export const contestants = (race: Race): ReadonlyArray<readonly [name: string, r
   ...Object.entries(race.peers)
 ]
 
-/** `undefined`: stopped for taking too long. */
-const inFreshProcess = (race: Race, who: string): Promise<Sample | undefined> =>
+/** `undefined`: stopped for taking too long. `program` is the `child.ts` of this checkout, or that of another. */
+export const inFreshProcess = (
+  race: string,
+  who: string,
+  size: Size,
+  program = child
+): Promise<Run | undefined> =>
   new Promise((resolve, reject) => {
-    const args = ["--max-old-space-size=8192", child, race.name, who]
-    execFile(process.execPath, args, { timeout: limitMillis }, (error, stdout, stderr) => {
-      if (error === null) resolve(JSON.parse(stdout) as Sample)
+    const args = ["--max-old-space-size=8192", program, race, who, size]
+    execFile(process.execPath, args, { timeout: limitMillis[size] }, (error, stdout, stderr) => {
+      if (error === null) resolve(JSON.parse(stdout) as Run)
       else if (error.killed === true) resolve(undefined)
-      else reject(new Error(`${who} failed in ${race.name}\n${stderr}`))
+      else reject(new Error(`${who} failed in ${race}\n${stderr}`))
     })
   })
+
+const inThisProcess = async (run: Contestant): Promise<Run> => ({
+  sample: await run(),
+  account: takeAccount()
+})
 
 const summarize = (values: ReadonlyArray<number>): Figure => ({
   median: median(values),
@@ -50,23 +68,34 @@ export interface Outcome {
 export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
   const samples = new Map<string, Array<Sample>>()
   const spent = new Map<string, number>()
+  const fewer = new Map<string, number>()
   const late = new Set<string>()
-  const repetitions = rules.quick ? 1 : Math.min(rules.repetitions, race.repetitions ?? Infinity)
-  for (let i = 0; i < repetitions; i++) {
+  const { millis = Infinity, size } = rules
+  const repetitions = size === "quick" ? 1 : Math.min(rules.repetitions, race.repetitions ?? Infinity)
+  const began = nanos()
+  const elapsed = () => (nanos() - began) / 1e6
+  let rounds = 0
+  // Another round has to fit in as the last did.
+  for (let last = 0; rounds < repetitions && (rounds === 0 || elapsed() + last < millis); rounds++) {
+    const before = elapsed()
     // Back and forth: what comes first or last in every round would have the machine in another state than the rest.
     const round = contestants(race)
-    for (const [name, run] of i % 2 === 0 ? round : round.toReversed()) {
+    for (const [name, run] of rounds % 2 === 0 ? round : round.toReversed()) {
       if (late.has(name) || (spent.get(name) ?? 0) > enoughMillis) continue
       const start = nanos()
-      const sample = rules.quick ? await run() : await inFreshProcess(race, name)
+      const ran = size === "quick" ? await inThisProcess(run) : await inFreshProcess(race.name, name, size)
       spent.set(name, (spent.get(name) ?? 0) + (nanos() - start) / 1e6)
-      if (sample === undefined) late.add(name)
-      else samples.set(name, [...(samples.get(name) ?? []), sample])
+      if (ran === undefined) late.add(name)
+      else {
+        samples.set(name, [...(samples.get(name) ?? []), ran.sample])
+        if (ran.account.fewer !== undefined) fewer.set(name, ran.account.fewer)
+      }
     }
+    last = elapsed() - before
   }
   const ours = samples.get("ours")
   if (ours === undefined || late.has("ours")) {
-    throw new Error(`ours did not finish ${race.name} in ${limitMillis / 1_000} s`)
+    throw new Error(`ours did not finish ${race.name} in ${limitMillis[size] / 1_000} s`)
   }
   const figure = (of: ReadonlyArray<Sample>, suffix: string) => summarize(of.map((one) => one[suffix] ?? NaN))
   const results = Object.entries(race.units).map(([suffix, unit]): Result => {
@@ -90,7 +119,11 @@ export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
   const finished = [...samples].filter(([name]) => name !== "ours" && !late.has(name))
   const note = [
     race.note,
-    ...[...late].map((name) => `${name} is absent: not done in ${limitMillis / 1_000} s.`),
+    ...[...fewer].map(([name, n]) => `${name} is slow and has ${n} tasks.`),
+    ...[...late].map((name) => `${name} is absent: not done in ${limitMillis[size] / 1_000} s.`),
+    ...(rounds < repetitions
+      ? [`${rounds} of ${repetitions} rounds, by the time that there is; --long runs all.`]
+      : []),
     race.verdict?.(medians(ours), Object.fromEntries(finished.map(([name, of]) => [name, medians(of)])))
   ]
   return { results, note: note.filter((part) => part !== undefined).join(" ") }

@@ -114,6 +114,11 @@ export const caseText = ({ case: name, ours, peers, ratios, unit }: Result): str
     line("ours", ours, ""),
     ...Object.entries(peers).map(([peer, figure]) => line(peer, figure, (ratios[peer] ?? NaN).toFixed(2)))
   ]
+  return table(rows)
+}
+
+/** Columns one below the other, the first to the left and all others to the right. */
+export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
   return rows
     .map((row) =>

@@ -161,7 +161,8 @@ const race = (n: number, kind: Kind, warmMillis: number): Race => {
 export const backlog: Bench = {
   name: "backlog",
   about: "time and memory per waiting task, for lines of 1,000 to 1,000,000",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const warmMillis = quick ? 0 : 500
     return (quick ? [1_000] : [1_000, 10_000, 100_000, 1_000_000]).flatMap((n) => [
       race(n, "ten", warmMillis),

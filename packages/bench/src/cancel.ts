@@ -64,7 +64,8 @@ const race = (n: number, shuffled: boolean): Race => ({
 export const cancel: Bench = {
   name: "cancel",
   about: "time to interrupt a waiting task",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const n = quick ? 1_000 : 100_000
     return [race(n, false), race(n, true)]
   }

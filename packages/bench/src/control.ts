@@ -86,7 +86,8 @@ const sample = (tasks: number, turns: number): Promise<Sample> =>
 export const control: Bench = {
   name: "control",
   about: "what an open dashboard and a scraper cost a busy herd",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const tasks = quick ? 2_000 : 60_000
     const turns = quick ? 1 : 15
     return [

@@ -18,7 +18,7 @@ import {
   withEffectPool
 } from "./callers.ts"
 import { withHerd, workers } from "./herds.ts"
-import { perTask } from "./measure.ts"
+import { efforts, perTask } from "./measure.ts"
 import type { Bench, Contestant, Race } from "./Race.ts"
 
 const openers = {
@@ -235,13 +235,14 @@ const uncontended = (load: Load): Race => {
 export const dispatch: Bench = {
   name: "dispatch",
   about: "time per task through 16 workers, for one, 64 and 100,000 callers",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const n = quick ? 1_000 : 100_000
-    const effort = quick ? { warmMillis: 0, runs: 1 } : { warmMillis: 300, runs: 3 }
+    const effort = efforts[size]
     const load = (body: Body, callers = n): Load => ({ n, callers, body, effort })
     const bodies = ["promise", "sync", "yield"] as const
     // About 2 ms per task, by its timers.
-    const bottleneckMost = quick ? 10 : 500
+    const bottleneckMost = { quick: 10, usual: 100, long: 500 }[size]
     const runs = (body: Body) =>
       [load(body), load(body, 64), load(body, 1)].map((one) => run(one, bottleneckMost))
     return [

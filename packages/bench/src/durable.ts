@@ -167,7 +167,8 @@ export const durable: Bench = {
   name: "durable",
   about:
     "jobs that survive a crash: ours beside pg-boss, BullMQ, graphile-worker and Effect's PersistedQueue",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const many = quick ? 100 : 10_000
     const some = quick ? 3 : 200
     /** No race where the server of the first, ours, is not installed. */

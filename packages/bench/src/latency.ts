@@ -34,7 +34,8 @@ const sample = async (
 export const latency: Bench = {
   name: "latency",
   about: "time from submission to start on an idle worker",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const n = quick ? 100 : 10_000
     return [
       {

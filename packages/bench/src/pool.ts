@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { Pool as Tarn } from "tarn"
 import { effectCallers, type Load, promiseCallers, withEffectPool } from "./callers.ts"
 import { withResourcePool, workers } from "./herds.ts"
-import { timed } from "./measure.ts"
+import { efforts, timed } from "./measure.ts"
 import type { Bench, Race, Sample } from "./Race.ts"
 
 /** Borrows a resource for one piece of work. */
@@ -149,9 +149,10 @@ const use = (load: Load, name: string, note: string): Race => {
 export const pool: Bench = {
   name: "pool",
   about: "resources that a spike makes, and time to borrow one and give it back",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const n = quick ? 1_000 : 100_000
-    const effort = quick ? { warmMillis: 0, runs: 1 } : { warmMillis: 300, runs: 3 }
+    const effort = efforts[size]
     const load = (callers: number, n: number): Load => ({ n, callers, body: "promise", effort })
     const atOnce = quick ? 1_000 : 10_000
     return [

@@ -11,7 +11,8 @@ const flat = 2
 export const soak: Bench = {
   name: "soak",
   about: "memory and time per task while one herd runs 1,000,000 tasks",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const each = quick ? 1_000 : 100_000
     const heaps = Array.from({ length: rounds }, (_, i) => `heap/${(i + 1) * each}`)
     const sample = (): Promise<Sample> =>

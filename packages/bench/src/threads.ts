@@ -169,7 +169,8 @@ const atOnce =
 export const threads: Bench = {
   name: "threads",
   about: "work on two threads: messages, hashing, large payloads, a cold start",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const many = quick ? 200 : 50_000
     const some = quick ? 20 : 2_000
     const few = quick ? 2 : 400

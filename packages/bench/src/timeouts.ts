@@ -35,7 +35,8 @@ const four = <A>(start: () => Promise<A>): Array<Promise<A>> => Array.from({ len
 export const timeouts: Bench = {
   name: "timeouts",
   about: "tasks that really run at once where one is allowed, after timeouts",
-  races: (quick) => {
+  races: (size) => {
+    const quick = size === "quick"
     const workMillis = quick ? 60 : 300
     const timeout = quick ? 10 : 50
     return [

@@ -12,7 +12,7 @@ describe("bench", () => {
       const { code, stderr, stdout } = await bench(name, "--quick", "--json")
       assert.strictEqual(code, 0, stderr)
       const report = decode(stdout)
-      const expected = benches.filter((one) => one.name === name).flatMap((one) => one.races(true))
+      const expected = benches.filter((one) => one.name === name).flatMap((one) => one.races("quick"))
       const units = expected.flatMap((race) => Object.entries(race.units).map((unit) => ({ race, unit })))
       assert.deepStrictEqual(
         report.cases.map((one) => [one.case, one.unit, ["ours", ...Object.keys(one.peers)]]),
