@@ -6,7 +6,7 @@ import { inFreshProcess, type Run } from "./Referee.ts"
 import { table } from "./Report.ts"
 
 /** Ratios of one figure, a pair each: here to there. Below 1 it is less here. */
-export interface Ratio {
+interface Ratio {
   readonly median: number
   /** A quarter of the pairs lies below, and a quarter above. */
   readonly middle: readonly [low: number, high: number]
