@@ -62,6 +62,8 @@ export interface PoolListener extends Omit<WorkersListener, "ready" | "waiting">
   readonly queued: () => number
   /** The loop has nothing left to do for now. */
   readonly quiet: () => void
+  /** A limit may have opened: there may be more tasks that wait for a worker alone. */
+  readonly opened: () => void
 }
 
 /**
@@ -155,6 +157,8 @@ const stepsPerLook = 128
 const mostSteps = 16_384
 // Tasks that start tasks nest on one stack, at most this deep.
 const mostNested = 16
+// No timer.
+const unset = -1
 
 const nobody: PoolListener = {
   queued: () => 0,
@@ -165,7 +169,8 @@ const nobody: PoolListener = {
   workerStarted: () => {},
   workerStopped: () => {},
   shrunk: () => {},
-  clockJumped: () => {}
+  clockJumped: () => {},
+  opened: () => {}
 }
 
 const make = Effect.fnUntraced(function* <T extends Leasable>(
@@ -191,6 +196,8 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   let pumping = false
   let scheduled = false
   let allEnded: (() => void) | undefined
+  const { flow } = line
+  const reminder = { at: Infinity, slot: unset }
 
   const background = (where: string, effect: Effect.Effect<unknown, unknown>, counts = true) => {
     const fiber = Fibers.start(context, effect)
@@ -213,7 +220,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     try {
       for (;;) {
         // A freed worker first, then the news of what freed it: never all of one before any of the other.
-        const next = isPaused || !mayTake() || waiting() === 0 ? undefined : lend(now)
+        const next = isPaused || waiting() === 0 || !mayTake() ? undefined : lend(now)
         now = undefined
         const done = ended.shift()
         if (done !== undefined) done.deliver()
@@ -232,6 +239,8 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       // A task's caller that throws on our stack must not stop the others.
       if (ended.size > 0) later()
     }
+    // Also where no worker is free: what opens may want more workers.
+    if (flow !== undefined && waiting() > 0) remind(flow.wakesAt(timers.now()))
     if (ended.size === 0) owner.quiet()
   }
 
@@ -270,15 +279,40 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     return share
   }
 
-  /** Starts the next task, if there is a worker for it. */
+  /** Starts the next task, if there is a worker for it and no limit holds it. */
   const lend = (now: number = timers.now()): T | undefined => {
+    // Before a worker is taken: what is held takes nothing.
+    if (flow !== undefined && flow.look(now) === undefined) return undefined
     const lease = take(now)
     if (lease === undefined) return undefined
-    const next = line.pop()
-    if (next !== undefined) next.start(lease, now)
+    const next = line.pop(now)
+    if (next !== undefined) {
+      if (flow !== undefined) lease.seat = flow.seat()
+      next.start(lease, now)
+    }
     // A line that says that somebody waits, and then has nobody.
     else release(lease, true, now)
     return next
+  }
+
+  /** Looks again when a limit opens: one timer, for the earliest. */
+  const remind = (at: number) => {
+    if (at >= reminder.at) return
+    if (reminder.slot !== unset) timers.cancel(reminder.slot)
+    reminder.at = at
+    reminder.slot = timers.schedule(at, () => {
+      reminder.at = Infinity
+      reminder.slot = unset
+      pump()
+      owner.opened()
+    })
+  }
+  /** Everything that works for a task has ended: what it took of the limits is free. */
+  const leaveSeat = (lease: Lease, now: number = timers.now()) => {
+    const { seat } = lease
+    if (seat === undefined) return
+    lease.seat = undefined
+    flow?.returned(seat, now)
   }
 
   const workers = Workers.make(options, resources, events, timers, background, {
@@ -296,6 +330,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   const release = (lease: Lease, healthy: boolean, now?: number) => {
     if (!healthy) lease.healthy = false
     if (--lease.holds > 0) return
+    if (flow !== undefined) leaveSeat(lease, now)
     if (isWorker(lease)) return workers.released(lease, now)
     if (isShare(lease)) return unshare(lease, now)
     if (guests.delete(lease) && isGuest(lease)) lease.returned(lease.healthy)
@@ -361,7 +396,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     },
     submit: (task) => {
       const lease =
-        isPaused || !mayTake() || nested >= mostNested || waiting() > 0 ? undefined : take(task.enqueuedAt)
+        flow !== undefined || isPaused || !mayTake() || nested >= mostNested || waiting() > 0
+          ? undefined
+          : take(task.enqueuedAt)
       if (lease === undefined) {
         const offer = line.offer(task)
         if (mayTake()) pump()

@@ -13,71 +13,32 @@
 import { Context, Layer } from "effect"
 import type { Overflow } from "../model/HerdConfig.ts"
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
+import * as FlowLine from "../flow/FlowLine.ts"
+import type { FlowOptions } from "../flow/FlowLine.ts"
+import type { Line } from "../flow/Line.ts"
+import { unlimited } from "../model/Limits.ts"
 import { priorityLevel, type QueuedTask } from "../model/Task.ts"
 
-/**
- * What became of an offer.
- *
- * - `accepted`: the task waits in the queue.
- * - `suspended`: the queue is full; the task waits for room, and `admitted` will be called.
- * - `full`: refused.
- * - a task: accepted, and this one was dropped for it. It may be the offered one.
- *
- * @category models
- * @since 0.1.0
- */
-export type Offer<T extends QueuedTask> = "accepted" | "suspended" | "full" | { readonly dropped: T }
-
-/**
- * A line of tasks. Replace it to change who is next.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Line<T extends QueuedTask = QueuedTask> {
-  /** Most tasks that may wait. `Infinity`: unbounded. */
-  readonly capacity: number
-  readonly overflow: Overflow
-  /** Tasks that wait. */
-  readonly size: () => number
-  /** Tasks that wait above priority "normal". */
-  readonly urgent: () => number
-  /** Tasks that wait for room. */
-  readonly admitting: () => number
-  /** Adds a task if there is room, and applies the overflow rule if not. */
-  readonly offer: (task: T) => Offer<T>
-  /** Adds a task whatever the capacity: an accepted task that waits again. */
-  readonly push: (task: T) => void
+export type {
   /**
-   * Takes the next task; with an empty queue, the next that waits for room. One that stands for several stays in
-   * line until the last of them is taken.
+   * @category models
+   * @since 0.1.0
    */
-  readonly pop: () => T | undefined
-  /** Takes a task out of the line it stands in. `false` when it stands in none. */
-  readonly remove: (task: T) => boolean
-  /** Moves a waiting task to another level, keeping its age. */
-  readonly setLevel: (task: T, level: number) => void
-  /** The task that `pop` would take from the queue. */
-  readonly peek: () => T | undefined
-  /** The tasks that `pop` would take from the queue next, at most `count`, in that order. */
-  readonly first: (count: number) => Array<T>
-  /** Every so many-th waiting task, in no order: at most `most`. */
-  readonly sample: (most: number) => Array<T>
-  /** Every waiting task, in no order. */
-  readonly waiting: () => Iterable<T>
-  /** Every task that waits for room, in no order. */
-  readonly suspended: () => Iterable<T>
-  /** Takes out all waiting tasks, next first. Those waiting for room then move up. */
-  readonly clear: () => Array<T>
-  /** Takes out all tasks that wait for room, next first. */
-  readonly dismiss: () => Array<T>
-}
+  Line,
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  Offer
+} from "../flow/Line.ts"
 
 /**
  * @category models
  * @since 0.1.0
  */
-export interface TaskQueueOptions {
+export interface TaskQueueOptions extends Partial<
+  Pick<FlowOptions, "order" | "cost" | "limits" | "overload" | "reject">
+> {
   /** Most tasks that wait. `Infinity`: unbounded. */
   readonly capacity: number
   readonly overflow: Overflow
@@ -212,6 +173,12 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
       refill()
       return all
     },
+    ahead(task) {
+      let tasks = 0
+      for (const other of ready.values())
+        if (other.level === task.level && other.sequence < task.sequence) tasks += other.tasks
+      return tasks
+    },
     dismiss() {
       const all = line.drain()
       for (const task of all) {
@@ -223,6 +190,22 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
   }
 }
 
+/** Whether the options ask for what only the line with limits does. */
+const flows = ({ limits, order, overflow, overload, reject }: TaskQueueOptions): boolean =>
+  limits !== undefined ||
+  overload !== undefined ||
+  reject === true ||
+  order === "fair" ||
+  overflow === "dropLongest"
+
+/**
+ * What a line may ask of its herd.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export type LineHost = Pick<FlowOptions, "expected" | "now" | "report" | "system">
+
 /**
  * The line of one herd.
  *
@@ -233,10 +216,23 @@ export class TaskQueue extends Context.Service<
   TaskQueue,
   {
     /** Creates the line. The herd calls it once. */
-    readonly make: <T extends QueuedTask>() => Line<T>
+    readonly make: <T extends QueuedTask>(host: LineHost) => Line<T>
   }
 >()("lemmings/TaskQueue") {
-  /** Priority levels with ageing, as the module describes. */
+  /** Priority levels with ageing, as the module describes; with limits, fair order and overload where they are asked for. */
   static readonly layer = (options: TaskQueueOptions): Layer.Layer<TaskQueue> =>
-    Layer.succeed(TaskQueue, { make: () => make(options) })
+    Layer.succeed(TaskQueue, {
+      make: <T extends QueuedTask>(host: LineHost) =>
+        flows(options)
+          ? FlowLine.make<T>({
+              order: "arrival",
+              cost: "weight",
+              limits: unlimited,
+              overload: undefined,
+              reject: false,
+              ...options,
+              ...host
+            })
+          : make<T>(options)
+    })
 }

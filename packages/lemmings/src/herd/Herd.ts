@@ -31,6 +31,7 @@ import type {
   HerdClosed,
   InvalidConfig,
   QueueFull,
+  RateLimited,
   ResourceUnavailable,
   TaskShed
 } from "../model/HerdError.ts"
@@ -71,7 +72,7 @@ export interface Declaration {
   readonly resource?: Context.Key<unknown, unknown> | undefined
   /**
    * What happens when the queue is full. `"reject"` adds `QueueFull` to the errors
-   * of every task, and the two that drop add `TaskShed`. Defaults to `"suspend"`.
+   * of every task, and those that drop add `TaskShed`. Defaults to `"suspend"`.
    */
   readonly overflow?: HerdConfig.Overflow | undefined
   /**
@@ -79,6 +80,11 @@ export interface Declaration {
    * called. Without it, a cleared task dies with `TaskShed` as a defect.
    */
   readonly sheds?: boolean | undefined
+  /**
+   * What happens to a task that a limit would hold: `"wait"` (default) lets it wait, `"reject"` refuses it, and adds
+   * `RateLimited` to the errors of every task.
+   */
+  readonly limits?: "wait" | "reject" | undefined
 }
 
 /**
@@ -90,9 +96,10 @@ export interface Declaration {
 export type DeclaredErrors<D> =
   | HerdClosed
   | (D extends { readonly overflow: "reject" } ? QueueFull : never)
-  | (D extends { readonly overflow: "dropOldest" | "dropLowest" } | { readonly sheds: true }
+  | (D extends { readonly overflow: "dropOldest" | "dropLowest" | "dropLongest" } | { readonly sheds: true }
       ? TaskShed
       : never)
+  | (D extends { readonly limits: "reject" } ? RateLimited : never)
 
 type ResourceId<D> = D extends { readonly resource: Context.Key<infer I, infer _> } ? I : never
 type ResourceShape<D> = D extends { readonly resource: Context.Key<infer _, infer S> } ? S : never
@@ -319,7 +326,7 @@ export const Service =
       const options = PartsOf.copied(given)
       return Layer.unwrap(
         Effect.map(HerdConfig.decode(withDeclared(options, declared), HerdLive.knownOptions), (config) =>
-          PartsOf.layer(id, config, options)
+          PartsOf.layer(id, config, options, declared.limits === "reject")
         )
       )
     }

@@ -9,8 +9,12 @@ import * as Durations from "../model/Durations.ts"
 import type * as HerdConfig from "../model/HerdConfig.ts"
 import { ResourceUnavailable } from "../model/HerdError.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
+import { decodeAll, type RetryBudgetOptions } from "../model/Limits.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "../registry/HerdRegistry.ts"
 import * as Inspect from "../observe/Inspect.ts"
+import * as Prediction from "../flow/Prediction.ts"
+import * as RetryBudget from "../flow/RetryBudget.ts"
+import * as FlowControl from "./FlowControl.ts"
 import { borrow, type Loan } from "./Loan.ts"
 import type { Many, Tasks } from "./Many.ts"
 import * as Report from "../observe/Report.ts"
@@ -47,7 +51,10 @@ export const knownOptions: ReadonlyArray<string> = [
   "checkHealth",
   "retry",
   "middleware",
-  "hooks"
+  "hooks",
+  "limits",
+  "overload",
+  "retryBudget"
 ]
 
 /**
@@ -59,6 +66,7 @@ export interface Behaviour {
   readonly retry?: Runtime["retry"]
   readonly middleware?: ReadonlyArray<Middleware> | undefined
   readonly hooks?: Hooks | undefined
+  readonly retryBudget?: RetryBudgetOptions | undefined
 }
 
 type Task = Effect.Effect<unknown, unknown>
@@ -99,6 +107,11 @@ const listener = (rt: Runtime, sizing: Sizing.Sizing, waits: Shutdown.Waits): Po
   const { events, hooks, line, pool } = rt
   return {
     queued: () => waiting(rt),
+    opened: () => {
+      if (waiting(rt) === 0) return
+      if (rt.supervision.resting()) rt.supervision.awoken()
+      rt.supervision.noticed()
+    },
     elastic: sizing.elastic,
     shrunk: sizing.shrunk,
     quiet: waits.check,
@@ -163,11 +176,18 @@ export const make = Effect.fnUntraced(function* (
   const resources = yield* Resources
   const clock = yield* Clock.Clock
   const context = yield* Effect.context()
-  const line = (yield* TaskQueue).make<Waiting>()
+  const { retryBudget } = yield* decodeAll(options)
   const timers = Timers.make(clock, context)
+  const prediction = Prediction.make()
+  const line = (yield* TaskQueue).make<Waiting>({
+    now: timers.now,
+    expected: prediction.expected,
+    system: () => 0,
+    report: (where, defect) => events.report(where, Cause.die(defect))
+  })
   const waits = Shutdown.makeWaits()
   const hooks = withContext(options.hooks ?? {}, context)
-  const drops = line.overflow === "dropOldest" || line.overflow === "dropLowest"
+  const drops = line.overflow !== "suspend" && line.overflow !== "reject"
 
   const pool = yield* (yield* FiberPool).make<Waiting>(line, timers)
   const rt = TaskRuntime.make(
@@ -180,6 +200,8 @@ export const make = Effect.fnUntraced(function* (
       maxRequeues: config.maxRequeues,
       resource: declaration.resource,
       sheds: drops || declaration.sheds === true,
+      prediction,
+      budget: retryBudget && RetryBudget.make(retryBudget, timers.now()),
       leakAfter: config.leakAfter,
       interruptLeaks: config.onLeak === "interrupt",
       lastCreateError: () => resources.tally.lastCreateError
@@ -258,6 +280,8 @@ export const make = Effect.fnUntraced(function* (
     levels: Effect.sync(() => Inspect.levels(rt)),
     tasks: (given) => Inspect.tasks(rt, given),
     failures: Effect.sync(() => [...rt.failures]),
+    ...FlowControl.make(rt),
+    explain: (id) => Effect.sync(() => Inspect.explain(rt, id)),
     interruptTask: (task) => Effect.sync(() => Inspect.interrupt(rt, task)),
     listen: (listener) =>
       Effect.asVoid(

@@ -8,6 +8,7 @@ import * as FiberPool from "../dispatch/FiberPool.ts"
 import type * as HerdConfig from "../model/HerdConfig.ts"
 import { InvalidConfig } from "../model/HerdError.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
+import { decodeAll, type FlowControl, type FlowControlOptions } from "../model/Limits.ts"
 import { type Lifecycle, Resources, type Usage } from "../workers/Resources.ts"
 import * as ScalingPolicy from "../scaling/ScalingPolicy.ts"
 import { Supervisor } from "../scaling/Supervisor.ts"
@@ -66,7 +67,8 @@ export interface CommonOptions<
   O extends HerdConfig.Overflow,
   RH = never,
   S extends HerdConfig.Start = HerdConfig.Start
-> extends HerdConfig.HerdOptions<O, S> {
+>
+  extends HerdConfig.HerdOptions<O, S>, FlowControlOptions {
   /** Whether the worker is still good after a failure with this cause. `false` replaces its resource. Defaults to always. */
   readonly checkHealth?: ((cause: Cause.Cause<unknown>) => boolean) | undefined
   /** When to try failed tasks again that do not say so themselves. Defaults to never. */
@@ -127,7 +129,8 @@ const copyOf = (group: unknown): unknown => {
 export const layer = (
   id: string,
   config: HerdConfig.HerdConfig,
-  options: AnyOptions
+  options: AnyOptions,
+  reject = false
 ): Layer.Layer<Parts, InvalidConfig> =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -136,7 +139,7 @@ export const layer = (
         const rule = `"never" where there is no validate to run`
         return yield* Effect.fail(new InvalidConfig({ field: "keepAlive", value: options.keepAlive, rule }))
       }
-      return standardParts(id, config, lifecycle, options)
+      return standardParts(id, config, lifecycle, options, yield* decodeAll(options), reject)
     })
   )
 
@@ -145,10 +148,12 @@ const standardParts = (
   id: string,
   config: HerdConfig.HerdConfig,
   lifecycle: Lifecycle | undefined,
-  options: AnyOptions
+  options: AnyOptions,
+  { limits, overload }: FlowControl,
+  reject: boolean
 ): Layer.Layer<Parts> =>
   Layer.mergeAll(
-    TaskQueue.layer(config.queue),
+    TaskQueue.layer({ ...config.queue, overload, reject, ...(limits === undefined ? {} : { limits }) }),
     FiberPool.FiberPool.layer({ ...config, ...config.workers, createRetry: options.createRetry }),
     Supervisor.layer({
       policy: policyOf(options.scaling ?? config.scaling, lifecycle !== undefined),

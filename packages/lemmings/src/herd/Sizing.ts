@@ -83,6 +83,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
       workers: pool.counts(),
       // Whoever waits for room in the queue waits for a worker, too.
       queued: waiting(rt),
+      held: rt.line.flow?.held(timers.now()),
       oldestWaitMillis: oldestWait(rt, timers.now()),
       longestRunMillis: Math.max(0, timers.now() - (pool.oldestStart() ?? timers.now())),
       arrivals: tally.submitted + tally.retried + tally.requeued,

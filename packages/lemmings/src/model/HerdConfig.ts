@@ -15,11 +15,12 @@ import { InvalidConfig } from "./HerdError.ts"
  * - `reject`: its submitter gets `QueueFull`.
  * - `dropOldest`: it is accepted, and the task accepted longest ago is shed.
  * - `dropLowest`: the task that would run last is shed, which may be this one.
+ * - `dropLongest`: the oldest task of the key with the most waiting tasks is shed, so that one key cannot fill the queue.
  *
  * @category models
  * @since 0.1.0
  */
-export const Overflow = Schema.Literals(["suspend", "reject", "dropOldest", "dropLowest"])
+export const Overflow = Schema.Literals(["suspend", "reject", "dropOldest", "dropLowest", "dropLongest"])
 
 /**
  * @category models
@@ -118,6 +119,8 @@ export interface HerdOptions<out O extends Overflow = Overflow, out S extends St
         readonly capacity?: number | "unbounded" | undefined
         readonly overflow?: O | undefined
         readonly ageing?: Duration.Input | "never" | undefined
+        readonly order?: "arrival" | "fair" | undefined
+        readonly cost?: "weight" | "time" | undefined
       }
     | undefined
   readonly shutdown?:
@@ -245,6 +248,18 @@ export const settings: ReadonlyArray<Setting> = [
     "Waiting time that is worth one level of priority. never: strict order.",
     Durations.orNever
   ),
+  choice(
+    "queue.order",
+    "arrival",
+    ["arrival", "fair"],
+    "Who is next within a level: the first that came, or the keys in turn, by their shares."
+  ),
+  choice(
+    "queue.cost",
+    "weight",
+    ["weight", "time"],
+    "What a start costs a key in fair order: its weight, or its weight times the run time of its label."
+  ),
   time("shutdown.drain", "30 seconds", "How long stop lets queued and running tasks go on."),
   time("shutdown.interrupt", "5 seconds", "How long stop then waits for interrupted tasks to end."),
   time("shutdown.destroy", "5 seconds", "How long one onDestroy may take before it is reported as leaked."),
@@ -305,7 +320,13 @@ export const settings: ReadonlyArray<Setting> = [
  */
 export interface HerdConfig {
   readonly workers: { readonly min: number; readonly max: number; readonly initial: number }
-  readonly queue: { readonly capacity: number; readonly overflow: Overflow; readonly ageing: number }
+  readonly queue: {
+    readonly capacity: number
+    readonly overflow: Overflow
+    readonly ageing: number
+    readonly order: "arrival" | "fair"
+    readonly cost: "weight" | "time"
+  }
   readonly shutdown: { readonly drain: number; readonly interrupt: number; readonly destroy: number }
   readonly scaling: Scaling | "policy"
   readonly scalingInterval: number
@@ -400,7 +421,9 @@ export const decode = (
       queue: {
         capacity: n("queue.capacity"),
         overflow: word("queue.overflow", Overflow),
-        ageing: n("queue.ageing")
+        ageing: n("queue.ageing"),
+        order: word("queue.order", Schema.Literals(["arrival", "fair"])),
+        cost: word("queue.cost", Schema.Literals(["weight", "time"]))
       },
       shutdown: {
         drain: n("shutdown.drain"),

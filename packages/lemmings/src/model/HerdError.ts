@@ -63,19 +63,46 @@ export class PoolClosed extends Schema.TaggedError<PoolClosed>("lemmings/PoolClo
 }
 
 /**
- * The queue holds `capacity` tasks already. Nothing was accepted, so retrying
- * later is safe.
+ * The queue holds `capacity` tasks already, or as many of one key (`limits.perKey.queue`) as may wait. Nothing was accepted,
+ * so retrying later is safe.
  *
  * @category errors
  * @since 0.1.0
  */
 export class QueueFull extends Schema.TaggedError<QueueFull>("lemmings/QueueFull")(
   "QueueFull",
-  { herd: Schema.String, capacity: Schema.Number },
+  { herd: Schema.String, capacity: Schema.Number, key: Schema.optionalKey(Schema.String) },
   { httpApiStatus: 429 }
 ) {
   override get message() {
-    return `Queue of herd "${inLine(this.herd)}" is full (capacity ${this.capacity}). Retry later, or raise queue.capacity.`
+    return this.key === undefined
+      ? `Queue of herd "${inLine(this.herd)}" is full (capacity ${this.capacity}). Retry later, or raise queue.capacity.`
+      : `Key ${JSON.stringify(inLine(this.key))} of herd "${inLine(this.herd)}" has ${this.capacity} waiting tasks, which is its limit. Retry later, or raise limits.perKey.queue.`
+  }
+}
+
+/**
+ * A limit would have held the task, and its herd refuses what a limit holds (`limits: "reject"`). Nothing was accepted, so
+ * retrying later is safe.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export class RateLimited extends Schema.TaggedError<RateLimited>("lemmings/RateLimited")(
+  "RateLimited",
+  {
+    herd: Schema.String,
+    key: Schema.optionalKey(Schema.String),
+    /** Milliseconds until the limit may be open. 0: it opens with the end of a task. */
+    retryAfterMillis: Schema.Number
+  },
+  { httpApiStatus: 429 }
+) {
+  override get message() {
+    const who = this.key === undefined ? "" : ` for key ${JSON.stringify(inLine(this.key))}`
+    const when =
+      this.retryAfterMillis === 0 ? "when a task has ended" : `in ${Math.ceil(this.retryAfterMillis)} ms`
+    return `Herd "${inLine(this.herd)}" has reached a limit${who}. Retry ${when}.`
   }
 }
 
@@ -85,7 +112,14 @@ export class QueueFull extends Schema.TaggedError<QueueFull>("lemmings/QueueFull
  * @category models
  * @since 0.1.0
  */
-export const ShedReason = Schema.Literals(["cleared", "dropOldest", "dropLowest"])
+export const ShedReason = Schema.Literals([
+  "cleared",
+  "dropOldest",
+  "dropLowest",
+  "dropLongest",
+  "overloaded",
+  "keyFull"
+])
 
 /**
  * @category models
@@ -94,8 +128,8 @@ export const ShedReason = Schema.Literals(["cleared", "dropOldest", "dropLowest"
 export type ShedReason = typeof ShedReason.Type
 
 /**
- * The task was accepted, and then dropped before it started: by `clear`, or to
- * make room for another. It never ran, so submitting it again is safe.
+ * The task was dropped before it started: by `clear`, to make room for another, or because the herd is overloaded. It never
+ * ran, so submitting it again is safe.
  *
  * @category errors
  * @since 0.1.0

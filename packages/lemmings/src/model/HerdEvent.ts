@@ -44,7 +44,17 @@ export const HerdEvent = Schema.Union([
   Schema.TaggedStruct("TaskRequeued", attempt),
   Schema.TaggedStruct("TaskShed", { ...task, reason: Schema.Literals([...ShedReason.literals, "closed"]) }),
   /** A submission was refused. Nothing was accepted. */
-  Schema.TaggedStruct("TaskRejected", { ...base, reason: Schema.Literals(["full", "closed"]) }),
+  Schema.TaggedStruct("TaskRejected", {
+    ...base,
+    reason: Schema.Literals(["full", "closed", "keyFull", "overloaded", "limited"])
+  }),
+  /** A failure said that its key has to wait. The attempt is not counted, and the task keeps its place. */
+  Schema.TaggedStruct("TaskHeld", { ...attempt, holdMillis: Schema.Number }),
+  /** A caller put a key on hold, or ended its hold. */
+  Schema.TaggedStruct("KeyHeld", { ...base, key: Schema.String, holdMillis: Schema.Number }),
+  Schema.TaggedStruct("KeyReleased", { ...base, key: Schema.String }),
+  /** The retry budget had none left: the task ended with its own error. */
+  Schema.TaggedStruct("RetryRefused", { ...task, attempt: Schema.Int }),
   Schema.TaggedStruct("WorkerStarted", worker),
   Schema.TaggedStruct("WorkerReplaced", worker),
   Schema.TaggedStruct("WorkerStopped", worker),

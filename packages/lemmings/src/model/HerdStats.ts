@@ -49,8 +49,12 @@ export const WorkerCounts = Schema.Struct({
 export const TaskCounts = Schema.Struct({
   /** Accepted. */
   submitted: Count,
-  /** Waiting for a worker. */
+  /** Waiting for a worker, or for a limit. */
   queued: Count,
+  /** Waiting for a worker alone. With those that are held: all that are queued or wait for room. */
+  ready: Count,
+  /** Waiting for a limit: of their key, of the herd, or a hold. */
+  held: Count,
   /** Waiting for their next attempt. Not part of `queued`. */
   delayed: Count,
   /** Holding a worker, those of `runNow` included. */
@@ -69,6 +73,10 @@ export const TaskCounts = Schema.Struct({
   retried: Count,
   /** Attempts begun again because a worker was unhealthy. */
   requeued: Count,
+  /** Attempts that ended because their key had to wait (`limits.hold`). Not counted as attempts of their tasks. */
+  holds: Count,
+  /** Retries that `retryBudget` refused. */
+  retriesRefused: Count,
   /** Attempts that a timeout ended. */
   timedOut: Count,
   /** Waits that `acquireTimeout` ended. */
@@ -287,8 +295,10 @@ export const ScalingSample = Schema.Struct({
   /** Since the sample before, or since the herd began. */
   sinceMillis: Schema.Finite,
   workers: WorkerCounts,
-  /** Tasks waiting for a worker or for room in the queue, delayed ones not included. */
+  /** Tasks waiting for a worker or for room in the queue, delayed ones and those that a limit holds not included. */
   queued: Count,
+  /** Tasks waiting for a limit: more workers would not help them. Absent where nothing has limits. */
+  held: Schema.optionalKey(Count),
   /** How long the one of them that waits longest has waited. With more than 4,096, the next one. */
   oldestWaitMillis: Schema.Finite,
   /** How long the attempt that has run longest has run. 0 when none runs. */

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Cause, Duration, Effect, Exit, Schedule } from "effect"
-import type { AcquireTimeout, DeadlineExceeded, TaskTimeout } from "./HerdError.ts"
+import { type Cause, Context, type Duration, type Effect, type Exit, type Schedule, Schema } from "effect"
+import type { AcquireTimeout, DeadlineExceeded, ShedReason, TaskTimeout } from "./HerdError.ts"
 import { InvalidConfig } from "./HerdError.ts"
 
 /**
@@ -48,6 +48,31 @@ export const priorityLevel = (priority: Priority | undefined): number => {
 }
 
 /**
+ * Who is dropped first in an overload: sheddable tasks, then normal ones; critical ones only when the queue is full.
+ * `priority` says when a task runs, `criticality` who is dropped.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export const Criticality = Schema.Literals(["critical", "normal", "sheddable"])
+
+/**
+ * @category models
+ * @since 0.5.0
+ */
+export type Criticality = typeof Criticality.Type
+
+/**
+ * The criticality of tasks that do not say theirs. A task sees its own, so that tasks of tasks inherit it.
+ *
+ * @category references
+ * @since 0.5.0
+ */
+export const CurrentCriticality = Context.Reference<Criticality>("lemmings/CurrentCriticality", {
+  defaultValue: () => "normal"
+})
+
+/**
  * What a caller may say about a task whose own errors are `E`.
  *
  * @category models
@@ -83,8 +108,21 @@ export interface TaskOptions<in E = never> {
   readonly while?: ((error: E | TaskTimeout) => boolean) | undefined
   /** Never run again by the herd: no retry and no health re-queue. Defaults to `false`. */
   readonly once?: boolean | undefined
-  /** Groups related tasks, such as a tenant; shown in events, hooks and middleware. */
+  /**
+   * Groups related tasks, such as a tenant or a host: what limits by key and fair order are about. Shown in events, hooks and
+   * middleware. Defaults to none.
+   */
   readonly key?: string | undefined
+  /**
+   * How much of the limits the task takes: seats of its key, weight and tokens of its herd, and its cost in fair order. A
+   * finite number above 0, at most what the limits allow. Defaults to 1. Without limits it has no effect.
+   */
+  readonly weight?: number | undefined
+  /**
+   * Who is refused first in an overload. Defaults to what the submitter's own task was given (`CurrentCriticality`), and at
+   * the top to `"normal"`. Without `overload` it has no effect.
+   */
+  readonly criticality?: Criticality | undefined
   /** Names the task in events, errors and handles. Defaults to its sequence number. */
   readonly id?: string | undefined
   /** Says what kind of task this is; low-cardinality, shown in events and spans. */
@@ -233,4 +271,18 @@ export interface QueuedTask {
   victim: number
   /** Called once, in the step that accepts the task, before it stands in the queue or starts. */
   readonly admitted: () => void
+  /** What limits and fair order are about. Defaults to none. */
+  readonly key?: string | undefined
+  /** How much of the limits it takes. Defaults to 1. */
+  readonly weight?: number | undefined
+  /** What its run time is expected from. */
+  readonly label?: string | undefined
+  /** Who is refused first in an overload. Defaults to `"normal"`. */
+  readonly criticality?: Criticality | undefined
+  /** When this wait began, on the herd's monotonic clock. Defaults to `enqueuedAt`. */
+  readonly waitingSince?: number
+  /** Ends a task that can no longer end in time, and takes it out of its line. Returns whether it did. */
+  readonly hopeless?: (now: number) => boolean
+  /** Drops what the queue no longer holds. */
+  readonly shed?: (reason: ShedReason) => void
 }

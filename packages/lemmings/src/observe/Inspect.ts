@@ -8,9 +8,12 @@ import { Effect } from "effect"
 import { Batch } from "../task/Batch.ts"
 import { checkInteger } from "../model/HerdConfig.ts"
 import type { InvalidConfig } from "../model/HerdError.ts"
+import { type Obstacle, TaskExplanation } from "../model/HerdFlow.ts"
 import type { QueueLevels, TaskPage, TaskPageOptions, TaskSummary } from "../model/HerdTasks.ts"
 import { TaskRun } from "../task/TaskRun.ts"
-import { type Counts, type Place, queued } from "../task/TaskRuntime.ts"
+import { isOpen } from "../task/TaskLimits.ts"
+import { type Counts, type Place, queued, type Standing } from "../task/TaskRuntime.ts"
+import { sentenceOf } from "./Explanation.ts"
 import type { TaskTerms } from "../task/TaskTerms.ts"
 
 // Waiting tasks that are looked at one by one, and the farthest and the longest page.
@@ -138,6 +141,51 @@ const find = (rt: Place & Counts, id: string): TaskRun | Batch | undefined => {
   if (String(sequence) !== id || !Number.isInteger(sequence)) return undefined
   for (const batch of rt.batches) if (batch instanceof Batch && batch.holds(sequence)) return batch
   return undefined
+}
+
+/**
+ * Why a task does not run, or `undefined` when no task with this id has not ended.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const explain = (
+  rt: Place & Counts & Pick<Standing, "state">,
+  id: string
+): TaskExplanation | undefined => {
+  const task = find(rt, id)
+  if (task === undefined) return undefined
+  const now = rt.timers.now()
+  const { key, level, weight = 1 } = task
+  const status =
+    task instanceof Batch ? "queued" : task.phase === "new" || task.phase === "done" ? "queued" : task.phase
+  const waits = status === "queued" && task.slot >= 0
+  const { flow } = rt.line
+  const line = waits && flow !== undefined ? flow.explain(task, now) : undefined
+  const ahead = line?.ahead ?? (waits ? rt.line.ahead(task) : undefined)
+  const blockedBy: Array<Obstacle> = []
+  if (status === "delayed") blockedBy.push("delay")
+  if (status === "queued") {
+    if (!isOpen(rt.state)) blockedBy.push("closing")
+    if (rt.pool.paused()) blockedBy.push("paused")
+    blockedBy.push(...(line?.blockedBy ?? []))
+    if (line === undefined && ahead !== undefined && rt.line.peek() !== task) blockedBy.push("order")
+    const limited = blockedBy.some((what) => what !== "order" && what !== "room")
+    if (!limited && rt.pool.idle() === 0) blockedBy.unshift("worker")
+  }
+  const known = { status, key, ahead, blockedBy, opensInMillis: line?.opensInMillis } as const
+  return new TaskExplanation({
+    id,
+    status,
+    priority: level,
+    ...(key === undefined ? {} : { key }),
+    weight,
+    ageMillis: Math.max(0, now - task.enqueuedAt),
+    ...(ahead === undefined ? {} : { ahead }),
+    blockedBy,
+    ...(line?.opensInMillis === undefined ? {} : { opensInMillis: line.opensInMillis }),
+    sentence: sentenceOf(known)
+  })
 }
 
 /**

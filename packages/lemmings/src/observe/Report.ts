@@ -10,7 +10,7 @@ import type { Summary } from "../internal/SlidingWindow.ts"
 import * as PulledMetrics from "./PulledMetrics.ts"
 import type { Resources } from "../workers/Resources.ts"
 import { priorityLevel } from "../model/Task.ts"
-import { type Counts, type Place, queued, type Standing } from "../task/TaskRuntime.ts"
+import { type Counts, held, type Place, queued, type Standing, waiting } from "../task/TaskRuntime.ts"
 
 type Shown = Place & Counts & Pick<Standing, "state">
 
@@ -42,7 +42,14 @@ export const stats = (
     state: rt.state,
     paused: rt.pool.paused(),
     workers,
-    tasks: { ...rt.tally, queued: depth, delayed: rt.delayed.size, admitting: rt.line.admitting() },
+    tasks: {
+      ...rt.tally,
+      queued: depth,
+      ready: waiting(rt),
+      held: held(rt),
+      delayed: rt.delayed.size,
+      admitting: rt.line.admitting()
+    },
     resources: {
       created,
       destroyed,
@@ -134,7 +141,13 @@ export const publish = (
     counter("lemmings_workers_changes_total", "Changes of the workers wanted.", () => changes.down, {
       direction: "down"
     }),
-    gauge("lemmings_tasks_waiting", "Tasks waiting for a worker.", () => queued(rt)),
+    gauge("lemmings_tasks_waiting", "Tasks waiting for a worker or for a limit.", () => queued(rt)),
+    gauge("lemmings_tasks_held", "Tasks waiting for a limit.", () => held(rt)),
+    gauge(
+      "lemmings_keys",
+      "Keys with limits or shares that are remembered.",
+      () => rt.line.flow?.size() ?? 0
+    ),
     gauge("lemmings_tasks_delayed", "Tasks waiting for their next attempt.", () => rt.delayed.size),
     gauge("lemmings_tasks_running", "Tasks that hold a worker.", () => tally.running),
     gauge(
@@ -163,6 +176,16 @@ export const publish = (
       "lemmings_tasks_requeued_total",
       "Attempts begun again after an unhealthy worker.",
       () => tally.requeued
+    ),
+    counter(
+      "lemmings_tasks_holds_total",
+      "Attempts that ended because their key had to wait.",
+      () => tally.holds
+    ),
+    counter(
+      "lemmings_retries_refused_total",
+      "Retries that the retry budget refused.",
+      () => tally.retriesRefused
     ),
     counter("lemmings_tasks_timed_out_total", "Attempts that a timeout ended.", () => tally.timedOut),
     counter("lemmings_resources_created_total", "Resources created.", () => owned.created),

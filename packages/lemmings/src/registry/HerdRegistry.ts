@@ -7,6 +7,8 @@
  */
 import { Context, type Duration, type Effect, Layer, type Scope, type Stream } from "effect"
 import type { HerdClosed, InvalidConfig } from "../model/HerdError.ts"
+import type { KeyUse, TaskExplanation } from "../model/HerdFlow.ts"
+import type { LimitsOptions } from "../model/Limits.ts"
 import type { HerdEvent } from "../model/HerdEvent.ts"
 import type { HerdMetrics, HerdStats, ScalingDecision, ShutdownReport } from "../model/HerdStats.ts"
 import * as Named from "../internal/Named.ts"
@@ -79,6 +81,27 @@ export interface ManagedHerd {
   readonly tasks: (options?: TaskPageOptions) => Effect.Effect<TaskPage, InvalidConfig>
   /** The last 50 failures, oldest first, those included that were tried again. */
   readonly failures: Effect.Effect<ReadonlyArray<TaskFailure>>
+  /**
+   * The keys with the most tasks, running ones included, at most `top` (default 20, at most 1,000). Empty without flow
+   * control. Costs O(keys).
+   */
+  readonly keys: (options?: {
+    readonly top?: number | undefined
+  }) => Effect.Effect<ReadonlyArray<KeyUse>, InvalidConfig>
+  /**
+   * Starts no task of the key for so long, at most an hour, up to a tenth longer, and then first one that tries whether it
+   * works. A hold that ends later stays. Fails with `InvalidConfig` where the herd has no flow control.
+   */
+  readonly hold: (key: string, duration: Duration.Input) => Effect.Effect<void, InvalidConfig>
+  /** Ends the hold of a key. Returns whether there was one. */
+  readonly release: (key: string) => Effect.Effect<boolean>
+  /**
+   * Changes the limits, all of them: what is not said has no limit. Waiting tasks are asked again at once, running ones
+   * go on, and rates keep what has started, as far as the new rate can owe it.
+   */
+  readonly setLimits: (limits: LimitsOptions) => Effect.Effect<void, InvalidConfig>
+  /** Why a task does not run: what blocks it, and when that opens. `undefined` when no task with this id has not ended. */
+  readonly explain: (id: string) => Effect.Effect<TaskExplanation | undefined>
   /**
    * Takes a waiting task out or interrupts a running one, like its handle. Returns at once; `false` when no task with
    * this id is there, or it has ended.

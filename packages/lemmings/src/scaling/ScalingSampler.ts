@@ -16,6 +16,8 @@ import type { SystemReading } from "../model/SystemMetrics.ts"
 export interface Counters {
   readonly workers: ScalingSample["workers"]
   readonly queued: number
+  /** Tasks that wait for a limit. */
+  readonly held?: number | undefined
   readonly oldestWaitMillis: number
   readonly longestRunMillis: number
   /** Attempts that asked for a worker. */
@@ -51,6 +53,7 @@ const newest = 0.3
 
 const wrong = (readings: object, path: string): string | undefined => {
   for (const [name, value] of Object.entries(readings)) {
+    if (value === undefined) continue
     if (typeof value !== "number" || (Number.isFinite(value) && value >= 0)) continue
     return `${path}${name} is ${value}`
   }
@@ -110,6 +113,7 @@ export const make = (began: number): Sampler => {
         sinceMillis: since,
         workers,
         queued: counters.queued,
+        ...(counters.held === undefined ? {} : { held: counters.held }),
         oldestWaitMillis: counters.oldestWaitMillis,
         longestRunMillis: counters.longestRunMillis,
         arrivals: counters.arrivals,

@@ -84,6 +84,7 @@ export class Batch implements Waiting {
   static fits(rt: Runtime, { acquireTimeout, deadline, id, timeout }: TaskTerms): boolean {
     return (
       rt.line.capacity === Infinity &&
+      rt.line.flow?.oneByOne() !== true &&
       timeout === undefined &&
       deadline === undefined &&
       acquireTimeout === undefined &&
@@ -91,6 +92,15 @@ export class Batch implements Waiting {
     )
   }
 
+  get key(): string | undefined {
+    return this.terms.key
+  }
+  get weight(): number | undefined {
+    return this.terms.weight
+  }
+  get label(): string | undefined {
+    return this.terms.label
+  }
   get waitingSince(): number {
     return this.enqueuedAt
   }

@@ -28,6 +28,8 @@ export interface Extra {
   counted: boolean
   /** Executions begun again because a worker was unhealthy. */
   requeues: number
+  /** How often a hold of its key has put it back. */
+  holds: number
   timeout: number
   deadline: number
   delay: number
@@ -50,6 +52,7 @@ export const make = (): Extra => ({
   shedReason: undefined,
   counted: false,
   requeues: 0,
+  holds: 0,
   timeout: unset,
   deadline: unset,
   delay: unset,

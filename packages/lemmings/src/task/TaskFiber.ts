@@ -5,6 +5,7 @@
  */
 import { Context, Effect, Exit } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
+import { CurrentCriticality } from "../model/Task.ts"
 import * as RemoteTask from "./RemoteTask.ts"
 import { info, type Told } from "./TaskNews.ts"
 import type { Runtime } from "./TaskRuntime.ts"
@@ -78,7 +79,10 @@ export const fork = (
     const elsewhere = remote(task, context, held)
     if (elsewhere !== undefined) return elsewhere
   }
-  const given = resource === undefined ? context : Context.add(context, resource, held)
+  let given = resource === undefined ? context : Context.add(context, resource, held)
+  const { criticality } = run.terms
+  // Tasks of a task inherit what was said of it.
+  if (criticality !== undefined) given = Context.add(given, CurrentCriticality, criticality)
   let attempt = task
   if (middleware.length > 0) {
     const about = info(run, lease)

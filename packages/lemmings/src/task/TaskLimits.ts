@@ -5,6 +5,7 @@
  */
 import { Cause, Exit } from "effect"
 import type { Pool } from "../dispatch/FiberPool.ts"
+import type { Prediction } from "../flow/Prediction.ts"
 import {
   AcquireTimeout,
   DeadlineExceeded,
@@ -138,7 +139,8 @@ export const verdict = (
 }
 
 /**
- * Stops a task that waited until its deadline was over, instead of starting it.
+ * Stops a task that has waited and can no longer end before its deadline, instead of starting it: its expected run is
+ * longer than what is left. One that has not waited is started whatever is expected, so that the expectation stays true.
  * Returns whether it did.
  *
  * @category limits
@@ -150,11 +152,13 @@ export const stopOverdue = (
     readonly terms: TaskTerms
     readonly stop: (why: Stop) => void
   },
-  now: number
+  now: number,
+  { expected }: Pick<Prediction, "expected">
 ): boolean => {
-  const { deadline } = task.terms
+  const { deadline, label } = task.terms
   const waited = now - task.enqueuedAt
-  if (deadline === undefined || waited <= 0 || waited < deadline) return false
+  // Asked of every task with a deadline: nobody gathers what is never asked for.
+  if (deadline === undefined || waited + (expected(label) ?? 0) < deadline || waited <= 0) return false
   task.stop("deadline")
   return true
 }

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Cause, type Clock, type Exit } from "effect"
-import { AcquireTimeout, DeadlineExceeded, TaskTimeout } from "../model/HerdError.ts"
+import { AcquireTimeout, DeadlineExceeded, type ShedReason, TaskTimeout } from "../model/HerdError.ts"
 import type { HerdEvents } from "../model/HerdEvent.ts"
 import type { FailureKind, TaskFailure } from "../model/HerdTasks.ts"
 import type { Ring } from "../internal/Ring.ts"
@@ -31,7 +31,7 @@ export interface Told {
   readonly level: number
   readonly begun: number
   readonly requeues: number
-  readonly terms: Pick<TaskTerms, "key" | "label">
+  readonly terms: Pick<TaskTerms, "key" | "label" | "criticality">
 }
 
 /**
@@ -71,6 +71,31 @@ const numbered = (task: Told, lease: Lease | undefined) => ({
   attempt: task.begun,
   workerId: lease?.workerId ?? 0
 })
+
+/**
+ * A failure said that the key has to wait.
+ *
+ * @category news
+ * @since 0.5.0
+ */
+export const held = (
+  { events }: Pick<Listeners, "events">,
+  task: Told,
+  lease: Lease,
+  holdMillis: number
+): void => {
+  if (events.active()) events.emit({ _tag: "TaskHeld", ...named(task), ...numbered(task, lease), holdMillis })
+}
+
+/**
+ * The budget had no retry left.
+ *
+ * @category news
+ * @since 0.5.0
+ */
+export const retryRefused = ({ events }: Pick<Listeners, "events">, task: Told): void => {
+  if (events.active()) events.emit({ _tag: "RetryRefused", ...named(task), attempt: task.begun })
+}
 
 /**
  * @category news
@@ -184,10 +209,6 @@ export const retried = ({ events }: Listeners, task: Told, delayMillis: number):
  * @category news
  * @since 0.1.0
  */
-export const shed = (
-  { events }: Listeners,
-  task: Told,
-  reason: "cleared" | "dropOldest" | "dropLowest" | "closed"
-): void => {
+export const shed = ({ events }: Listeners, task: Told, reason: ShedReason | "closed"): void => {
   if (events.active()) events.emit({ _tag: "TaskShed", ...named(task), reason })
 }

@@ -10,9 +10,11 @@
 import { Cause, type Context, Effect, Exit } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
 import { QueueFull, type ShedReason } from "../model/HerdError.ts"
-import { Outcome } from "./Outcome.ts"
+import { Described } from "./Described.ts"
 import * as Retry from "./Retry.ts"
 import { type Priority, priorityLevel, type TaskHandle, type TaskStatus } from "../model/Task.ts"
+import type { Refusal } from "../flow/Line.ts"
+import * as TaskFlow from "./TaskFlow.ts"
 import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskFiber from "./TaskFiber.ts"
 import * as TaskNews from "./TaskNews.ts"
@@ -24,6 +26,9 @@ import type { Lease } from "../workers/Worker.ts"
 
 const { unset } = TaskExtra
 
+/** Why a task was not accepted. */
+type Refused = "full" | "closed" | Refusal["refused"]
+
 type Phase = "new" | "queued" | "delayed" | "running" | "done"
 
 /**
@@ -32,10 +37,9 @@ type Phase = "new" | "queued" | "delayed" | "running" | "done"
  * @category models
  * @since 0.1.0
  */
-export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unknown> {
+export class TaskRun extends Described implements Waiting, TaskHandle<unknown, unknown> {
   level: number
   readonly enqueuedAt: number
-  readonly sequence: number
   slot: number = unset
   victim: number = unset
   phase: Phase = "new"
@@ -43,8 +47,6 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
   begun = 0
   private readonly rt: Runtime
   private task: Effect.Effect<unknown, unknown> | undefined
-  private context: Context.Context<never> | undefined
-  readonly terms: TaskTerms
   private lease: Lease | undefined
   private fiber: Fibers.Running | undefined
   private extra: TaskExtra.Extra | undefined
@@ -57,23 +59,13 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     now: number = rt.timers.now(),
     sequence: number = rt.sequence++
   ) {
-    super()
+    super(terms, sequence, context)
     this.rt = rt
     this.task = task ?? notATask("task", task)
-    this.context = context
-    this.terms = terms
     this.level = terms.level
     this.enqueuedAt = now
-    this.sequence = sequence
   }
 
-  get id(): string {
-    return this.terms.id ?? String(this.sequence)
-  }
-  /** Stands for itself alone. */
-  get tasks(): number {
-    return 1
-  }
   get waitingSince(): number {
     return this.extra?.waitingSince ?? this.enqueuedAt
   }
@@ -115,9 +107,12 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     else accepted()
   }
   /** Asks the herd to accept the task. Afterwards it is accepted, waits for room (`new`), or is refused (`done`). */
-  accept(mayWait: boolean): "accepted" | "suspended" | "full" | "closed" {
+  accept(mayWait: boolean): "accepted" | "suspended" | Refused {
     const { rt } = this
     if (rt.state !== "running") return this.refuse("closed")
+    const { flow } = rt.line
+    const wrong = flow?.impossible(this.key, this.weight ?? 1)
+    if (wrong !== undefined) return this.refuse("full", Exit.die(wrong))
     TaskTimers.begin(rt, this)
     const offer = rt.pool.submit(this)
     if (offer === "accepted") {
@@ -133,7 +128,8 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       return this.refuse("full")
     }
     if (offer === "full") return this.refuse("full")
-    offer.dropped.shed(rt.line.overflow === "dropOldest" ? "dropOldest" : "dropLowest")
+    if ("refused" in offer) return this.refuse(offer.refused, TaskFlow.refusal(rt, this.id, offer))
+    offer.dropped.shed(offer.reason ?? (rt.line.overflow === "dropOldest" ? "dropOldest" : "dropLowest"))
     if (this.phase === "queued") this.stands()
     rt.pool.pump()
     return "accepted"
@@ -151,18 +147,20 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     }
     TaskTimers.begin(this.rt, this)
     this.admitted()
+    lease.seat = this.rt.line.flow?.seatFor(this, this.enqueuedAt)
     this.start(lease, this.enqueuedAt)
     return true
   }
-  private refuse(reason: "full" | "closed"): "full" | "closed" {
+  private refuse(reason: Refused, exit?: Exit.Exit<never, unknown>): Refused {
     this.rt.tally.rejected++
     this.rt.events.emit({ _tag: "TaskRejected", reason })
     this.finish(
-      Exit.fail(
-        reason === "closed"
-          ? closed(this.rt)
-          : new QueueFull({ herd: this.rt.herd, capacity: this.rt.line.capacity })
-      )
+      exit ??
+        Exit.fail(
+          reason === "closed"
+            ? closed(this.rt)
+            : new QueueFull({ herd: this.rt.herd, capacity: this.rt.line.capacity })
+        )
     )
     this.rt.pool.pump()
     return reason
@@ -181,11 +179,15 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     }
   }
 
+  hopeless(now: number): boolean {
+    return stopOverdue(this, now, this.rt.prediction)
+  }
+
   start(lease: Lease, now: number = this.rt.timers.now()): void {
     const { context, extra, rt, task } = this
     if (task === undefined || context === undefined) return
     // Its timer fires in this very instant, behind that of the task that had the worker until now.
-    if (stopOverdue(this, now)) return rt.pool.release(lease, true)
+    if (stopOverdue(this, now, rt.prediction)) return rt.pool.release(lease, true)
     this.phase = "running"
     this.lease = lease
     lease.startedAt = now
@@ -193,6 +195,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     rt.tally.running++
     const wait = now - this.enqueuedAt
     if (++this.begun === 1 && extra?.counted !== true) {
+      rt.budget?.deposit(now)
       rt.window.started(now, wait)
       rt.waits.record(wait)
     }
@@ -224,6 +227,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     if (result._tag === "Success") {
       rt.window.finished(now, runMillis, true)
       rt.runs.record(runMillis)
+      rt.prediction.ran(this.label, runMillis)
       if (rt.listening()) TaskNews.finished(rt, this, lease, result, runMillis)
       if (extra !== undefined) extra.stopping = undefined
       this.settle(result)
@@ -244,6 +248,15 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
       this.putBack()
       return rt.pool.release(lease, true, now)
     }
+    if (
+      rt.line.flow !== undefined &&
+      isOpen(rt.state) &&
+      this.extra?.stopping === undefined &&
+      TaskFlow.holds(rt, this, lease, cause, now)
+    ) {
+      this.putBack()
+      return rt.pool.release(lease, true, now)
+    }
     if (!Cause.hasInterruptsOnly(cause)) {
       rt.window.finished(now, runMillis, false)
       rt.runs.record(runMillis)
@@ -255,7 +268,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     const next = this.next(cause, healthy)
     if (this.extra !== undefined) this.extra.stopping = undefined
     if (next === "requeue") this.requeue(lease, cause)
-    else if (next === "retry") this.wait(result)
+    else if (next === "retry" && TaskFlow.mayRetry(rt, this, now)) this.wait(result)
     else this.settle(result)
     rt.pool.release(lease, healthy, now)
   }
@@ -418,6 +431,7 @@ export class TaskRun extends Outcome implements Waiting, TaskHandle<unknown, unk
     const { extra } = this
     this.phase = "done"
     this.exit = exit
+    this.rt.line.flow?.ended(this, this.rt.timers.now())
     if (extra !== undefined) {
       TaskTimers.disarm(this.rt, extra, true)
       const { requeues, shedReason } = extra

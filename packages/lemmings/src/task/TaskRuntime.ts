@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type { Cause, Clock, Context, Schedule } from "effect"
+import type { Prediction } from "../flow/Prediction.ts"
+import type { RetryBudget } from "../flow/RetryBudget.ts"
 import type { Leasable, Pool } from "../dispatch/FiberPool.ts"
 import type { HerdState, ShedReason } from "../model/HerdError.ts"
 import type { HerdEvents } from "../model/HerdEvent.ts"
@@ -32,6 +34,10 @@ interface TaskTally {
   rejected: number
   retried: number
   requeued: number
+  /** Attempts that a hold of their key has ended. */
+  holds: number
+  /** Retries that the budget refused. */
+  retriesRefused: number
   timedOut: number
   acquireTimeouts: number
 }
@@ -65,12 +71,22 @@ export const queued = ({ batches, line }: Pick<Runtime, "batches" | "line">): nu
 }
 
 /**
- * Tasks that a worker could take: those in the queue and those that wait for room in it.
+ * Tasks that a worker could take: those in the queue and those that wait for room in it, without those that a limit holds.
  *
  * @category getters
  * @since 0.2.0
  */
-export const waiting = (rt: Pick<Runtime, "batches" | "line">): number => queued(rt) + rt.line.admitting()
+export const waiting = (rt: Pick<Runtime, "batches" | "line" | "timers">): number =>
+  rt.line.flow === undefined ? queued(rt) + rt.line.admitting() : rt.line.flow.ready(rt.timers.now())
+
+/**
+ * Tasks that wait for a limit.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const held = ({ line, timers }: Pick<Runtime, "line" | "timers">): number =>
+  line.flow === undefined ? 0 : line.flow.held(timers.now())
 
 /**
  * Where the tasks of a herd wait and run. For every room of the herd.
@@ -133,6 +149,10 @@ export interface Rules {
   readonly resource: Context.Key<unknown, unknown> | undefined
   /** Whether `TaskShed` is in the type of this herd's tasks. */
   readonly sheds: boolean
+  /** How long tasks are expected to run. */
+  readonly prediction: Prediction
+  /** Bounds retries of all tasks together. */
+  readonly budget: RetryBudget | undefined
   /** Milliseconds. `Infinity`: never. */
   readonly leakAfter: number
   readonly interruptLeaks: boolean
@@ -195,6 +215,8 @@ export const make = (
     rejected: 0,
     retried: 0,
     requeued: 0,
+    holds: 0,
+    retriesRefused: 0,
     timedOut: 0,
     acquireTimeouts: 0
   },
@@ -209,6 +231,8 @@ export const make = (
   maxRequeues: rules.maxRequeues,
   resource: rules.resource,
   sheds: rules.sheds,
+  prediction: rules.prediction,
+  budget: rules.budget,
   leakAfter: rules.leakAfter,
   interruptLeaks: rules.interruptLeaks,
   lastCreateError: rules.lastCreateError,

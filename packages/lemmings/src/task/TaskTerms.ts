@@ -5,10 +5,10 @@
  *
  * @since 0.5.0
  */
-import { Effect, Schedule } from "effect"
+import { Effect, Schedule, Schema } from "effect"
 import * as Durations from "../model/Durations.ts"
 import { InvalidConfig } from "../model/HerdError.ts"
-import { priorityLevel, type TaskOptions } from "../model/Task.ts"
+import { Criticality, priorityLevel, type TaskOptions } from "../model/Task.ts"
 import { placeHere, watching } from "./TaskPlace.ts"
 
 type Predicate = (error: unknown) => boolean
@@ -33,6 +33,8 @@ export class TaskTerms {
   readonly key: string | undefined
   readonly id: string | undefined
   readonly label: string | undefined
+  readonly weight: number | undefined
+  readonly criticality: Criticality | undefined
   /** Where the call was, while somebody looks for leaks. */
   readonly submittedAt: string | undefined
 
@@ -47,6 +49,8 @@ export class TaskTerms {
     this.key = said.key
     this.id = said.id
     this.label = said.label
+    this.weight = said.weight
+    this.criticality = said.criticality
     this.submittedAt = said.submittedAt
   }
 
@@ -79,6 +83,8 @@ const plain = (level: number): TaskTerms =>
     key: undefined,
     id: undefined,
     label: undefined,
+    weight: undefined,
+    criticality: undefined,
     submittedAt: undefined
   })
 
@@ -95,7 +101,8 @@ const levels = Array.from({ length: 32 }, (_, level) => plain(level))
 
 /** Reads each option once. Throws `InvalidConfig` for the first that is wrong. */
 const read = (options: TaskOptions): TaskTerms => {
-  const { acquireTimeout, deadline, id, key, label, once, priority, retry, timeout } = options
+  const { acquireTimeout, criticality, deadline, id, key, label, once, priority, retry, timeout, weight } =
+    options
   // Its parameter is the task's own error, whose type only the caller knows.
   const wanted = options.while as Predicate | undefined
   const level = priorityLevel(priority)
@@ -110,6 +117,8 @@ const read = (options: TaskOptions): TaskTerms => {
     key === undefined &&
     id === undefined &&
     label === undefined &&
+    weight === undefined &&
+    criticality === undefined &&
     submittedAt === undefined
   ) {
     return levels[level] ?? plain(level)
@@ -118,6 +127,10 @@ const read = (options: TaskOptions): TaskTerms => {
     throw invalid("retry", retry, "a Schedule, or false")
   if (wanted !== undefined && typeof wanted !== "function") throw invalid("while", wanted, "a function")
   if (once !== undefined && typeof once !== "boolean") throw invalid("once", once, "true or false")
+  if (weight !== undefined && !(typeof weight === "number" && weight > 0 && weight < Infinity))
+    throw invalid("weight", weight, "a finite number above 0")
+  if (criticality !== undefined && !Schema.is(Criticality)(criticality))
+    throw invalid("criticality", criticality, `"critical", "normal" or "sheddable"`)
   return new TaskTerms({
     level,
     timeout: millisOf("timeout", timeout),
@@ -129,6 +142,8 @@ const read = (options: TaskOptions): TaskTerms => {
     key: textOf("key", key),
     id: textOf("id", id),
     label: textOf("label", label),
+    weight,
+    criticality,
     submittedAt
   })
 }

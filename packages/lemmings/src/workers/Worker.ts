@@ -22,6 +22,16 @@ export interface Holder {
 }
 
 /**
+ * What a task takes of its line's limits, for as long as it has its lease.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Seat {
+  readonly weight: number
+}
+
+/**
  * A right to run one task now.
  *
  * @category models
@@ -37,6 +47,8 @@ export interface Lease extends WorkerInfo {
   healthy: boolean
   /** Milliseconds on the herd's monotonic clock. Written by the holder. */
   startedAt: number
+  /** What its task takes of the line's limits. Given back with the lease. Owned by the pool. */
+  seat?: Seat | undefined
 }
 
 /**

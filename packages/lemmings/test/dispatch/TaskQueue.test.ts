@@ -297,7 +297,7 @@ describe("TaskQueue", () => {
                 const item = new Item(++sequence, step.level, now)
                 const offer = line.offer(item)
                 assert.strictEqual(
-                  typeof offer === "string" ? offer : offer.dropped.sequence,
+                  typeof offer === "string" ? offer : "dropped" in offer ? offer.dropped.sequence : -1,
                   slow.offer(item)
                 )
               } else if (step._tag === "pop") assert.strictEqual(line.pop()?.sequence, slow.pop())
@@ -347,7 +347,12 @@ describe("TaskQueue", () => {
       const context = yield* Layer.build(
         TaskQueue.TaskQueue.layer({ ...strict, capacity: 7, overflow: "reject" })
       )
-      const line = Context.get(context, TaskQueue.TaskQueue).make<Item>()
+      const line = Context.get(context, TaskQueue.TaskQueue).make<Item>({
+        now: () => 0,
+        expected: () => undefined,
+        system: () => 0,
+        report: () => {}
+      })
       assert.deepStrictEqual([line.capacity, line.overflow], [7, "reject"])
     })
   )

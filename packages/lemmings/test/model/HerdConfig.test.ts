@@ -79,6 +79,8 @@ describe("HerdConfig.fromEnvironment", () => {
     "queue.capacity": ["LEMMINGS_QUEUE_CAPACITY", "100", 100, "-1"],
     "queue.overflow": ["LEMMINGS_QUEUE_OVERFLOW", "suspend", "suspend", "block"],
     "queue.ageing": ["LEMMINGS_QUEUE_AGEING", "never", Infinity, "soon"],
+    "queue.order": ["LEMMINGS_QUEUE_ORDER", "fair", "fair", "random"],
+    "queue.cost": ["LEMMINGS_QUEUE_COST", "time", "time", "money"],
     "shutdown.drain": ["LEMMINGS_SHUTDOWN_DRAIN", "1 minute", 60_000, "never"],
     "shutdown.interrupt": ["LEMMINGS_SHUTDOWN_INTERRUPT", "2 seconds", 2000, "2 parsecs"],
     "shutdown.destroy": ["LEMMINGS_SHUTDOWN_DESTROY", "0 seconds", 0, "-1 seconds"],

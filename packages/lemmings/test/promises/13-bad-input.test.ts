@@ -20,6 +20,8 @@ describe("promise 13: bad input gets a clear typed error and changes nothing", (
     "queue.capacity": [-1, 1.5, NaN, -Infinity, "infinite"],
     "queue.overflow": ["block", "", 0, null],
     "queue.ageing": [-1, NaN, "soon", "", null, true],
+    "queue.order": ["random", "", 0, null],
+    "queue.cost": ["money", "", 0, null],
     "shutdown.drain": [-1, NaN, "soon", "never", null, true],
     "shutdown.interrupt": [-1, NaN, "soon", null, true],
     "shutdown.destroy": [-1, NaN, "soon", null, true],

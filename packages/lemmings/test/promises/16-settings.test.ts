@@ -3,6 +3,7 @@ import { Clock, Context, Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Herd, HerdConfig, QueueFull, ResourceUnavailable, ScalingPolicy, TaskShed } from "../../src/index.ts"
 import { fork, Gauge, listen, settled, start } from "./support.ts"
+import { flowEffects } from "./flow-settings.ts"
 
 class Thing extends Context.Service<Thing, { readonly id: number }>()("test/Thing") {}
 class Things extends Herd.Service<Things>()("test/Things", { resource: Thing }) {}
@@ -178,6 +179,7 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
       assert.deepStrictEqual(order, [...expected], String(ageing))
     }
   }),
+  ...flowEffects,
   "shutdown.drain": Effect.gen(function* () {
     for (const drain of [0, 700]) {
       const herd = yield* start({ shutdown: { drain } })

@@ -256,7 +256,9 @@ describe("promise 18: what a caller hands over is read once, at the call", () =>
         once: false,
         key: "k",
         id: "i",
-        label: "l"
+        label: "l",
+        weight: 1,
+        criticality: "normal"
       }
       const reads: Record<string, number> = {}
       const counting = new Proxy(values, {

@@ -12,7 +12,13 @@ describe("lemmings: configuration", () => {
       const { queue, workers } = yield* HerdConfig.decode({})
 
       assert.deepStrictEqual(workers, { min: 1, max: 16, initial: 1 })
-      assert.deepStrictEqual(queue, { capacity: Infinity, overflow: "suspend", ageing: 5000 })
+      assert.deepStrictEqual(queue, {
+        capacity: Infinity,
+        overflow: "suspend",
+        ageing: 5000,
+        order: "arrival",
+        cost: "weight"
+      })
       for (const { fallback, meaning, path, rule } of HerdConfig.settings)
         assert.strictEqual(Math.min(fallback.length, meaning.length, rule.length) > 0, true, path)
     })
@@ -99,7 +105,7 @@ describe("lemmings: configuration", () => {
 
       assert.deepStrictEqual(config, {
         workers: { min: 2, max: 8, initial: 4 },
-        queue: { capacity: 10, overflow: "dropLowest", ageing: Infinity },
+        queue: { capacity: 10, overflow: "dropLowest", ageing: Infinity, order: "arrival", cost: "weight" },
         shutdown: { drain: 1000, interrupt: 2000, destroy: 3000 },
         scaling: "latency",
         scalingInterval: 60_000,

@@ -3,7 +3,7 @@ import type { HerdConfig } from "lemmings"
 
 export const defaults: HerdConfig.HerdConfig = {
   workers: { min: 1, max: 16, initial: 1 },
-  queue: { capacity: Infinity, overflow: "suspend", ageing: 5000 },
+  queue: { capacity: Infinity, overflow: "suspend", ageing: 5000, order: "arrival", cost: "weight" },
   shutdown: { drain: 30_000, interrupt: 5000, destroy: 5000 },
   scaling: "auto",
   scalingInterval: 250,

@@ -386,7 +386,13 @@ export const drive = (setup: Setup, seed: number, length: number) =>
       state = stats.state
     })
     const compare = () => {
-      const { acquireTimeouts: _, timedOut: __, ...counts } = stats.tasks
+      const { acquireTimeouts: _, timedOut: __, held, holds, ready, retriesRefused, ...counts } = stats.tasks
+      // Without limits, whoever waits waits for a worker.
+      assert.deepStrictEqual(
+        [ready, held, holds, retriesRefused],
+        [counts.queued + counts.admitting, 0, 0, 0],
+        "nobody is held"
+      )
       checkAlways(stats, world, setup)
       assert.deepStrictEqual(
         counts,

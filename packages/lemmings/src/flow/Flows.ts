@@ -1,0 +1,298 @@
+/**
+ * Where waiting tasks stand: flows, which are lists by (level, key), and the records of their keys.
+ *
+ * @since 0.5.0
+ */
+import { PriorityHeap } from "../internal/PriorityHeap.ts"
+import type { Criticality, QueuedTask } from "../model/Task.ts"
+import type { Meter } from "./Rate.ts"
+
+/**
+ * No place, no slot.
+ *
+ * @category constants
+ * @since 0.5.0
+ */
+export const none = -1
+
+/**
+ * Where a flow stands among the flows.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export const Standing = {
+  /** Empty, or held by a limit. */
+  asleep: 0,
+  /** Its next task waits for a worker alone. */
+  active: 1,
+  /** At its cap, which binds only while another key has a task that could run. */
+  spare: 2
+} as const
+
+/**
+ * The tasks of one key at one level, oldest first.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export class Flow {
+  readonly key: Key
+  readonly level: number
+  standing: 0 | 1 | 2 = Standing.asleep
+  /** Ends of the list of those that came in order. */
+  first: number = none
+  last: number = none
+  /** Those that came back with an old place, by sequence. */
+  back: PriorityHeap<number> | undefined
+  /** Entries of the line. */
+  entries = 0
+  /** Virtual times of fair order, of the era: of its coming, of its next task, and of the end of what it was charged. */
+  base = 0
+  start = 0
+  finish = 0
+  era = 0
+  /** Slots in the heaps of the set of flows it stands in. */
+  byAge: number = none
+  byStart: number = none
+  /** When it last had no ready task. */
+  emptyAt = 0
+
+  constructor(key: Key, level: number) {
+    this.key = key
+    this.level = level
+  }
+}
+
+/**
+ * Which tasks are refused now, by criticality.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export type Refusing = { [_ in Criticality]: boolean }
+
+/**
+ * What is known of one key, for as long as it matters.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export class Key {
+  readonly name: string | undefined
+  readonly flows: Array<Flow> = []
+  /** Weight that runs, and tasks. */
+  running = 0
+  seats = 0
+  /** Tasks that wait, those of batches one by one, and their weight. */
+  waiting = 0
+  waitingWeight = 0
+  /** Entries that the queue has room for, of this key. */
+  admitted = 0
+  cap = Infinity
+  share = 1
+  bound = Infinity
+  meters: ReadonlyArray<Meter> = []
+  holdUntil = -Infinity
+  /** Counts holds, so that a late failure of before a hold is known. */
+  epoch = 0
+  /** 0: none wanted, 1: the next task is one, 2: one runs. */
+  probe: 0 | 1 | 2 = 0
+  /** Whose turn it is, where tasks of a key run one after the other. */
+  turn: QueuedTask | undefined
+  /** Whether no limit of keys is about it. A hold may hold it all the same. */
+  free = true
+  /** Whether something could hold its tasks when it was looked at last. */
+  restrained = false
+  /** Tasks of it that count as ready. */
+  ready = 0
+  /** Whom of it an overload refuses, once that was asked. */
+  refusing: Refusing | undefined
+  /** Slot among the sleepers, and when it wakes. */
+  sleeper: number = none
+  wakesAt = Infinity
+  /** Whether it stands among those that may be forgotten. */
+  listed = false
+  /** Entries that wait for room in the key. */
+  room: PriorityHeap<number> | undefined
+  /** Slot in the order of the longest. */
+  longest: number = none
+
+  constructor(name: string | undefined) {
+    this.name = name
+  }
+
+  flowAt(level: number): Flow {
+    for (const flow of this.flows) if (flow.level === level) return flow
+    const flow = new Flow(this, level)
+    this.flows.push(flow)
+    return flow
+  }
+}
+
+/**
+ * Whether an entry has room in the queue, waits for room in the queue, or for room in its key.
+ *
+ * @category constants
+ * @since 0.5.0
+ */
+export const Room = { admitted: 0, queue: 1, key: 2 } as const
+
+/**
+ * The places of all waiting tasks. A task's `slot` is its place.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export class Places<T extends QueuedTask> {
+  private held: Array<T | undefined> = []
+  private flows: Array<Flow | undefined> = []
+  private nexts = new Int32Array(64)
+  private previous = new Int32Array(64)
+  /** Slot in `back` where a task came back, or in the heap of those that wait for room. */
+  private rooms = new Uint8Array(64)
+  private returned = new Uint8Array(64)
+  private vacant: number = none
+
+  task(place: number): T {
+    return this.held[place]!
+  }
+  flow(place: number): Flow {
+    return this.flows[place]!
+  }
+  room(place: number): number {
+    return this.rooms[place]!
+  }
+  setRoom(place: number, room: number): void {
+    this.rooms[place] = room
+  }
+
+  /** Puts a task into a flow, by its sequence. */
+  insert(task: T, flow: Flow): number {
+    const place = this.take(task, flow)
+    task.slot = place
+    flow.entries++
+    const { last } = flow
+    if (last !== none && this.held[last]!.sequence > task.sequence) {
+      this.returned[place] = 1
+      this.previous[place] = (flow.back ??= new PriorityHeap()).push(place, task.sequence, 0)
+      return place
+    }
+    this.returned[place] = 0
+    this.previous[place] = last
+    this.nexts[place] = none
+    if (last === none) flow.first = place
+    else this.nexts[last] = place
+    flow.last = place
+    return place
+  }
+
+  /** Takes a task out of its flow. */
+  remove(place: number): void {
+    const flow = this.flows[place]!
+    flow.entries--
+    if (this.returned[place] === 1) {
+      flow.back!.remove(this.previous[place]!)
+      if (flow.back!.size === 0) flow.back = undefined
+    } else {
+      const before = this.previous[place]!
+      const after = this.nexts[place]!
+      if (before === none) flow.first = after
+      else this.nexts[before] = after
+      if (after === none) flow.last = before
+      else this.previous[after] = before
+    }
+    this.held[place]!.slot = none
+    this.held[place] = undefined
+    this.flows[place] = undefined
+    this.nexts[place] = this.vacant
+    this.vacant = place
+  }
+
+  /** The oldest of a flow that is not empty. */
+  oldest(flow: Flow): number {
+    const { back, first } = flow
+    if (back === undefined) return first
+    const place = back.peek()!
+    return first === none || this.held[place]!.sequence < this.held[first]!.sequence ? place : first
+  }
+  /** The newest of a flow that is not empty. */
+  newest(flow: Flow): number {
+    return flow.last === none ? flow.back!.peek()! : flow.last
+  }
+
+  /** How many entries of its flow are older. O(entries of the flow). */
+  ahead(place: number): number {
+    const { sequence } = this.held[place]!
+    let tasks = 0
+    for (const other of this.each(this.flow(place))) {
+      const task = this.held[other]!
+      if (other !== place && task.sequence < sequence) tasks += task.tasks
+    }
+    return tasks
+  }
+
+  /** The places of one flow, in no order. It must not change while they are read. */
+  *each(flow: Flow): Generator<number> {
+    for (let place = flow.first; place !== none; place = this.nexts[place]!) yield place
+    if (flow.back !== undefined) yield* flow.back.values()
+  }
+
+  /** Every task with this kind of room, in no order. */
+  *all(room: (room: number) => boolean): Generator<T> {
+    for (let place = 0; place < this.held.length; place++) {
+      const task = this.held[place]
+      if (task !== undefined && room(this.rooms[place]!)) yield task
+    }
+  }
+  /** Places ever used, vacant ones included. */
+  get length(): number {
+    return this.held.length
+  }
+  at(place: number): T | undefined {
+    return this.held[place]
+  }
+
+  private take(task: T, flow: Flow): number {
+    let place = this.vacant
+    if (place === none) {
+      place = this.held.length
+      if (place === this.nexts.length) this.grow()
+      this.held.push(task)
+      this.flows.push(flow)
+    } else {
+      this.vacant = this.nexts[place]!
+      this.held[place] = task
+      this.flows[place] = flow
+    }
+    return place
+  }
+  private grow(): void {
+    const length = this.nexts.length * 2
+    const wider = (old: Int32Array) => {
+      const next = new Int32Array(length)
+      next.set(old)
+      return next
+    }
+    const wide = (old: Uint8Array) => {
+      const next = new Uint8Array(length)
+      next.set(old)
+      return next
+    }
+    this.nexts = wider(this.nexts)
+    this.previous = wider(this.previous)
+    this.rooms = wide(this.rooms)
+    this.returned = wide(this.returned)
+  }
+  /** Gives the memory of the places back. There must be no task. */
+  reset(): void {
+    if (this.held.length <= 1_024) return
+    this.held = []
+    this.flows = []
+    this.nexts = new Int32Array(64)
+    this.previous = new Int32Array(64)
+    this.rooms = new Uint8Array(64)
+    this.returned = new Uint8Array(64)
+    this.vacant = none
+  }
+}
