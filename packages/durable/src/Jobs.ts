@@ -3,7 +3,7 @@
  *
  * @since 0.4.0
  */
-import { Clock, Context, Effect, Layer, type Result, Scope } from "effect"
+import { Clock, Context, Effect, Layer, Queue, type Result, Scope, Stream } from "effect"
 import { type InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
 import type { AnyJob } from "./job/JobDefinition.ts"
@@ -35,6 +35,8 @@ import {
 import * as JobStores from "./store/JobStores.ts"
 import type { EmbeddedOptions, PostgresOptions, StoreOptions } from "./store/JobStores.ts"
 import { traceHere } from "./job/JobTrace.ts"
+import * as JobEvents from "./work/JobEvents.ts"
+import type { JobEvent } from "./work/JobEvents.ts"
 import * as QueueRegistration from "./work/QueueRegistration.ts"
 import { awaited, type Signal } from "./port/Signal.ts"
 
@@ -45,6 +47,19 @@ export type {
    */
   EnqueueOptions
 } from "./job/JobRequest.ts"
+
+export type {
+  /**
+   * @category models
+   * @since 0.5.0
+   */
+  JobDied,
+  /**
+   * @category models
+   * @since 0.5.0
+   */
+  JobEvent
+} from "./work/JobEvents.ts"
 
 /**
  * A job with what is known of it, typed. Times are epoch milliseconds.
@@ -179,6 +194,8 @@ export interface Shape {
     /** Deletes them: all of them, or those of the filter. Returns how many. */
     readonly purge: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
   }
+  /** What happens to jobs in this process, from the subscription on. Slow readers miss what is older than 1,024 events. */
+  readonly events: Stream.Stream<JobEvent>
   /** Whether the store can be reached, as far as is known. */
   readonly readiness: Effect.Effect<Readiness>
 }
@@ -371,6 +388,10 @@ const make = Effect.gen(function* () {
       replay: (job, filter) => on(job, ({ dead }) => dead.replay(job.name, filter)),
       purge: (job, filter) => on(job, ({ dead }) => dead.purge(job.name, filter))
     },
+    events: Stream.callback<JobEvent>(
+      (queue) => JobEvents.listen(store, (event) => void Queue.offerUnsafe(queue, event)),
+      { bufferSize: 1_024, strategy: "sliding" }
+    ),
     readiness: store.readiness
   }
   return shape
@@ -558,6 +579,14 @@ export const stats = (job: AnyJob) => Jobs.use((jobs) => jobs.stats(job))
  * @since 0.4.0
  */
 export const readiness = Jobs.use((jobs) => jobs.readiness)
+
+/**
+ * What happens to jobs in this process. See `Shape`.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const events: Stream.Stream<JobEvent, never, Jobs> = Stream.unwrap(Jobs.useSync((jobs) => jobs.events))
 
 /**
  * The jobs that failed for good. See `Shape`.

@@ -14,6 +14,7 @@ import type {
   QueueStats,
   Settlement,
   Store,
+  Swept,
   Transaction
 } from "../port/JobStore.ts"
 import { jsonOf } from "../port/Json.ts"
@@ -141,16 +142,17 @@ export const make = (
     for (const [queue, list] of byQueue(jobs)) refused.push(...(await insert(db, queue, list)))
     return refused
   }
-  const enqueue: Store["enqueue"] = (jobs, within) =>
-    run("enqueue", async (_, db) => {
+  const enqueue: Store["enqueue"] = (jobs, within) => {
+    const put = async (db: Transaction) => {
       const unknown = jobs.find(({ queue }) => !known.has(queue))
       if (unknown !== undefined)
         throw Object.assign(new Error(`queue "${unknown.queue}" was not declared`), { code: "undeclared" })
-      if (within !== undefined) return insertAll(within, jobs)
-      if (jobs.length <= most && jobs.every(({ queue }) => queue === jobs[0]!.queue))
-        return insertAll(db, jobs)
-      return transaction(db, (tx) => insertAll(tx, jobs))
-    })
+      return insertAll(db, jobs)
+    }
+    if (within !== undefined) return run("enqueue", () => put(within), false)
+    const one = jobs.length <= most && jobs.every(({ queue }) => queue === jobs[0]!.queue)
+    return run("enqueue", (_, db) => (one ? put(db) : transaction(db, put)))
+  }
 
   const statementOf = (
     queue: string,
@@ -229,7 +231,8 @@ export const make = (
     sweep: (queue) =>
       run("sweep", async (_, db) => {
         const { rows } = await db.executeSql(sql.sweep, [queue, leaseMillis, JSON.stringify(lapsed)])
-        return (rows as Array<{ swept: number }>)[0]!.swept
+        const [{ dead, swept: count }] = rows as [{ swept: number; dead: Swept["dead"] }]
+        return { count, dead }
       }),
     prune: Effect.fnUntraced(function* (queue) {
       let removed = 0

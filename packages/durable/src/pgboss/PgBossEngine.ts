@@ -3,14 +3,16 @@
  *
  * @since 0.4.0
  */
-import { Clock, Duration, Effect, Schedule, Scope } from "effect"
+import { Clock, Duration, Effect, Scope } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
 import type { ConstructorOptions, Db } from "pg-boss"
 import { PgBoss } from "pg-boss"
 import { JobStoreError } from "../port/JobError.ts"
 import type { News, Readiness } from "../port/JobStore.ts"
-import { messageOf, NotJson } from "../port/Json.ts"
+import * as Housekeeping from "../port/Housekeeping.ts"
+import { messageOf } from "../port/Json.ts"
 import * as PgBossSql from "./PgBossSql.ts"
+import { kindOf } from "./SqlState.ts"
 
 /**
  * @category models
@@ -19,10 +21,14 @@ import * as PgBossSql from "./PgBossSql.ts"
 export interface Engine {
   readonly sql: PgBossSql.Statements
   readonly readiness: Effect.Effect<Readiness>
-  /** Runs an operation, and says what kind of failure it was. */
+  /**
+   * Runs an operation, and says what kind of failure it was. One that is not `own` runs on a connection of the caller's, and
+   * says nothing of the store.
+   */
   readonly run: <A>(
     operation: string,
-    f: (boss: PgBoss, db: Db) => Promise<A>
+    f: (boss: PgBoss, db: Db) => Promise<A>,
+    own?: boolean
   ) => Effect.Effect<A, JobStoreError>
   readonly listen: (listener: (news: News) => void) => Effect.Effect<void, never, Scope.Scope>
   /** Runs statements that all happen or none. */
@@ -63,23 +69,6 @@ const patience = Duration.seconds(30)
 export const within = <A>(closing: Effect.Effect<A>) =>
   Effect.asVoid(Effect.timeoutOption(Effect.interruptible(closing), "10 seconds"))
 
-/** SQLSTATE classes and codes that say that the server is going, coming or full: connection, resources, operator. */
-const passing = /^(08|53|57P|40|55P03|25006)/
-
-/** What kind of failure an error is. Whatever does not come from a server that read the statement is about reaching it. */
-const reasonOf = (cause: unknown): "unavailable" | "refused" => {
-  if (!(cause instanceof Error)) return "unavailable"
-  if (cause.name === "AssertionError") return /not opened/.test(cause.message) ? "unavailable" : "refused"
-  // Thrown before anything was sent.
-  if (cause instanceof NotJson) return "refused"
-  const code: unknown = Reflect.get(cause, "code")
-  if (typeof code !== "string") return "unavailable"
-  if (/^[0-9A-Z]{5}$/.test(code)) return passing.test(code) ? "unavailable" : "refused"
-  return code.startsWith("ERR_") || code.startsWith("E") ? "unavailable" : "refused"
-}
-
-const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])
-
 type Heard =
   | News
   | { readonly _tag: "Paused"; readonly queue: string }
@@ -118,11 +107,15 @@ export const make = Effect.fnUntraced(function* (
   let state: Readiness = { ready: false, since: clock.currentTimeMillisUnsafe(), reason: "not started" }
   let started = false
 
+  let closed = false
+
   const log = (message: string, cause: unknown) =>
     Fibers.start(context, Effect.logDebug(`pg-boss: ${message}`, cause))
+  /** While it is not ready the reason is the newest that was not just that it is not ready. */
   const seen = (ready: boolean, reason?: string) => {
-    if (state.ready === ready) return
-    state = { ready, since: clock.currentTimeMillisUnsafe(), reason }
+    if (closed || (state.ready === ready && state.reason === reason)) return
+    const since = state.ready === ready ? state.since : clock.currentTimeMillisUnsafe()
+    state = { ready, since, reason }
     Fibers.start(
       context,
       ready
@@ -132,7 +125,11 @@ export const make = Effect.fnUntraced(function* (
   }
   const boss = new PgBoss({ supervise: true, schedule: false, ...options })
   // Its own maintenance: it tries again by itself. An error that nobody hears would end the process.
-  boss.on("error", (error) => log("error", error))
+  const maintenance = Housekeeping.teller("The maintenance of pg-boss")
+  boss.on("error", (error) => {
+    if (kindOf(error) === "away" || closed) log("error", error)
+    else Fibers.start(context, maintenance.tell(messageOf(error), "does not succeed"))
+  })
   boss.on("warning", (warning) => log("warning", warning))
   const db = boss.getDb()
 
@@ -141,28 +138,26 @@ export const make = Effect.fnUntraced(function* (
   const turn =
     alone === undefined ? () => undefined : () => new Promise<void>((resolve) => void setImmediate(resolve))
 
-  const tryRun = <A>(operation: string, f: (boss: PgBoss, db: Db) => Promise<A>) =>
+  const tryRun = <A>(operation: string, f: (boss: PgBoss, db: Db) => Promise<A>, own = true) =>
     Effect.tryPromise({
       try: async () => {
         const done = await f(boss, db)
         await turn()
         return done
       },
-      catch: (cause) => new JobStoreError({ operation, reason: reasonOf(cause), cause })
+      catch: (cause) => cause
     }).pipe(
       Effect.timeoutOrElse({
         duration: patience,
-        orElse: () => {
-          const cause = new Error(`no answer within ${Duration.format(patience)}`)
-          return Effect.fail(new JobStoreError({ operation, reason: "unavailable", cause }))
-        }
+        orElse: () => Effect.fail(new Error(`no answer within ${Duration.format(patience)}`))
       }),
-      Effect.tap(() => Effect.sync(() => seen(true))),
-      Effect.tapError(({ cause, reason }) =>
-        Effect.sync(() => {
-          if (reason === "unavailable") seen(false, messageOf(cause))
-        })
-      )
+      Effect.mapError((cause) => {
+        const kind = kindOf(cause)
+        // Until it has started, whatever keeps it from that is why it is not ready.
+        if (kind === "away" ? own : !started) seen(false, messageOf(cause))
+        return new JobStoreError({ operation, reason: kind === "refused" ? "refused" : "unavailable", cause })
+      }),
+      Effect.tap(() => Effect.sync(() => started && own && seen(true)))
     )
   const tell = (news: News) => {
     for (const listener of listeners) listener(news)
@@ -192,9 +187,9 @@ export const make = Effect.fnUntraced(function* (
     Fibers.start(context, Effect.ignore(readPaused))
   }
   const hear = Effect.acquireRelease(
-    Effect.retry(
-      tryRun("listen", async (_, db) => db.listen?.(PgBossSql.channel(options.schema), heard, reconnected)),
-      backoff
+    Housekeeping.insist(
+      "Listening to the job store",
+      tryRun("listen", async (_, db) => db.listen?.(PgBossSql.channel(options.schema), heard, reconnected))
     ),
     (handle) => within(Effect.promise(() => handle?.close() ?? Promise.resolve())),
     { interruptible: true }
@@ -205,25 +200,27 @@ export const make = Effect.fnUntraced(function* (
     if (alone !== undefined) yield* tryRun("recover", (_, db) => db.executeSql(sql.recover))
     yield* readPaused
     started = true
+    seen(true)
     yield* Effect.forkIn(Scope.provide(hear, scope), scope)
   })
 
-  yield* Effect.addFinalizer(() =>
-    within(
+  yield* Effect.addFinalizer(() => {
+    // What fails from now on says nothing of the store.
+    closed = true
+    return within(
       Effect.promise(() => boss.stop({ graceful: false, close: true }).catch((error) => log("stop", error)))
     )
-  )
-  yield* start.pipe(
-    Effect.catch(() => Effect.forkIn(Effect.retry(Effect.delay(start, "100 millis"), backoff), scope))
-  )
+  })
+  const again = Housekeeping.insist("The start of the job store", Effect.delay(start, "100 millis"))
+  yield* Effect.catchCause(start, () => Effect.forkIn(again, scope))
 
   const engine: Engine = {
     sql,
     readiness: Effect.sync(() => state),
-    run: (operation, f) =>
+    run: (operation, f, own) =>
       Effect.suspend(() =>
         started
-          ? tryRun(operation, f)
+          ? tryRun(operation, f, own)
           : Effect.fail(
               new JobStoreError({
                 operation,

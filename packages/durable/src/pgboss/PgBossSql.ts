@@ -126,6 +126,8 @@ export const make = (schema: string) => {
       COALESCE(s.source_root_id, s.id), s.trace_context
     FROM settled s JOIN ${schema}.queue q ON q.name = s.dead_letter
     WHERE s.state = 'failed'`
+  /** Executions begun of a row that has been started. */
+  const attempts = `retry_count + 1 - COALESCE((data->>'r')::int, 0)`
   const tellEnded = `SELECT ${notify(`' ended ' || s.name || ' ' || s.id`)} FROM settled s
     WHERE s.state > 'active' AND s.data ? 'w'`
 
@@ -222,7 +224,7 @@ export const make = (schema: string) => {
         AND (id::text || ':' || retry_count::text) = ANY($3::text[])
       RETURNING id`,
 
-    /** $1 queue, $2 lease in milliseconds, $3 the failure. Returns how many. */
+    /** $1 queue, $2 lease in milliseconds, $3 the failure. Returns how many, and which of them have failed for good. */
     sweep: `WITH lapsed AS (
       SELECT id FROM ${jobs}
       WHERE name = $1 AND state = 'active' AND heartbeat_on < ${now} - $2::float8 * interval '1ms'
@@ -239,7 +241,9 @@ export const make = (schema: string) => {
     ), dead AS (${bury}),
     ended AS (${tellEnded}),
     back AS (SELECT ${notify("$1")} FROM settled WHERE state = 'retry' LIMIT 1)
-    SELECT (SELECT count(*) FROM settled)::int AS swept, (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM back) AS back`,
+    SELECT (SELECT count(*) FROM settled)::int AS swept, (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM back) AS back,
+      (SELECT COALESCE(jsonb_agg(jsonb_build_object('id', id, 'attempts', ${attempts}, 'failure', output)), '[]')
+        FROM settled WHERE state = 'failed') AS dead`,
 
     /**
      * $1 queue, $2 its dead letters, $3 how many of each. By the retention that the queue has now, and by the indexes on

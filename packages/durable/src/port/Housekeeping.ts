@@ -1,10 +1,95 @@
 /**
- * What is done to a store again and again, and nobody waits for.
+ * What is done to a store again and again, or on and on, and nobody waits for. None of it ends silently.
  *
  * @since 0.4.0
  */
-import { type Duration, Effect } from "effect"
-import type { JobStoreError } from "./JobError.ts"
+import { Cause, Clock, type Duration, Effect, Exit } from "effect"
+import { JobStoreError } from "./JobError.ts"
+import { describe, messageOf } from "./Json.ts"
+
+/** Milliseconds between two tries: doubled each time, from the first to the second. */
+const [shortest, longest] = [50, 5_000]
+
+/** What ran for that long, in milliseconds, starts anew where it fails again. */
+const wentWell = 60_000
+
+/**
+ * Says why something does not succeed: once, until the reason is another one or all is well again. That the store is away, the
+ * store says itself.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const teller = (what: string) => {
+  let said: string | undefined
+  const tell = (why: string, outcome: string) =>
+    Effect.suspend(() => {
+      if (said === why) return Effect.void
+      said = why
+      return Effect.logWarning(`${what} ${outcome}: ${why}`)
+    })
+  return {
+    well: () => {
+      said = undefined
+    },
+    tell,
+    failed: (cause: Cause.Cause<unknown>, outcome: string) => {
+      const error = Cause.squash(cause)
+      const away = error instanceof JobStoreError && error.reason === "unavailable"
+      return away ? Effect.void : tell(messageOf(error), outcome)
+    }
+  }
+}
+
+const whyOf = (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isSuccess(exit) ? "it came to an end" : describe(Cause.squash(exit.cause))
+
+/**
+ * Does it until it succeeds, with backoff. That the store refuses it, and why, is logged once; that the store is away, the
+ * store says itself. A defect is no end of it either.
+ *
+ * @category combinators
+ * @since 0.5.0
+ */
+export const insist = <A>(what: string, work: Effect.Effect<A, JobStoreError>): Effect.Effect<A> =>
+  Effect.suspend(() => {
+    const { failed } = teller(what)
+    let pause = shortest
+    const attempt: Effect.Effect<A> = Effect.flatMap(Effect.exit(work), (exit) => {
+      if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
+      const wait = pause
+      pause = Math.min(longest, pause * 2)
+      return failed(exit.cause, "does not succeed, and is tried again").pipe(
+        Effect.andThen(Effect.sleep(wait)),
+        Effect.andThen(attempt)
+      )
+    })
+    return attempt
+  })
+
+/**
+ * Keeps it going, however it ends: it is started again with backoff, and the reason is logged once.
+ *
+ * @category combinators
+ * @since 0.5.0
+ */
+export const watched = (what: string, work: Effect.Effect<unknown, unknown>): Effect.Effect<never> =>
+  Effect.suspend(() => {
+    const { tell, well } = teller(what)
+    let pause = shortest
+    const once = Effect.gen(function* () {
+      const from = yield* Clock.currentTimeMillis
+      const exit = yield* Effect.exit(work)
+      if ((yield* Clock.currentTimeMillis) - from >= wentWell) {
+        pause = shortest
+        well()
+      }
+      yield* tell(whyOf(exit), "has stopped, and is started again")
+      yield* Effect.sleep(pause)
+      pause = Math.min(longest, pause * 2)
+    })
+    return Effect.forever(once)
+  })
 
 /**
  * Does it at once, and `pause` after each end. A failure does not end it: next time it may go well. That the store refuses
@@ -15,20 +100,13 @@ import type { JobStoreError } from "./JobError.ts"
  */
 export const repeat = (
   work: Effect.Effect<unknown, JobStoreError>,
-  pause: Duration.Input
+  pause: Duration.Input,
+  what = "Housekeeping of the job store"
 ): Effect.Effect<never> =>
   Effect.suspend(() => {
-    let said = false
-    const once = Effect.matchEffect(work, {
-      onSuccess: () => {
-        said = false
-        return Effect.void
-      },
-      onFailure: (error) => {
-        if (said || error.reason === "unavailable") return Effect.void
-        said = true
-        return Effect.logWarning(error.message)
-      }
-    })
+    const { failed, well } = teller(what)
+    const once = Effect.flatMap(Effect.exit(work), (exit) =>
+      Exit.isSuccess(exit) ? Effect.sync(well) : failed(exit.cause, "does not succeed")
+    )
     return Effect.forever(Effect.andThen(once, Effect.sleep(pause)))
   })

@@ -292,6 +292,24 @@ export interface Within {
   readonly opensInMillis: number | undefined
 }
 
+/**
+ * What a sweep did.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Swept {
+  /** Leases that were ended. */
+  readonly count: number
+  /** Those of them whose job has failed for good. */
+  readonly dead: ReadonlyArray<{
+    readonly id: string
+    /** Executions begun. */
+    readonly attempts: number
+    readonly failure: Failure
+  }>
+}
+
 type Op<A> = Effect.Effect<A, JobStoreError>
 
 /**
@@ -320,8 +338,8 @@ export interface Store {
   readonly settle: (queue: string, settlements: ReadonlyArray<Settlement>) => Op<ReadonlyArray<string>>
   /** Renews leases. Returns the ids of claims that are not held any more. */
   readonly heartbeat: (queue: string, claims: ReadonlyArray<Claim>) => Op<ReadonlyArray<string>>
-  /** Ends lapsed leases: running → waiting, or → failed where no attempt is left. Returns how many. */
-  readonly sweep: (queue: string) => Op<number>
+  /** Ends lapsed leases: running → waiting, or → failed where no attempt is left. */
+  readonly sweep: (queue: string) => Op<Swept>
   /** Removes ended jobs and dead letters that were kept for as long as the queue says. Returns how many. */
   readonly prune: (queue: string) => Op<number>
   /** waiting, running → cancelled. Returns how many. */

@@ -37,7 +37,7 @@ const guarded = (say: () => unknown): string | undefined => {
 export const describe = (error: unknown): string => {
   const text =
     guarded(() => said(error)) ??
-    guarded(() => `${(error as Error).name} (its message cannot be read)`) ??
+    guarded(() => error instanceof Error && `${error.name} (its message cannot be read)`) ??
     guarded(() => `${Object.prototype.toString.call(error)} that cannot be described`) ??
     "a value that cannot be described"
   return cleanText(text.length > longest ? `${text.slice(0, longest - 1)}…` : text)

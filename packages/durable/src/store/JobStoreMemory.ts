@@ -313,7 +313,11 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
           else end(queue, row, "failed")
         }
         if (gone.length > 0) tell({ _tag: "Available", queue: name })
-        return gone.length
+        const dead = gone.filter(({ state }) => state === "failed")
+        return {
+          count: gone.length,
+          dead: dead.map(({ attempts, failure, id }) => ({ id, attempts, failure: failure ?? lapsed }))
+        }
       }),
     prune: (name) => op("prune", () => prune(queueOf(name))),
     cancel: (name, ids) =>

@@ -3,14 +3,16 @@
  *
  * @since 0.4.0
  */
-import { Clock, type Context, type Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, type Context, type Duration, Effect, Layer } from "effect"
 import * as Durations from "lemmings/internal/Durations"
 import { Herd, InvalidConfig } from "lemmings"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import type { AnyJob } from "../job/JobDefinition.ts"
 import { JobStore, type News } from "../port/JobStore.ts"
 import type { Limits } from "../port/Limits.ts"
-import { type JobContext, Puller, type PulledHerd, type Settings } from "./Puller.ts"
+import type { JobDied } from "./JobEvents.ts"
+import { Puller } from "./Puller.ts"
+import type { JobContext, PulledHerd, Settings } from "./PullerModel.ts"
 import * as QueueMetrics from "./QueueMetrics.ts"
 import * as QueueRegistration from "./QueueRegistration.ts"
 
@@ -20,7 +22,7 @@ export type {
    * @since 0.4.0
    */
   JobContext
-} from "./Puller.ts"
+} from "./PullerModel.ts"
 
 /**
  * How the jobs of a queue are run in this process.
@@ -65,6 +67,12 @@ export interface Options<Self = never, D = never> {
    * begin that much later, at most. Defaults to 1 second.
    */
   readonly pollInterval?: Duration.Input | undefined
+  /**
+   * Is run for every job that this process stored as failed for good, and for every one whose last lease it found lapsed: once
+   * for each, in one of all processes, after it is stored. It is not waited for; where it fails, that is logged. Each death is
+   * logged, counted and in `Jobs.events` anyway. Defaults to nothing.
+   */
+  readonly onDead?: ((died: JobDied) => Effect.Effect<unknown, unknown>) | undefined
 }
 
 type ResourceOf<D> = D extends { readonly resource: Context.Key<infer I, infer _> } ? I : never
@@ -81,9 +89,6 @@ export type WorkersLayer<R, Self, D> = Layer.Layer<
   InvalidConfig,
   JobStore | Self | Exclude<R, ResourceOf<D>>
 >
-
-/** How often a store is asked that is not there yet. */
-const untilThere = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
 
 const positive = (field: string, value: number | undefined, otherwise: number): number => {
   if (value === undefined) return otherwise
@@ -116,7 +121,8 @@ const settingsOf = (options: Options<unknown, unknown>): Settings => {
     limit: options.herd === undefined ? Infinity : positive("concurrency", concurrency, Infinity),
     limits: limitsOf(options),
     pollMillis: Math.max(1, Durations.decodeUnsafe("pollInterval", pollInterval, Durations.positive)),
-    drainMillis: Durations.decodeUnsafe("drain", drain)
+    drainMillis: Durations.decodeUnsafe("drain", drain),
+    onDead: options.onDead
   }
 }
 
@@ -145,17 +151,26 @@ const serve = Effect.fnUntraced(function* (
   yield* QueueMetrics.publish(job.name, puller)
   yield* QueueRegistration.register(store, job)
   // Not with the leases: where there is much to remove they would lapse meanwhile.
-  const pruning = Housekeeping.repeat(store.prune(job.name), store.leaseMillis / 3)
+  const pruning = Housekeeping.repeat(
+    store.prune(job.name),
+    store.leaseMillis / 3,
+    `The pruning of jobs of "${job.name}"`
+  )
+  const keepUp = (what: string, work: Effect.Effect<never>) =>
+    Housekeeping.watched(`The ${what} of jobs of "${job.name}"`, work)
   const work = Effect.gen(function* () {
-    // A store that is not there yet is waited for: it says itself in its log that it is not.
-    yield* Effect.retry(store.declare(job.settings.spec), {
-      schedule: untilThere,
-      while: ({ reason }) => reason === "unavailable"
-    }).pipe(Effect.orDie)
+    // A store that is not there yet is waited for.
+    yield* Housekeeping.insist(`The declaration of queue "${job.name}"`, store.declare(job.settings.spec))
     puller.started()
-    yield* Effect.all([puller.pulling, puller.settling, puller.keeping, pruning], {
-      concurrency: "unbounded"
-    })
+    yield* Effect.all(
+      [
+        keepUp("claiming", puller.pulling),
+        keepUp("settling", puller.settling),
+        keepUp("renewal", puller.keeping),
+        pruning
+      ],
+      { concurrency: "unbounded" }
+    )
   })
   yield* Effect.forkScoped(work)
   // Closes before the fibers, which it still needs.

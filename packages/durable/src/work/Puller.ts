@@ -9,74 +9,22 @@
  *
  * @since 0.4.0
  */
-import { Cause, type Clock, type Context, Effect, Exit, type Fiber, Schedule } from "effect"
+import { Cause, type Clock, type Context, Effect, Exit, type Fiber } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
 import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
 import { Gate } from "./Gate.ts"
 import { afterFailure, type AnyJob } from "../job/JobDefinition.ts"
-import type { JobStoreError } from "../port/JobError.ts"
+import type { FailureReason, JobStoreError } from "../port/JobError.ts"
 import type { ClaimedJob, Settlement, Store, Within } from "../port/JobStore.ts"
-import type * as Limits from "../port/Limits.ts"
 import { traceFrom } from "../job/JobTrace.ts"
+import * as Housekeeping from "../port/Housekeeping.ts"
 import { describe, messageOf } from "../port/Json.ts"
+import { Deaths } from "./Deaths.ts"
 import * as Pull from "./Pull.ts"
+import type { JobContext, PulledHerd, Settings, Tally } from "./PullerModel.ts"
 import { Settler } from "./Settler.ts"
 import { Signal } from "../port/Signal.ts"
-
-/**
- * What a handler is told beside the payload.
- *
- * @category models
- * @since 0.4.0
- */
-export interface JobContext {
-  /**
-   * The same in every attempt: a receiver that remembers it can throw away what it gets a second time. A replayed dead letter
-   * is a new job with a new id.
-   */
-  readonly id: string
-  readonly queue: string
-  /** This execution, from 1. */
-  readonly attempt: number
-  /** Most executions. */
-  readonly attempts: number
-  readonly priority: number
-  /**
-   * Renews the lease now. Leases are renewed by themselves while the event loop turns: this is for a handler that is about
-   * to keep it busy for longer than a third of the lease.
-   */
-  readonly heartbeat: Effect.Effect<void>
-}
-
-/**
- * The herd, as a puller needs it.
- *
- * @category models
- * @since 0.4.0
- */
-export interface PulledHerd {
-  readonly run: (
-    task: Effect.Effect<unknown, unknown>,
-    options: TaskOptions<unknown>
-  ) => Effect.Effect<unknown, unknown>
-  readonly stats: Effect.Effect<HerdStats>
-}
-
-/**
- * @category models
- * @since 0.4.0
- */
-export interface Settings {
-  /** Most jobs of the queue here at one time. */
-  readonly limit: number
-  /** On all machines together. `undefined`: none. */
-  readonly limits: Limits.Limits | undefined
-  /** Longest time between two looks at the store. */
-  readonly pollMillis: number
-  /** How long running jobs may go on when the layer closes. */
-  readonly drainMillis: number
-}
 
 /** A job that this process holds. */
 interface Held {
@@ -99,8 +47,6 @@ const sulkMillis = 5_000
 /** How long to wait, while work is known to be there, for workers that others keep busy. */
 const recheckMillis = 50
 
-const backoff = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
-
 /** Claims under way for a herd, by whichever puller. */
 const claimingOf = new WeakMap<object, { count: number }>()
 
@@ -114,34 +60,28 @@ const endedBy = (cause: Cause.Cause<unknown>) =>
   cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof HerdClosed)
 
 /**
- * What was counted since the start.
- *
- * @category models
- * @since 0.4.0
- */
-export interface Tally {
-  claimed: number
-  completed: number
-  retried: number
-  discarded: number
-  released: number
-  lost: number
-}
-
-/**
  * One queue's way into a herd.
  *
  * @category models
  * @since 0.4.0
  */
 export class Puller {
-  readonly tally: Tally = { claimed: 0, completed: 0, retried: 0, discarded: 0, released: 0, lost: 0 }
+  readonly tally: Tally = {
+    claimed: 0,
+    completed: 0,
+    retried: 0,
+    discarded: 0,
+    released: 0,
+    lost: 0
+  }
   readonly #held = new Map<string, Held>()
   readonly #pull = new Signal()
   readonly #beat = new Signal()
   readonly #quiet = new Signal()
   readonly #claiming: { count: number }
   readonly #settler: Settler
+  readonly #claims: ReturnType<typeof Housekeeping.teller>
+  readonly #deaths: Deaths
   #stopping = false
   /** Whether there may be jobs: after news, after a claim that was full, when it is time to look. */
   #available = true
@@ -189,6 +129,8 @@ export class Puller {
     const claiming = claimingOf.get(herd) ?? { count: 0 }
     claimingOf.set(herd, claiming)
     this.#claiming = claiming
+    this.#deaths = new Deaths(store, job, context, settings.onDead)
+    this.#claims = Housekeeping.teller(`The claim of jobs of "${job.name}"`)
     this.#settler = new Settler(
       store,
       job.name,
@@ -199,6 +141,11 @@ export class Puller {
 
   #now() {
     return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  /** Jobs that failed for good, by the last failure. */
+  get died(): { readonly [reason in FailureReason]: number } {
+    return this.#deaths.tally
   }
 
   /** Jobs that this process holds. */
@@ -281,8 +228,9 @@ export class Puller {
           this.#inClaim = false
           if (Exit.isFailure(exit)) {
             if (this.#stopping) this.#quiet.notify()
-            return Effect.succeed(false)
+            return Effect.as(this.#claims.failed(exit.cause, "does not succeed"), false)
           }
+          this.#claims.well()
           const { jobs, opensInMillis } = exit.value
           const now = this.#now()
           this.#claimMillis = Pull.average(this.#claimMillis, now - started)
@@ -402,10 +350,12 @@ export class Puller {
   }
 
   #end(held: Held, what: Outcome) {
-    const { claim, id } = held.job
+    const { attempt, claim, id } = held.job
     if (what._tag === "Complete") this.tally.completed++
-    else if (what._tag === "Discard") this.tally.discarded++
-    else if (what._tag === "Release") this.tally.released++
+    else if (what._tag === "Discard") {
+      this.tally.discarded++
+      this.#deaths.coming(id, attempt)
+    } else if (what._tag === "Release") this.tally.released++
     else this.tally.retried++
     this.#settler.push({ id, claim, ...what })
     this.#forget(held)
@@ -448,6 +398,7 @@ export class Puller {
 
   #written(batch: ReadonlyArray<Settlement>, lost: ReadonlyArray<string>) {
     this.tally.lost += lost.length
+    this.#deaths.written(batch, lost)
     if (this.#gate.written()) this.#pull.notify()
     // A claim may have left jobs behind whose group was full.
     if (this.#settings.limits?.perGroup !== undefined) this.wake()
@@ -484,7 +435,10 @@ export class Puller {
       const third = this.#store.leaseMillis / 3
       // What is held when the time has come, and again with every try.
       const keep = Effect.suspend(() => Effect.andThen(this.#renew(this.#held.values()), this.#sweep))
-      return Effect.andThen(this.#beat.wait(third), Effect.ignore(Effect.retry(keep, { schedule: backoff })))
+      return Effect.andThen(
+        this.#beat.wait(third),
+        Housekeeping.insist(`The renewal of leases of "${this.#queue}"`, keep)
+      )
     })
   )
 
@@ -495,7 +449,10 @@ export class Puller {
   get #sweep(): Effect.Effect<void, JobStoreError> {
     return Effect.flatMap(this.#store.readiness, ({ ready, since }) => {
       const away = ready && since > this.#startedAt && this.#now() - since < this.#store.leaseMillis
-      return away ? Effect.void : Effect.asVoid(this.#store.sweep(this.#queue))
+      if (away) return Effect.void
+      return Effect.map(this.#store.sweep(this.#queue), ({ dead }) => {
+        for (const { attempts, failure, id } of dead) this.#deaths.died(id, attempts, failure)
+      })
     })
   }
   #startedAt = Infinity

@@ -5,6 +5,7 @@
  */
 import * as PulledMetrics from "lemmings/PulledMetrics"
 import type { QueueStats } from "lemmings/QueueRegistry"
+import { FailureReason } from "../port/JobError.ts"
 import type { Puller } from "./Puller.ts"
 
 /**
@@ -25,7 +26,15 @@ export const publish = (queue: string, puller: Puller) => {
     ended("retried", () => tally.retried),
     ended("discarded", () => tally.discarded),
     ended("released", () => tally.released),
-    ended("lost", () => tally.lost)
+    ended("lost", () => tally.lost),
+    ...FailureReason.literals.map((reason) =>
+      counter(
+        "lemmings_jobs_dead_total",
+        "Jobs that this process stored as failed for good, by the last failure.",
+        () => puller.died[reason],
+        { reason }
+      )
+    )
   ])
 }
 

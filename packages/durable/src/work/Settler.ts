@@ -10,7 +10,7 @@
  * @since 0.5.0
  */
 import { Clock, Effect, Schedule } from "effect"
-import type { JobStoreError } from "../port/JobError.ts"
+import { JobStoreError } from "../port/JobError.ts"
 import type { Failure, Settlement, Store } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
 
@@ -125,7 +125,10 @@ export class Settler {
 
   #write(batch: ReadonlyArray<Settlement>, tried: number): Effect.Effect<void> {
     let failed = 0
-    const attempt = Effect.retry(this.#store.settle(this.#queue, batch), {
+    const settle = Effect.catchDefect(this.#store.settle(this.#queue, batch), (cause) =>
+      Effect.fail(new JobStoreError({ operation: "settle", reason: "unavailable", cause }))
+    )
+    const attempt = Effect.retry(settle, {
       schedule: backoff,
       // A store that is away is waited for, with the whole batch. Where others get through, it is this batch.
       while: ({ reason }) =>

@@ -130,7 +130,7 @@ for (const { layer, missing, name } of stores) {
             Array.from({ length: 6 }, () => ({}))
           )
           assert.lengthOf(held, 3)
-          const swept = yield* eventually(store.sweep(queue), (count) => count > 0)
+          const { count: swept } = yield* eventually(store.sweep(queue), ({ count }) => count > 0)
           assert.lengthOf((yield* store.claimWithin(queue, 10, limits)).jobs, swept)
         })
       )

@@ -122,7 +122,7 @@ describe.skipIf(missing.postgres)("PostgreSQL", () => {
   it.live("refuses what it cannot hold, and harms no other job", () =>
     Effect.gen(function* () {
       const { url } = yield* database
-      const Text = Job.make("Text", { payload: Schema.String, success: Schema.String })
+      const Text = Job.make("Text", { payload: Schema.String, success: Schema.String, attempts: 1 })
       const live = Text.toLayer((text) => Effect.succeed(text === "bad" ? "a\u0000b" : text)).pipe(
         Layer.provideMerge(Jobs.layerPostgres({ url }))
       )

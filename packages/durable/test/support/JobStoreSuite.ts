@@ -238,11 +238,11 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
             const { queue, store } = yield* declared()
             yield* store.enqueue([job(queue, { attempts: 2 })])
             const first = yield* claimOne(queue)
-            assert.strictEqual(yield* store.sweep(queue), 0)
-            yield* eventually(store.sweep(queue), (count) => count === 1)
+            assert.strictEqual((yield* store.sweep(queue)).count, 0)
+            yield* eventually(store.sweep(queue), ({ count }) => count === 1)
             const second = yield* claimOne(queue)
             assert.deepStrictEqual([second.id, second.attempt], [first.id, 2])
-            yield* eventually(store.sweep(queue), (count) => count === 1)
+            yield* eventually(store.sweep(queue), ({ count }) => count === 1)
             const failed = yield* store.get(queue, first.id)
             assert.deepStrictEqual([failed?.state, failed?.failure?.reason], ["failed", "lost"])
             assert.strictEqual((yield* store.dead.list(queue, { limit: 1 }))[0]?.failure.reason, "lost")
@@ -256,9 +256,9 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
             const [kept, left] = yield* store.claim(queue, 2)
             const swept = yield* eventually(
               Effect.andThen(store.heartbeat(queue, [kept!]), store.sweep(queue)),
-              (count) => count > 0
+              ({ count }) => count > 0
             )
-            assert.strictEqual(swept, 1)
+            assert.deepStrictEqual(swept, { count: 1, dead: [] })
             assert.strictEqual((yield* store.get(queue, kept!.id))?.state, "running")
             assert.strictEqual((yield* store.get(queue, left!.id))?.state, "waiting")
           })

@@ -107,7 +107,7 @@ export const keptSuite = (it: Vitest.MethodsNonLive<JobStore>) => {
           [[1, 9, "00-1-2-01"]]
         )
         // The only attempt, so that it has failed when its lease has lapsed.
-        yield* eventually(store.sweep(queue), (count) => count === 1)
+        yield* eventually(store.sweep(queue), ({ count }) => count === 1)
         assert.strictEqual((yield* store.stats(queue)).deadLetters, 1)
       })
     )

@@ -1,0 +1,81 @@
+/**
+ * What a puller is given, what it gives to handlers, and what it counts.
+ *
+ * @since 0.5.0
+ */
+import type { Effect } from "effect"
+import type { HerdStats } from "lemmings"
+import type { TaskOptions } from "lemmings/Task"
+import type * as Limits from "../port/Limits.ts"
+import type { JobDied } from "./JobEvents.ts"
+
+/**
+ * What a handler is told beside the payload.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface JobContext {
+  /**
+   * The same in every attempt: a receiver that remembers it can throw away what it gets a second time. A replayed dead letter
+   * is a new job with a new id.
+   */
+  readonly id: string
+  readonly queue: string
+  /** This execution, from 1. */
+  readonly attempt: number
+  /** Most executions. */
+  readonly attempts: number
+  readonly priority: number
+  /**
+   * Renews the lease now. Leases are renewed by themselves while the event loop turns: this is for a handler that is about
+   * to keep it busy for longer than a third of the lease.
+   */
+  readonly heartbeat: Effect.Effect<void>
+}
+
+/**
+ * The herd, as a puller needs it.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface PulledHerd {
+  readonly run: (
+    task: Effect.Effect<unknown, unknown>,
+    options: TaskOptions<unknown>
+  ) => Effect.Effect<unknown, unknown>
+  readonly stats: Effect.Effect<HerdStats>
+}
+
+/**
+ * @category models
+ * @since 0.4.0
+ */
+export interface Settings {
+  /** Most jobs of the queue here at one time. */
+  readonly limit: number
+  /** On all machines together. `undefined`: none. */
+  readonly limits: Limits.Limits | undefined
+  /** Longest time between two looks at the store. */
+  readonly pollMillis: number
+  /** How long running jobs may go on when the layer closes. */
+  readonly drainMillis: number
+  /** Is run for every job that has failed for good. */
+  readonly onDead?: ((died: JobDied) => Effect.Effect<unknown, unknown>) | undefined
+}
+
+/**
+ * What was counted since the start.
+ *
+ * @category models
+ * @since 0.4.0
+ */
+export interface Tally {
+  claimed: number
+  completed: number
+  retried: number
+  discarded: number
+  released: number
+  lost: number
+}
