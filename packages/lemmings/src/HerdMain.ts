@@ -2,7 +2,7 @@
  * The life of a process whose work is done by herds: it runs the main program, and when a signal comes it finishes what
  * was accepted before it ends.
  *
- * - The first SIGTERM or SIGINT: the process is not ready any more (`HerdRegistry.stopping`), and after `shutdownDelay`
+ * - The first SIGTERM, SIGINT or SIGHUP: the process is not ready any more (`HerdRegistry.stopping`), and after `shutdownDelay`
  *   every herd stops while the main program goes on. When all are closed their reports are logged, the main fiber is
  *   interrupted, and the process exits.
  * - The second: every herd interrupts its tasks at once.
@@ -12,7 +12,7 @@
  *
  * - 0: everything accepted was finished, and the main program did not fail.
  * - 1, or the `Runtime.errorExitCode` of its error: the main program failed by itself.
- * - 143 (SIGTERM) or 130 (SIGINT), by the latest signal: tasks were interrupted, abandoned or leaked, the main program did
+ * - 143 (SIGTERM), 130 (SIGINT) or 129 (SIGHUP), by the latest signal: tasks were interrupted, abandoned or leaked, the main program did
  *   not end in time, or the third signal came.
  *
  * A main program that ends by itself without a signal ends the process as `NodeRuntime.runMain` does.
@@ -63,12 +63,25 @@ export interface Options {
    * herds below a layer of their own are not seen here. Defaults to the registry of the process.
    */
   readonly registry?: HerdRegistry | undefined
-  /** Does not log a failure of the main program. */
+  /**
+   * Signals that end the process. Leave out SIGHUP where it means something else, such as to read a file again, and listen to
+   * it yourself: without a listener it ends a process at once. Defaults to SIGTERM, SIGINT and SIGHUP.
+   */
+  readonly signals?: ReadonlyArray<"SIGTERM" | "SIGINT" | "SIGHUP"> | undefined
+  /** Does not log a failure of the main program, nor of its finalizers. */
   readonly disableErrorReporting?: boolean | undefined
+}
+
+/** Where the program writes to. */
+interface Output {
+  readonly on?: (event: "error", listener: (error: unknown) => void) => unknown
+  readonly listenerCount?: (event: "error") => number
 }
 
 /** What is used of Node.js. Elsewhere any part may be missing, or throw. */
 interface Host {
+  readonly stdout?: Output
+  readonly stderr?: Output
   readonly on?: (signal: string, listener: () => void) => unknown
   readonly removeListener?: (signal: string, listener: () => void) => unknown
   readonly exit?: (code: number) => unknown
@@ -79,6 +92,7 @@ interface Settings {
   readonly exitAfter: number
   readonly limits: StopOptions | undefined
   readonly inTurn: boolean
+  readonly signals: ReadonlyArray<MainLife.Signal>
 }
 
 /** A herd that the process has to see closed before it ends. */
@@ -99,8 +113,13 @@ interface Closed {
   readonly withdrawn: number
 }
 
-const defaults: Settings = { shutdownDelay: 0, exitAfter: 10_000, limits: undefined, inTurn: false }
-const signals = ["SIGTERM", "SIGINT"] as const
+const defaults: Settings = {
+  shutdownDelay: 0,
+  exitAfter: 10_000,
+  limits: undefined,
+  inTurn: false,
+  signals: MainLife.signals
+}
 const orders: ReadonlyArray<string> = ["together", "lastFirst"]
 // Turns of the event loop in which the program hears that its herds are closed.
 const turnsToHear = 50
@@ -115,6 +134,17 @@ const attempt = (act: () => unknown): void => {
   } catch {
     // A runtime without signals.
   }
+}
+
+/**
+ * Ctrl+C ends `tee` before it ends us, and a write to a pipe without a reader would end the process in the middle of its
+ * work. Stays until the end: even the last line of the log is such a write.
+ */
+const outlive = (output: Output | undefined): void => {
+  output?.on?.("error", (error) => {
+    // Whatever else happens to a stream nobody listens to is for the process, as without us.
+    if (!MainLife.isReaderGone(error) && output.listenerCount?.("error") === 1) throw error
+  })
 }
 
 const settingsOf = (options: Options): Settings | InvalidConfig => {
@@ -134,11 +164,22 @@ const settingsOf = (options: Options): Settings | InvalidConfig => {
   if (!orders.includes(order)) {
     return new InvalidConfig({ field: "order", value: order, rule: `one of ${orders.join(", ")}` })
   }
+  const { signals = defaults.signals } = options
+  for (const signal of signals) {
+    if (!MainLife.signals.includes(signal)) {
+      return new InvalidConfig({
+        field: "signals",
+        value: signal,
+        rule: `some of ${MainLife.signals.join(", ")}`
+      })
+    }
+  }
   return {
     shutdownDelay: Durations.any.millis(options.shutdownDelay) ?? defaults.shutdownDelay,
     exitAfter: Durations.any.millis(options.exitAfter) ?? defaults.exitAfter,
     limits: options.limits,
-    inTurn: order === "lastFirst"
+    inTurn: order === "lastFirst",
+    signals: [...new Set(signals)]
   }
 }
 
@@ -168,10 +209,10 @@ class Life {
   private reported = 0
   private exit: Exit.Exit<unknown, unknown> | undefined
   private interrupted = false
-  private readonly listeners = signals.map((signal) => ({
-    signal,
-    listener: () => this.tell({ _tag: "Signal", signal })
-  }))
+  private readonly listeners: ReadonlyArray<{
+    readonly signal: MainLife.Signal
+    readonly listener: () => void
+  }>
   private readonly host: Host | undefined
   private readonly base: HerdRegistry
   private readonly settings: Settings
@@ -182,6 +223,10 @@ class Life {
     this.host = host
     this.base = base
     this.settings = settings
+    this.listeners = settings.signals.map((signal) => ({
+      signal,
+      listener: () => this.tell({ _tag: "Signal", signal })
+    }))
     this.registry = {
       herds: () => base.herds(),
       stopping: () => base.stopping(),
@@ -196,6 +241,8 @@ class Life {
 
   begin(fiber: Fiber.Fiber<unknown, unknown>): void {
     this.fiber = fiber
+    attempt(() => outlive(this.host?.stdout))
+    attempt(() => outlive(this.host?.stderr))
     for (const { listener, signal } of this.listeners) attempt(() => this.host?.on?.(signal, listener))
     Fibers.onEnd(fiber, (exit) => {
       this.exit = exit
@@ -385,10 +432,12 @@ const start = <A, E>(effect: Effect.Effect<A, E>, options: Options = {}): void =
   const reported =
     options.disableErrorReporting === true
       ? program
-      : Effect.tapCause(program, (cause) => {
-          const own = life.ownFailure(cause)
+      : // A finalizer that fails in an interrupted program is heard here alone.
+        Effect.onExit(program, (exit) => {
+          if (exit._tag === "Success") return Effect.void
+          const own = life.ownFailure(exit.cause)
           if (own === undefined || !Runtime.getErrorReported(Cause.squash(own))) return Effect.void
-          return Effect.logError(cause)
+          return Effect.logError(exit.cause)
         })
   Runtime.makeRunMain(({ fiber }) => life.begin(fiber))(
     Effect.provideService(reported, HerdRegistry, life.registry),

@@ -3,9 +3,18 @@
  */
 import { Cause, type Exit, Runtime } from "effect"
 
-export type Signal = "SIGTERM" | "SIGINT"
+export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP"
 
-const numbers: Record<Signal, number> = { SIGINT: 2, SIGTERM: 15 }
+const numbers: Record<Signal, number> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
+
+export const signals: ReadonlyArray<Signal> = ["SIGTERM", "SIGINT", "SIGHUP"]
+
+/** Errors of a stream whose reader is gone: a pipe, a terminal, and what they leave behind. */
+const readerGone: ReadonlySet<unknown> = new Set(["EPIPE", "EIO", "ECONNRESET", "ERR_STREAM_DESTROYED"])
+
+/** Whether nobody reads a stream any more, by its error. */
+export const isReaderGone = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && "code" in error && readerGone.has(error.code)
 
 /** What the shell says of a process that a signal ended. */
 export const signalCode = (signal: Signal): number => 128 + numbers[signal]

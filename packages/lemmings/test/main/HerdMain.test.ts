@@ -1,6 +1,8 @@
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { type Child, launch } from "./child.ts"
@@ -9,6 +11,15 @@ import { type Child, launch } from "./child.ts"
 
 /** Starts one of the small programs, and waits until it is at work. */
 const busy = (program: string) => Effect.tap(launch("ends.ts", program), (child) => child.wrote("busy"))
+
+/** A signal to a whole process group, as a terminal sends it. */
+const attemptKill = (leader: number | undefined, signal: NodeJS.Signals) => {
+  try {
+    if (leader !== undefined) process.kill(-leader, signal)
+  } catch {
+    // Nobody is left.
+  }
+}
 
 const exited = (code: number) => ({ code, signal: null })
 
@@ -249,6 +260,80 @@ describe("HerdMain.runMain", () => {
     })
   )
 
+  it.live("SIGHUP drains too, and the second one interrupts", () =>
+    Effect.gen(function* () {
+      const calm = yield* busy("no herds")
+      yield* calm.signal("SIGHUP")
+      assert.deepStrictEqual(yield* calm.ended, exited(0), calm.output())
+      assert.include(calm.output(), "released")
+
+      const child = yield* busy("long task")
+      yield* child.signal("SIGHUP")
+      yield* child.wrote("SIGHUP: not ready")
+      yield* child.signal("SIGHUP")
+      assert.deepStrictEqual(yield* child.ended, exited(129), child.output())
+    })
+  )
+
+  it.live("signals that are left out are the program's own", () =>
+    Effect.gen(function* () {
+      const child = yield* busy("a signal of its own")
+      yield* child.signal("SIGHUP")
+      yield* child.wrote("read again")
+      assert.notInclude(child.output(), "not ready")
+
+      yield* child.signal("SIGTERM")
+
+      assert.deepStrictEqual(yield* child.ended, exited(0), child.output())
+    })
+  )
+
+  it.live("a finalizer that fails in an interrupted program is logged, and the code is 1", () =>
+    Effect.gen(function* () {
+      const child = yield* busy("a finalizer that fails")
+
+      yield* child.signal("SIGTERM")
+
+      assert.deepStrictEqual(yield* child.ended, exited(1), child.output())
+      assert.match(child.output(), /ERROR.*finalizer broke/)
+    })
+  )
+
+  it.live("Ctrl+C that ends the reader of our output first drains as without a pipe", () =>
+    Effect.gen(function* () {
+      const directory = yield* Effect.acquireRelease(
+        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "herd-pipe-"))),
+        (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
+      )
+      const note = path.join(directory, "note")
+      const has = (text: string) =>
+        Effect.repeat(
+          Effect.sync(() => fs.existsSync(note) && fs.readFileSync(note, "utf8").includes(text)),
+          { schedule: Schedule.spaced(10), while: (found) => !found }
+        )
+      const program = fileURLToPath(new URL("./fixtures/ends.ts", import.meta.url))
+      const group = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn(
+            "sh",
+            ["-c", `"$0" "$1" "writes without end" "$2" 2>&1 | cat`, process.execPath, program, note],
+            {
+              detached: true,
+              stdio: "ignore"
+            }
+          )
+        ),
+        (shell) => Effect.sync(() => attemptKill(shell.pid, "SIGKILL"))
+      )
+      yield* has("busy")
+
+      attemptKill(group.pid, "SIGINT")
+
+      yield* has("exit code")
+      assert.strictEqual(fs.readFileSync(note, "utf8"), "busy\nfinished\nexit code 0\n")
+    })
+  )
+
   it.live("a program whose finalizers hang is left behind with the signal's code", () =>
     Effect.gen(function* () {
       const child = yield* busy("hanging finalizer")
@@ -282,6 +367,7 @@ describe("HerdMain.runMain", () => {
     ["fails with a code", 7, /ERROR.*Coded/],
     ["fails quietly", 1, /^$/],
     ["bad option", 1, /exitAfter must be a duration such as "5 seconds", at least 0, got -1/],
+    ["a bad signal", 1, /signals must be some of SIGTERM, SIGINT, SIGHUP, got "SIGKILL"/],
     ["bad order", 1, /order must be one of together, lastFirst, got "first"/],
     ["succeeds", 0, /^listeners 0\n$/],
     ["no process", 0, /^ran false\n.*ERROR.*no luck/],
