@@ -63,15 +63,20 @@ export const threads = {
 
 /** packages/durable/src. Only `pgboss` and two stores know pg-boss and PGlite: they are loaded with their layer. */
 export const durable = {
-  rooms: ["index", "Jobs", "Job", "work", "job", "store", "pgboss", "port"],
+  rooms: ["cli", "index", "Admin", "Jobs", "Job", "work", "job", "store", "pgboss", "port"],
   packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
   edges: {
-    "store/EmbeddedStore": /^(@electric-sql\/pglite|pg-boss|node:path)$/,
+    cli: /^node:util$/,
+    "store/EmbeddedStore": /^(@electric-sql\/pglite|pg-boss)$/,
+    "store/EmbeddedBackup": /^node:fs$/,
     "pgboss/JobStorePgBoss": /^pg-boss$/,
     "pgboss/PgBossRow": /^pg-boss$/,
     "pgboss/PgBossEngine": /^pg-boss$/,
+    "pgboss/PgBossMigrate": /^pg-boss$/,
     "pgboss/PgBossSql": /^node:crypto$/,
+    "pgboss/PgBossInstall": /^node:crypto$/,
     "job/JobDefinition": /^node:crypto$/,
+    "pgboss/EmbeddedDirectory": /^node:(fs|path)$/,
     "pgboss/DirectoryLock": /^node:(fs|path|sqlite)$/
   }
 }

@@ -3,6 +3,7 @@
  *
  * @since 0.4.0
  */
+export * as Admin from "./Admin.ts"
 export * as Job from "./Job.ts"
 export * from "./port/JobError.ts"
 export * as Jobs from "./Jobs.ts"

@@ -11,6 +11,7 @@ import { JobStoreError } from "../port/JobError.ts"
 import type { News, Readiness } from "../port/JobStore.ts"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import { messageOf } from "../port/Json.ts"
+import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossSql from "./PgBossSql.ts"
 import { kindOf } from "./SqlState.ts"
 
@@ -196,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
   )
   const start = Effect.gen(function* () {
     yield* tryRun("start", () => boss.start())
-    yield* tryRun("install", (_, db) => db.executeSql(sql.install))
+    yield* tryRun("install", (_, db) => PgBossInstall.install(db, sql.install))
     if (alone !== undefined) yield* tryRun("recover", (_, db) => db.executeSql(sql.recover))
     yield* readPaused
     started = true

@@ -27,6 +27,7 @@
  * @since 0.4.0
  */
 import { createHash } from "node:crypto"
+import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossLimits from "./PgBossLimits.ts"
 import * as PgBossScheduleSql from "./PgBossScheduleSql.ts"
 
@@ -336,12 +337,13 @@ export const make = (schema: string) => {
         FROM ${jobs} WHERE name = $1 AND completed_on > ${now} - interval '1 minute'
       ) l`,
 
-    /** What of ours is beside the tables of pg-boss. Under a lock: processes that start together would collide. */
-    install: `SELECT pg_advisory_xact_lock(hashtextextended('${schema} install', 0));
-    CREATE TABLE IF NOT EXISTS ${schema}.lemmings_paused (
-      name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());
-    ${limits.install}
-    ${schedules.install}`,
+    /** What of ours is beside the tables of pg-boss. */
+    install: PgBossInstall.make(schema, [
+      `CREATE TABLE IF NOT EXISTS ${schema}.lemmings_paused (
+      name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());`,
+      limits.install,
+      schedules.install
+    ]),
     paused: `SELECT name FROM ${schema}.lemmings_paused`,
     /** $1 queue. */
     pause: `WITH added AS (INSERT INTO ${schema}.lemmings_paused (name) VALUES ($1) ON CONFLICT DO NOTHING)

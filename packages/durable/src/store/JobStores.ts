@@ -6,7 +6,7 @@
 import { type Duration, Effect, Layer } from "effect"
 import * as Durations from "lemmings/internal/Durations"
 import type { InvalidConfig } from "lemmings"
-import type { DirectoryInUse, OpenFailed } from "../port/JobError.ts"
+import type { DirectoryInUse, JobStoreError, OpenFailed } from "../port/JobError.ts"
 import type { JobStore } from "../port/JobStore.ts"
 import * as JobStoreMemory from "./JobStoreMemory.ts"
 
@@ -95,3 +95,20 @@ export const postgres = (options: PostgresOptions): Layer.Layer<JobStore, Invali
     }),
     (settings) => Effect.map(postgresStore, ({ layer }) => layer(settings))
   )
+
+/**
+ * Installs what a store in PostgreSQL needs. See `Admin.migrate`.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const migrate = ({
+  grant,
+  schema,
+  url
+}: {
+  readonly url: string
+  readonly schema?: string | undefined
+  readonly grant?: string | undefined
+}): Effect.Effect<void, InvalidConfig | JobStoreError> =>
+  Effect.flatMap(postgresStore, (store) => store.migrate({ url, schema, grant }))

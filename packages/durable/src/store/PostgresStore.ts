@@ -4,9 +4,11 @@
  * @since 0.4.0
  */
 import { Effect, Layer } from "effect"
+import type { JobStoreError } from "../port/JobError.ts"
 import { JobStore } from "../port/JobStore.ts"
 import * as JobStorePgBoss from "../pgboss/JobStorePgBoss.ts"
 import * as PgBossEngine from "../pgboss/PgBossEngine.ts"
+import * as PgBossMigrate from "../pgboss/PgBossMigrate.ts"
 import * as PgBossSchedules from "../pgboss/PgBossSchedules.ts"
 import * as PgBossSql from "../pgboss/PgBossSql.ts"
 
@@ -37,3 +39,16 @@ export const layer = (options: {
       return JobStorePgBoss.make(engine, schedules, options.leaseMillis, "postgres")
     })
   )
+
+/**
+ * Installs what is needed.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const migrate = (options: {
+  readonly url: string
+  readonly schema: string | undefined
+  readonly grant: string | undefined
+}): Effect.Effect<void, JobStoreError> =>
+  PgBossMigrate.migrate({ ...options, schema: options.schema ?? PgBossSql.defaultSchema })
