@@ -2,11 +2,12 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 
+import { flowSettings } from "../packages/lemmings/src/model/FlowSettings.ts"
 import { settings, variable } from "../packages/lemmings/src/model/HerdConfig.ts"
 
 const file = resolve(import.meta.dirname, "../docs/configuration.md")
 
-const rows = settings.map(
+const rows = [...settings, ...flowSettings].map(
   ({ fallback, meaning, path, rule }) =>
     `| \`${path}\` | ${meaning} | ${rule.replaceAll("|", "\\|")} | \`${fallback}\` | \`${variable(path)}\` |`
 )
@@ -36,6 +37,9 @@ Beside the settings a layer takes effects and functions:
 | \`retry\` | When to try failed tasks again that do not say so themselves. | never |
 | \`middleware\` | Wraps every attempt; the first is outermost. | none |
 | \`hooks\` | Effects beside tasks and workers, isolated from them. | none |
+| \`limits.hold\` | Whether an error says that its key has to wait, and for how long. | never |
+| \`limits.perKey.concurrency\`, \`share\` | May be functions of the key. | the settings above |
+| \`limits.rate\`, \`limits.perKey.rate\` | May be several rates: all must agree. | the settings above |
 | \`scaling\` | Who decides the number of workers. | \`"fixed"\`: \`workers.initial\` |
 `
 

@@ -5,6 +5,7 @@
  */
 import { Effect, Layer } from "effect"
 import * as Herd from "./herd/Herd.ts"
+import * as FlowSettings from "./model/FlowSettings.ts"
 import * as HerdConfig from "./model/HerdConfig.ts"
 import { InvalidConfig } from "./model/HerdError.ts"
 
@@ -39,15 +40,17 @@ export class Lemmings extends Herd.Service<Lemmings>()("lemmings/Lemmings") {}
  * @since 0.1.0
  */
 export const LemmingsLive: Layer.Layer<Lemmings, InvalidConfig> = Layer.unwrap(
-  Effect.flatMap(HerdConfig.fromEnvironment, (config) => {
+  Effect.gen(function* () {
+    const config = yield* HerdConfig.fromEnvironment
+    const flow = yield* FlowSettings.fromEnvironment(HerdConfig.variable)
     const { overflow } = config.queue
     // The environment has names only.
     const scaling = config.scaling === "policy" ? "auto" : config.scaling
     if (overflow === "suspend")
-      return Effect.succeed(Lemmings.layer({ ...config, scaling, queue: { ...config.queue, overflow } }))
+      return Lemmings.layer({ ...config, ...flow, scaling, queue: { ...config.queue, overflow } })
     // The other ways would add errors that the type of Lemmings has not.
     const rule = `"suspend"; declare a herd of your own with Herd.Service for another overflow`
-    return Effect.fail(
+    return yield* Effect.fail(
       new InvalidConfig({ field: HerdConfig.variable("queue.overflow"), value: overflow, rule })
     )
   })

@@ -54,7 +54,7 @@ export const make = (rt: Place & { readonly events: HerdEvents["Service"] }) => 
         return true
       }),
     setLimits: (options: Limits.LimitsOptions): Effect.Effect<void, InvalidConfig> =>
-      Effect.flatMap(Limits.decode(options), (limits) => {
+      Effect.flatMap(Limits.decodeNow(options), (limits) => {
         if (flow === undefined) return absent("limits", options)
         return Effect.sync(() => {
           flow.setLimits(limits, rt.timers.now())

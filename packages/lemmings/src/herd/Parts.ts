@@ -113,11 +113,24 @@ export const copied = <O>(options: O): O => {
   ) as O
 }
 
-const groups: ReadonlySet<string> = new Set(["workers", "size", "queue", "shutdown", "hooks", "middleware"])
+const groups: ReadonlySet<string> = new Set([
+  "workers",
+  "size",
+  "queue",
+  "shutdown",
+  "hooks",
+  "middleware",
+  "limits",
+  "overload",
+  "retryBudget"
+])
 
+/** A copy of records and arrays, and of those inside: limits are nested. Everything else is what it was. */
 const copyOf = (group: unknown): unknown => {
-  if (Array.isArray(group)) return group.slice() as unknown
-  return typeof group === "object" && group !== null ? { ...group } : group
+  if (Array.isArray(group)) return group.map(copyOf)
+  if (typeof group !== "object" || group === null || Object.getPrototypeOf(group) !== Object.prototype)
+    return group
+  return Object.fromEntries(Object.entries(group).map(([name, value]) => [name, copyOf(value)]))
 }
 
 /**

@@ -49,7 +49,9 @@ import * as Parts from "./Parts.ts"
 import * as PoolMetrics from "../observe/PoolMetrics.ts"
 import { Resources } from "../workers/Resources.ts"
 import type { ScalingPolicy } from "../scaling/ScalingPolicy.ts"
+import type { FlowControlOptions } from "../model/Limits.ts"
 import type { TaskOptions } from "../model/Task.ts"
+import type { ManagedHerd } from "../registry/HerdRegistry.ts"
 import { decode, decoded, none, TaskTerms } from "../task/TaskTerms.ts"
 
 /**
@@ -58,7 +60,7 @@ import { decode, decoded, none, TaskTerms } from "../task/TaskTerms.ts"
  * @category models
  * @since 0.2.0
  */
-export type BorrowOptions = Pick<TaskOptions, "priority" | "key" | "label"> & {
+export type BorrowOptions = Pick<TaskOptions, "priority" | "key" | "label" | "weight"> & {
   /** Longest wait for a resource, its creation and validation included. Defaults to the pool's. 0: only what is idle. */
   readonly acquireTimeout?: Duration.Input | undefined
 }
@@ -124,6 +126,11 @@ export interface ResourcePool<S> extends Borrowing<S, never> {
   /** Lends nothing more, waits for what is lent, and destroys all resources, each step within its limit. */
   readonly close: (options?: StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
   readonly stats: Effect.Effect<PoolStats>
+  /** As `Herd.keys`, `hold`, `release` and `setLimits`: borrowers are its tasks. */
+  readonly keys: ManagedHerd["keys"]
+  readonly hold: ManagedHerd["hold"]
+  readonly release: ManagedHerd["release"]
+  readonly setLimits: ManagedHerd["setLimits"]
   /** As `Herd.history`. */
   readonly history: Effect.Effect<ReadonlyArray<ScalingDecision>>
   /** As `Herd.events`: borrowers are its tasks, resources belong to its workers. */
@@ -150,7 +157,8 @@ export interface PoolOptions<
     Omit<
       HerdConfig.HerdOptions<HerdConfig.Overflow, St>,
       "workers" | "queue" | "spares" | "maxTemporary" | "maxRequeues"
-    > {
+    >,
+    FlowControlOptions {
   /** Resources: always so many, or between bounds as the load asks for. */
   readonly size:
     | number
@@ -162,6 +170,8 @@ export interface PoolOptions<
    * the idle resources have to be validated first is refused, too.
    */
   readonly maxWaiting?: number | "unbounded" | undefined
+  /** As `queue.order` of a herd: who is next within a level. Defaults to "arrival". */
+  readonly order?: "arrival" | "fair" | undefined
   /** Waiting time that is worth one level of priority. Defaults to 5 seconds. */
   readonly ageing?: Duration.Input | "never" | undefined
   /** Whether a resource is still good after its borrower failed with this cause. `false` replaces it. Defaults to always. */
@@ -178,6 +188,7 @@ const renamed = (error: InvalidConfig): InvalidConfig => {
     .replace(/^workers\b/, "size")
     .replace("queue.capacity", "maxWaiting")
     .replace("queue.ageing", "ageing")
+    .replace("queue.order", "order")
   const rule = error.rule
     .replaceAll("workers.", "size.")
     .replace("setting of the herd", "setting of the pool")
@@ -188,10 +199,10 @@ const renamed = (error: InvalidConfig): InvalidConfig => {
 
 const defaultAcquireTimeout = "30 seconds"
 
-const herdOptions = ({ ageing, maxWaiting, size, ...rest }: AnyPoolOptions): Parts.AnyOptions => {
+const herdOptions = ({ ageing, maxWaiting, order, size, ...rest }: AnyPoolOptions): Parts.AnyOptions => {
   const workers = typeof size === "object" ? size : { min: size, max: size }
   const overflow = maxWaiting === undefined || maxWaiting === "unbounded" ? "suspend" : "reject"
-  return { ...rest, workers, queue: { capacity: maxWaiting, overflow, ageing } }
+  return { ...rest, workers, queue: { capacity: maxWaiting, overflow, ageing, order } }
 }
 
 /** Takes what a borrower says also when it has been read already. */
@@ -244,6 +255,10 @@ const lender = (
     close: herd.stop,
     // Every borrower that was lent something has waited, if only for 0 ms.
     stats: Effect.map(herd.stats, (stats) => statsOf(stats, herd.waits.count)),
+    keys: herd.keys,
+    hold: herd.hold,
+    release: herd.release,
+    setLimits: herd.setLimits,
     history: herd.history,
     events: herd.events
   }

@@ -507,7 +507,7 @@ export const checkBounds = (bounds: {
 export const variable = (path: string): string =>
   `LEMMINGS_${path
     .replace(/([A-Z])/g, "_$1")
-    .replace(".", "_")
+    .replaceAll(".", "_")
     .toUpperCase()}`
 
 /**

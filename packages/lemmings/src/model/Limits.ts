@@ -283,6 +283,20 @@ const decodeUnsafe = (value: unknown): Limits => {
 export const decode = (options: LimitsOptions): Effect.Effect<Limits, InvalidConfig> =>
   checked(() => decodeUnsafe(options))
 
+/**
+ * As `decode`, at the call: whoever changes the options afterwards changes nothing.
+ *
+ * @category decoding
+ * @since 0.5.0
+ */
+export const decodeNow = (options: LimitsOptions): Effect.Effect<Limits, InvalidConfig> => {
+  try {
+    return Effect.succeed(decodeUnsafe(options))
+  } catch (error) {
+    return error instanceof InvalidConfig ? Effect.fail(error) : Effect.die(error)
+  }
+}
+
 const overloadOf = (value: unknown): OverloadLaw => {
   const { after, maxWait, order = "oldestFirst" } = only("overload", value, ["after", "maxWait", "order"])
   if (order !== "oldestFirst" && order !== "newestFirst")
