@@ -65,15 +65,9 @@ export default defineConfig(({ mode }) => {
     exclude: long ? [] : ["**/*.long.test.ts"],
     testTimeout: long ? 600_000 : 30_000
   })
-  /** A package whose types have tests of their own. */
-  const withTypes = (name: string) => ({
+  const packageOf = (name: string) => ({
     extends: true as const,
-    test: {
-      ...tests("test"),
-      name,
-      root: `packages/${name}`,
-      typecheck: { enabled: !long, tsconfig: "tsconfig.types.json", include: ["test/**/*.test-d.ts"] }
-    }
+    test: { ...tests("test"), name, root: `packages/${name}` }
   })
   const project = (name: string, folder: string) => ({
     extends: true as const,
@@ -86,23 +80,32 @@ export default defineConfig(({ mode }) => {
       maxWorkers: long ? 1 : "100%",
       globalSetup: [fileURLToPath(new URL("packages/suite/src/setup.ts", import.meta.url))],
       projects: [
-        withTypes("lemmings"),
-        withTypes("durable"),
-        withTypes("threads"),
+        packageOf("lemmings"),
+        packageOf("durable"),
+        packageOf("threads"),
         {
-          // The examples of the documentation, written by scripts/doctest.ts, are type-checked as well as run.
+          // One run of the compiler for all tests of types, and for the examples of the documentation, which are run as well.
+          extends: true as const,
+          test: {
+            name: "types",
+            include: [],
+            typecheck: {
+              enabled: !long,
+              only: true,
+              tsconfig: "tsconfig.types.json",
+              include: ["packages/*/test/**/*.test-d.ts", "packages/doctest/.doctest/*.test.ts"]
+            }
+          }
+        },
+        {
+          // Written by scripts/doctest.ts.
           extends: true as const,
           test: {
             ...tests(".doctest"),
             name: "docs",
             root: "packages/doctest",
             // They share no state, so they share a worker.
-            isolate: false,
-            typecheck: {
-              enabled: !long,
-              tsconfig: "tsconfig.json",
-              include: [".doctest/*.test.ts"]
-            }
+            isolate: false
           }
         },
         {

@@ -1,8 +1,9 @@
 /**
  * A private PostgreSQL.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Scope } from "effect"
 import { dirname, join } from "node:path"
+import { type Keeper, keeper, type Owner } from "./Keeper.ts"
 import { command, find, folders, ownerOf, serve, type Server, type ServerMissing } from "./Server.ts"
 
 /** How PostgreSQL is to run. */
@@ -17,6 +18,28 @@ export interface PostgresOptions {
   /** Where to look for its programs. Defaults to where Debian and Homebrew put them. */
   readonly folders?: ReadonlyArray<string> | undefined
 }
+
+/** What `initdb` makes takes it half a second: it is made once for this process, and goes with it. */
+const templates = new Map<string, Promise<string>>()
+
+const template = (initdb: string, owner: Owner | undefined): Effect.Effect<string> =>
+  Effect.promise(() => {
+    const made =
+      templates.get(initdb) ??
+      Effect.gen(function* () {
+        const kept = yield* keeper("postgres-template", owner)
+        const data = join(kept.folder, "data")
+        // `--no-sync` is about the empty database only, which nobody will miss.
+        const args = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        yield* command(kept, owner, initdb, args)
+        return data
+      }).pipe(Scope.provide(Scope.makeUnsafe()), Effect.runPromise)
+    templates.set(initdb, made)
+    return made
+  })
+
+const empty = (kept: Keeper, owner: Owner | undefined, initdb: string, data: string) =>
+  Effect.flatMap(template(initdb, owner), (made) => command(kept, owner, "cp", ["-R", made, data]))
 
 /**
  * Starts a PostgreSQL with an empty database until the scope closes.
@@ -42,9 +65,7 @@ export const postgres = (options: PostgresOptions = {}): Effect.Effect<Server, S
     }
     return yield* serve("postgres", owner, (kept) => {
       const data = join(kept.folder, "data")
-      // `--no-sync` is about the empty database only, which nobody will miss.
-      const args = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-      return Effect.as(command(kept, owner, initdb, args), {
+      return Effect.as(empty(kept, owner, initdb, data), {
         file: join(dirname(initdb), "postgres"),
         args: (port: number) => [
           "-D",

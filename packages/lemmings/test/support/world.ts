@@ -66,6 +66,8 @@ export const open = ({ failsEvery = Infinity, ...options }: Options = {}, made =
     const layer = Workshop.layer({
       workers: { min: 0, max: 2 },
       scaling: "fixed",
+      // Those who are built by the thousand are not asked four times a second.
+      scalingInterval: "1 second",
       ...options,
       onCreate,
       onDestroy: () => steps,
