@@ -8,6 +8,7 @@ const loads = {
   pool: () => import("./pool.ts").then(({ pool }) => pool),
   cancel: () => import("./cancel.ts").then(({ cancel }) => cancel),
   timeouts: () => import("./timeouts.ts").then(({ timeouts }) => timeouts),
+  flow: () => import("./flow.ts").then(({ flow }) => flow),
   soak: () => import("./soak.ts").then(({ soak }) => soak),
   control: () => import("./control.ts").then(({ control }) => control),
   threads: () => import("./threads.ts").then(({ threads }) => threads),
