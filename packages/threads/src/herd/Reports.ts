@@ -63,12 +63,12 @@ export class Reports {
 
   private next(): void {
     const report = this.waiting.shift()
-    // One that ends at once must not be noted after its end.
     const fiber = Fibers.start(
       this.context,
       Effect.suspend(() => this.hear(report))
     )
     this.fiber = fiber
+    // At once, if it has ended already.
     Fibers.onEnd(fiber, (exit) => this.heard(exit))
   }
 

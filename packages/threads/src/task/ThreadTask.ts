@@ -159,7 +159,7 @@ export interface ThreadTask<
   (payload: P, options?: CallOptions): Effect.Effect<A, E | CallError, Runs<Name>>
   <E2 = never, R2 = never>(
     payload: P,
-    options: HearingOptions<Report, E2, R2>
+    options: [Report] extends [never] ? never : HearingOptions<Report, E2, R2>
   ): Effect.Effect<A, E | E2 | CallError, Runs<Name> | R2>
   readonly name: Name
   readonly "~types": Types<P, A, E, Report>

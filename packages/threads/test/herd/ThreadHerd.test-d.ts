@@ -4,6 +4,7 @@ import { describe, expectTypeOf, it } from "vitest"
 import { ThreadHerd, ThreadTask, ThreadTasks } from "../../src/index.ts"
 import type { InvalidPayload, ThreadsUnavailable, WorkerLost } from "../../src/task/ThreadError.ts"
 import { serve } from "../../src/thread/worker.ts"
+import { type Halt, Tell } from "../support/extras.tasks.ts"
 import { Echo, Tomorrow, type TooWide } from "../support/tasks.ts"
 
 const worker = new URL("../support/all.worker.ts", import.meta.url)
@@ -13,6 +14,7 @@ class Rejecting extends ThreadHerd.Service<Rejecting>()("types/Rejecting", {
   worker,
   overflow: "reject"
 }) {}
+class Telling extends ThreadHerd.Service<Telling>()("types/Telling", { tasks: [Tell], worker }) {}
 const Other = ThreadTask.make("Other", { payload: ThreadTask.cloned<number>() })
 class Tenant extends Context.Service<Tenant, string>()("types/Tenant") {}
 
@@ -81,6 +83,45 @@ describe("a handler", () => {
         return day
       }
     })
+  })
+})
+
+describe("reports", () => {
+  it("are typed by the task's declaration, on both sides", () => {
+    const heard = Telling.run(
+      Tell(
+        { how: "awaits", count: 1 },
+        {
+          onReport: (report) => {
+            expectTypeOf(report).toEqualTypeOf<{ readonly at: Date; readonly n: number }>()
+            return Effect.andThen(Tenant, () => Effect.fail("no" as const))
+          }
+        }
+      )
+    )
+    expectTypeOf(heard).toEqualTypeOf<
+      Effect.Effect<number, Halt | "no" | Threading | HerdError.HerdClosed, Telling | Tenant>
+    >()
+    void ThreadTasks.serve([Tell], {
+      Tell: (_, { report }) => {
+        expectTypeOf(report).toEqualTypeOf<
+          (value: { readonly at: Date; readonly n: number }) => Promise<void>
+        >()
+        return 1
+      }
+    })
+    // @ts-expect-error this task says nothing
+    void Tomorrow(tomorrow, { onReport: (report: string) => Effect.log(report) })
+  })
+
+  it("and the ends of a broadcast have the types of the task", () => {
+    const all = Telling.broadcast(Tell({ how: "awaits", count: 1 }))
+    expectTypeOf(all).toEqualTypeOf<
+      Effect.Effect<ReadonlyArray<ThreadHerd.Broadcast<number, Halt | Threading>>, never, Telling>
+    >()
+    const elsewhere = Telling.broadcast(Echo(1))
+    // What the herd does not serve stays required.
+    expectTypeOf<Effect.Services<typeof elsewhere>>().toEqualTypeOf<Telling | ThreadTask.Runs<"Echo">>()
   })
 })
 
