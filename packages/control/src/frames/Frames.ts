@@ -5,12 +5,12 @@
  * @since 0.3.0
  */
 import { Clock, Duration, Effect, Schedule, Stream } from "effect"
+import * as Shared from "lemmings/internal/Shared"
 import { HerdRegistry, type ManagedHerd } from "lemmings/HerdRegistry"
 import type { ScalingDecision } from "lemmings/HerdStats"
 import type { Decision, Frame, HerdFrame, Point, QueueFrame } from "../model/ControlModel.ts"
 import * as ProcessMetrics from "./ProcessMetrics.ts"
 import * as Queues from "./Queues.ts"
-import * as Shared from "./Shared.ts"
 import type { Settings } from "../model/Settings.ts"
 import { wireFailure, wirePoint, wireStats, wireTask } from "./Wire.ts"
 

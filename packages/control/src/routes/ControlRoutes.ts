@@ -28,6 +28,7 @@
 import { Effect, type FileSystem, Layer, type Path } from "effect"
 import { type Etag, type HttpPlatform, HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
+import * as Shared from "lemmings/internal/Shared"
 import type { InvalidConfig } from "lemmings/HerdError"
 import { Closing } from "../handlers/Closing.ts"
 import { ControlApi } from "../api/ControlApi.ts"
@@ -38,7 +39,6 @@ import * as Handlers from "../handlers/Handlers.ts"
 import * as ProcessMetrics from "../frames/ProcessMetrics.ts"
 import * as Prometheus from "./Prometheus.ts"
 import { snapshots } from "../frames/Queues.ts"
-import * as Shared from "../frames/Shared.ts"
 import { ControlSettings, decode, type RoutesOptions } from "../model/Settings.ts"
 
 export type {

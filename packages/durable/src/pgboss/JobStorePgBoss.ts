@@ -4,10 +4,9 @@
  * @since 0.4.0
  */
 import { Effect } from "effect"
-import type { PgBoss } from "pg-boss"
+import type { Db, PgBoss } from "pg-boss"
 import type {
   DeadFilter,
-  DeadLetter,
   Failure,
   NewJob,
   QueueSpec,
@@ -19,7 +18,8 @@ import type {
 } from "../port/JobStore.ts"
 import { jsonOf } from "../port/Json.ts"
 import type { Engine } from "./PgBossEngine.ts"
-import { claimedOf, insertOf, isId, letterOf, recordOf, saidOf, type Claimed } from "./PgBossRow.ts"
+import { claimedOf, insertOf, isId, recordOf, saidOf, type Claimed } from "./PgBossRow.ts"
+import * as PgBossLetters from "./PgBossLetters.ts"
 import type { Schedules } from "./PgBossSchedules.ts"
 import { deadQueue, type Stored } from "./PgBossSql.ts"
 
@@ -32,6 +32,9 @@ const expiry = 86_400
 /** Rows that one statement takes. Larger batches are no faster, and hold a lock for longer. */
 const most = 5_000
 
+/** Longest that the server works on a read that looks at many rows, in milliseconds. */
+const readMillis = 10_000
+
 /** The page size that replay, purge and prune work in. */
 const page = 1_000
 
@@ -39,50 +42,12 @@ const seconds = (millis: number) => Math.min(forever, Math.max(1, Math.ceil(mill
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
 
-/** The last parameters of `replay`. */
+/** The last parameters of `replay`, and some of those of letters. */
 const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => [
   payload === undefined ? null : jsonOf({ p: payload }),
   diedBefore === undefined ? null : new Date(diedBefore).toISOString(),
   ids === undefined ? null : ids.filter(isId)
 ]
-
-/** The dead letters of one page of ids, or of the queue from the oldest. */
-const findDead = async (
-  boss: PgBoss,
-  queue: string,
-  limit: number,
-  after: string | undefined,
-  filter: DeadFilter = {}
-): Promise<Array<DeadLetter>> => {
-  const { payload } = filter
-  const found = await boss.findJobs<Stored | null>(deadQueue(queue), {
-    queued: true,
-    limit,
-    ...(after === undefined ? {} : { after }),
-    ...(payload === undefined ? {} : { data: { p: payload } })
-  })
-  return found.map(letterOf)
-}
-
-const wanted = (letter: DeadLetter, { diedBefore, ids }: DeadFilter = {}) =>
-  (ids === undefined || ids.includes(letter.id)) && (diedBefore === undefined || letter.diedAt < diedBefore)
-
-/** Walks through the dead letters that match, a page at a time, until `visit` has had enough. */
-const walkDead = async (
-  boss: PgBoss,
-  queue: string,
-  start: string | undefined,
-  filter: DeadFilter | undefined,
-  visit: (letters: ReadonlyArray<DeadLetter>) => Promise<boolean> | boolean
-) => {
-  let after = start
-  for (;;) {
-    const letters = await findDead(boss, queue, page, after, filter)
-    const enough = await visit(letters.filter((letter) => wanted(letter, filter)))
-    if (enough || letters.length < page) return
-    after = letters.at(-1)!.id
-  }
-}
 
 const declare = async (boss: PgBoss, spec: QueueSpec) => {
   const dead = deadQueue(spec.name)
@@ -120,7 +85,7 @@ const byQueue = (jobs: ReadonlyArray<NewJob>): Map<string, Array<NewJob>> => {
  * @since 0.4.0
  */
 export const make = (
-  { listen, paused, readiness, run, sql, transaction }: Engine,
+  { listen, readiness, run, sql, transaction }: Engine,
   { schedule, schedules, unschedule }: Schedules,
   leaseMillis: number,
   engine: "pglite" | "postgres"
@@ -188,6 +153,21 @@ export const make = (
       return (rows as [{ readonly ended: number; readonly letters: number }])[0]
     })
 
+  /** A read that nobody waits for any more ends by itself. */
+  const bounded = <A>(db: Db, read: (tx: Transaction) => Promise<A>): Promise<A> =>
+    engine === "pglite"
+      ? read(db)
+      : transaction(db, async (tx) => {
+          await tx.executeSql(`SET LOCAL statement_timeout = ${readMillis}`)
+          return read(tx)
+        })
+
+  const purgeSome = (queue: string, filter: DeadFilter | undefined) =>
+    run("purge dead letters", async (_, db) => {
+      const { rows } = await db.executeSql(sql.letters.purge, [deadQueue(queue), page, ...filterOf(filter)])
+      return (rows as [{ readonly purged: number }])[0].purged
+    })
+
   return {
     engine,
     leaseMillis,
@@ -197,15 +177,12 @@ export const make = (
         () => void known.add(spec.name)
       ),
     enqueue,
-    claim: (queue, max) => {
-      if (paused.has(queue)) return Effect.succeed([])
-      return run("claim", async (_, db) => {
+    claim: (queue, max) =>
+      run("claim", async (_, db) => {
         const { rows } = await db.executeSql(sql.claim, [queue, max])
         return (rows as Array<Claimed>).map(claimedOf)
-      })
-    },
+      }),
     claimWithin: (queue, max, { perGroup = null, perQueue = null, rate }) => {
-      if (paused.has(queue)) return Effect.succeed({ jobs: [], opensInMillis: undefined })
       return run("claim", async (_, db) => {
         const values = [queue, max, perQueue, perGroup, rate?.limit ?? null, rate?.perMillis ?? null]
         const { rows } = await db.executeSql(sql.claimWithin, values)
@@ -261,20 +238,11 @@ export const make = (
         run("watch", async (_, db) => isId(id) && db.executeSql(sql.watch, [queue, id])),
         get(queue, id)
       ),
-    // Others hear of it; here it is so when it returns.
-    pause: (queue) =>
-      Effect.map(
-        run("pause", (_, db) => db.executeSql(sql.pause, [queue])),
-        () => void paused.add(queue)
-      ),
-    resume: (queue) =>
-      Effect.map(
-        run("resume", (_, db) => db.executeSql(sql.resume, [queue])),
-        () => void paused.delete(queue)
-      ),
+    pause: (queue) => Effect.asVoid(run("pause", (_, db) => db.executeSql(sql.pause, [queue]))),
+    resume: (queue) => Effect.asVoid(run("resume", (_, db) => db.executeSql(sql.resume, [queue]))),
     stats: (queue) =>
       run("stats", async (_, db): Promise<QueueStats> => {
-        const { rows } = await db.executeSql(sql.stats, [queue])
+        const { rows } = await bounded(db, (tx) => tx.executeSql(sql.stats, [queue]))
         const row = rows[0] as StatsRow
         return {
           queue,
@@ -294,15 +262,11 @@ export const make = (
       }),
     dead: {
       list: (queue, { after, filter, limit }) =>
-        run("list dead letters", async (boss) => {
-          const list: Array<DeadLetter> = []
-          if (after !== undefined && !isId(after)) return list
-          await walkDead(boss, queue, after, filter, (letters) => {
-            list.push(...letters)
-            return list.length >= limit
-          })
-          return list.slice(0, limit)
-        }),
+        run("list dead letters", (_, db) =>
+          bounded(db, (tx) =>
+            PgBossLetters.list(tx, sql.letters, deadQueue(queue), limit, after, filterOf(filter))
+          )
+        ),
       replay: (queue, filter) =>
         run("replay dead letters", async (_, db) => {
           let replayed = 0
@@ -314,17 +278,14 @@ export const make = (
             if (moved < page) return replayed
           }
         }),
-      purge: (queue, filter) =>
-        run("purge dead letters", async (boss) => {
-          if (filter === undefined) return boss.deleteQueuedJobs(deadQueue(queue))
-          const ids: Array<string> = []
-          await walkDead(boss, queue, undefined, filter, (letters) => {
-            ids.push(...letters.map(({ id }) => id))
-            return false
-          })
-          if (ids.length > 0) await boss.deleteJob(deadQueue(queue), ids)
-          return ids.length
-        })
+      purge: Effect.fnUntraced(function* (queue, filter) {
+        let purged = 0
+        for (;;) {
+          const some = yield* purgeSome(queue, filter)
+          purged += some
+          if (some < page) return purged
+        }
+      })
     },
     schedule,
     unschedule,

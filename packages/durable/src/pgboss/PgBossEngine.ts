@@ -11,6 +11,8 @@ import { JobStoreError } from "../port/JobError.ts"
 import type { News, Readiness } from "../port/JobStore.ts"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import { messageOf } from "../port/Json.ts"
+import { bare } from "./BareError.ts"
+import * as Line from "./Line.ts"
 import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossSql from "./PgBossSql.ts"
 import { kindOf } from "./SqlState.ts"
@@ -34,8 +36,6 @@ export interface Engine {
   readonly listen: (listener: (news: News) => void) => Effect.Effect<void, never, Scope.Scope>
   /** Runs statements that all happen or none. */
   readonly transaction: Transact
-  /** The queues that are paused, as far as this process has heard. */
-  readonly paused: Set<string>
 }
 
 /**
@@ -58,6 +58,12 @@ const pooled: Transact = async (db, f) => {
   }
 }
 
+/** What keeps running jobs alive goes before everything else, on connections that nothing else may have. */
+const first: ReadonlySet<string> = new Set(["claim", "settle", "heartbeat", "sweep"])
+
+/** How many connections that is. */
+const reserved = 2
+
 /** Longest that an operation may take. A database that hangs is as good as none. */
 const patience = Duration.seconds(30)
 
@@ -70,19 +76,11 @@ const patience = Duration.seconds(30)
 export const within = <A>(closing: Effect.Effect<A>) =>
   Effect.asVoid(Effect.timeoutOption(Effect.interruptible(closing), "10 seconds"))
 
-type Heard =
-  | News
-  | { readonly _tag: "Paused"; readonly queue: string }
-  | { readonly _tag: "Resumed"; readonly queue: string }
-
-/** Reads what came through the channel. */
-const newsOf = (payload: string): Heard => {
+/** Reads what came through the channel. Any role of the database may say it: all of it is a cue to look, and no order. */
+const newsOf = (payload: string): News => {
   if (!payload.startsWith(" ")) return { _tag: "Available", queue: payload }
   const [, kind, queue = "", id = ""] = payload.split(" ")
-  if (kind === "ended") return { _tag: "Ended", queue, id }
-  if (kind === "paused") return { _tag: "Paused", queue }
-  if (kind === "resumed") return { _tag: "Resumed", queue }
-  return { _tag: "Cancelled", queue }
+  return kind === "ended" ? { _tag: "Ended", queue, id } : { _tag: "Cancelled", queue }
 }
 
 /**
@@ -103,15 +101,16 @@ export const make = Effect.fnUntraced(function* (
   const scope = yield* Scope.Scope
   const context = yield* Effect.context()
   const sql = PgBossSql.make(options.schema)
+  // An embedded database has one connection: what goes first waits for one operation at most.
+  const room = alone === undefined ? Math.max(1, (options.max ?? 1) - reserved) : 1
   const listeners = new Set<(news: News) => void>()
-  const paused = new Set<string>()
   let state: Readiness = { ready: false, since: clock.currentTimeMillisUnsafe(), reason: "not started" }
   let started = false
 
   let closed = false
 
   const log = (message: string, cause: unknown) =>
-    Fibers.start(context, Effect.logDebug(`pg-boss: ${message}`, cause))
+    Fibers.start(context, Effect.logDebug(`pg-boss: ${message}`, bare(cause)))
   /** While it is not ready the reason is the newest that was not just that it is not ready. */
   const seen = (ready: boolean, reason?: string) => {
     if (closed || (state.ready === ready && state.reason === reason)) return
@@ -139,10 +138,15 @@ export const make = Effect.fnUntraced(function* (
   const turn =
     alone === undefined ? () => undefined : () => new Promise<void>((resolve) => void setImmediate(resolve))
 
-  const tryRun = <A>(operation: string, f: (boss: PgBoss, db: Db) => Promise<A>, own = true) =>
+  const tryRun = <A>(
+    operation: string,
+    f: (boss: PgBoss, db: Db, signal: AbortSignal) => Promise<A>,
+    own = true,
+    hasBegun = () => true
+  ) =>
     Effect.tryPromise({
-      try: async () => {
-        const done = await f(boss, db)
+      try: async (signal) => {
+        const done = await f(boss, db, signal)
         await turn()
         return done
       },
@@ -155,38 +159,18 @@ export const make = Effect.fnUntraced(function* (
       Effect.mapError((cause) => {
         const kind = kindOf(cause)
         // Until it has started, whatever keeps it from that is why it is not ready.
-        if (kind === "away" ? own : !started) seen(false, messageOf(cause))
-        return new JobStoreError({ operation, reason: kind === "refused" ? "refused" : "unavailable", cause })
+        if (kind === "away" ? own && hasBegun() : !started) seen(false, messageOf(cause))
+        const reason = kind === "refused" ? "refused" : "unavailable"
+        return new JobStoreError({ operation, reason, cause: bare(cause) })
       }),
       Effect.tap(() => Effect.sync(() => started && own && seen(true)))
     )
   const tell = (news: News) => {
     for (const listener of listeners) listener(news)
   }
-  const readPaused = Effect.map(
-    tryRun("read paused queues", (_, db) => db.executeSql(sql.paused)),
-    ({ rows }) => {
-      paused.clear()
-      for (const { name } of rows as Array<{ name: string }>) paused.add(name)
-    }
-  )
-  const heard = (payload: string) => {
-    const news = newsOf(payload)
-    switch (news._tag) {
-      case "Paused":
-        return void paused.add(news.queue)
-      case "Resumed":
-        paused.delete(news.queue)
-        return tell({ _tag: "Available", queue: news.queue })
-      default:
-        return tell(news)
-    }
-  }
+  const heard = (payload: string) => tell(newsOf(payload))
   // Also after every time that the connection had gone.
-  const reconnected = () => {
-    tell({ _tag: "Missed" })
-    Fibers.start(context, Effect.ignore(readPaused))
-  }
+  const reconnected = () => tell({ _tag: "Missed" })
   const hear = Effect.acquireRelease(
     Housekeeping.insist(
       "Listening to the job store",
@@ -199,7 +183,6 @@ export const make = Effect.fnUntraced(function* (
     yield* tryRun("start", () => boss.start())
     yield* tryRun("install", (_, db) => PgBossInstall.install(db, sql.install))
     if (alone !== undefined) yield* tryRun("recover", (_, db) => db.executeSql(sql.recover))
-    yield* readPaused
     started = true
     seen(true)
     yield* Effect.forkIn(Scope.provide(hear, scope), scope)
@@ -215,13 +198,31 @@ export const make = Effect.fnUntraced(function* (
   const again = Housekeeping.insist("The start of the job store", Effect.delay(start, "100 millis"))
   yield* Effect.catchCause(start, () => Effect.forkIn(again, scope))
 
+  const line = Line.make(room)
+  /** One that has not come to its turn says nothing of the store. */
+  const inTurn = <A>(operation: string, f: (boss: PgBoss, db: Db) => Promise<A>) => {
+    let begun = false
+    const begin = (boss: PgBoss, db: Db) => {
+      begun = true
+      return f(boss, db)
+    }
+    return tryRun(
+      operation,
+      (boss, db, signal) => line.through(() => begin(boss, db), signal),
+      true,
+      () => begun
+    )
+  }
+
   const engine: Engine = {
     sql,
     readiness: Effect.sync(() => state),
     run: (operation, f, own) =>
       Effect.suspend(() =>
         started
-          ? tryRun(operation, f, own)
+          ? own === false || first.has(operation)
+            ? tryRun(operation, f, own)
+            : inTurn(operation, f)
           : Effect.fail(
               new JobStoreError({
                 operation,
@@ -237,8 +238,7 @@ export const make = Effect.fnUntraced(function* (
           () => Effect.sync(() => listeners.delete(listener))
         )
       ),
-    transaction: alone?.transaction ?? pooled,
-    paused
+    transaction: alone?.transaction ?? pooled
   }
   return engine
 })

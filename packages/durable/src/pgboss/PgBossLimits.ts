@@ -1,6 +1,9 @@
 /**
  * Claims within limits that hold on all machines: the SQL of our own for that, and the law of `Limits` said in it.
  *
+ * The lock is a row of ours, so that nobody without rights on our tables can hold it, and a claim waits no longer than 10
+ * seconds for it.
+ *
  * A function, because what it reads must be read after it has its lock: a single statement would go by the snapshot from
  * before it waited, and two claims at a time would each take all that is left. Claims of one queue come one after another
  * here. Queues without limits never call it, and neither do settlements or heartbeats.
@@ -11,7 +14,7 @@
  * @since 0.4.0
  */
 
-const name = "lemmings_claim_1"
+const name = "lemmings_claim_2"
 
 /**
  * The statements, for one schema. `install` may be run by many at a time, again and again.
@@ -26,9 +29,10 @@ export const make = (schema: string) => {
   return {
     install: `
     CREATE TABLE IF NOT EXISTS ${schema}.lemmings_rate (name text PRIMARY KEY, free_at float8 NOT NULL);
+    CREATE TABLE IF NOT EXISTS ${schema}.lemmings_claims (name text PRIMARY KEY);
     CREATE OR REPLACE FUNCTION ${schema}.${name}(
       of_queue text, most int, per_queue int, per_group int, rate_limit float8, rate_millis float8
-    ) RETURNS jsonb LANGUAGE plpgsql AS $lemmings$
+    ) RETURNS jsonb LANGUAGE plpgsql SET lock_timeout = '10s' AS $lemmings$
     DECLARE
       room int := most;
       running int := 0;
@@ -40,7 +44,15 @@ export const make = (schema: string) => {
       taken_now int;
       opens float8;
     BEGIN
-      PERFORM pg_advisory_xact_lock(hashtextextended('${schema}.${name} ' || of_queue, 0));
+      PERFORM FROM ${schema}.lemmings_claims c WHERE c.name = of_queue FOR UPDATE;
+      IF NOT FOUND THEN
+        INSERT INTO ${schema}.lemmings_claims AS c (name) VALUES (of_queue)
+          ON CONFLICT ON CONSTRAINT lemmings_claims_pkey DO NOTHING;
+        PERFORM FROM ${schema}.lemmings_claims c WHERE c.name = of_queue FOR UPDATE;
+      END IF;
+      IF EXISTS (SELECT FROM ${schema}.lemmings_paused p WHERE p.name = of_queue) THEN
+        RETURN jsonb_build_object('jobs', claimed, 'opens', opens);
+      END IF;
       IF per_queue IS NOT NULL THEN
         SELECT count(*) INTO running FROM ${jobs} WHERE name = of_queue AND state = 'active';
         room := LEAST(room, per_queue - running);

@@ -138,12 +138,31 @@ export const recordOf = (job: JobWithMetadata<Stored | null>): JobRecord => {
 }
 
 /**
+ * What is read of a dead letter.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export type LetterRow = Pick<
+  JobWithMetadata<Stored | null>,
+  | "id"
+  | "name"
+  | "data"
+  | "createdOn"
+  | "sourceName"
+  | "sourceId"
+  | "sourceCreatedOn"
+  | "sourceRetryCount"
+  | "sourceOutput"
+>
+
+/**
  * The dead letter that a waiting job of the dead queue is.
  *
  * @category conversions
  * @since 0.4.0
  */
-export const letterOf = (job: JobWithMetadata<Stored | null>): DeadLetter => ({
+export const letterOf = (job: LetterRow): DeadLetter => ({
   id: job.id,
   jobId: job.sourceId ?? job.id,
   queue: job.sourceName ?? job.name,

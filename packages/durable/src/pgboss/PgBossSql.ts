@@ -28,6 +28,7 @@
  */
 import { createHash } from "node:crypto"
 import * as PgBossInstall from "./PgBossInstall.ts"
+import * as PgBossLetters from "./PgBossLetters.ts"
 import * as PgBossLimits from "./PgBossLimits.ts"
 import * as PgBossScheduleSql from "./PgBossScheduleSql.ts"
 
@@ -113,6 +114,8 @@ export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`
   const limits = PgBossLimits.make(schema)
+  // What is paused says the database alone. A notice is a cue to look.
+  const running = `NOT EXISTS (SELECT FROM ${schema}.lemmings_paused p WHERE p.name = $1)`
   const schedules = PgBossScheduleSql.make(schema, channel(schema))
   const notify = (payload: string) => `pg_notify('${channel(schema)}', ${payload})`
 
@@ -168,7 +171,7 @@ export const make = (schema: string) => {
      */
     claim: `WITH next AS MATERIALIZED (
       SELECT id FROM ${jobs}
-      WHERE name = $1 AND state < 'active' AND NOT blocked AND start_after <= ${now}
+      WHERE name = $1 AND state < 'active' AND NOT blocked AND start_after <= ${now} AND ${running}
       ORDER BY priority DESC, created_on LIMIT $2::int FOR UPDATE SKIP LOCKED
     )
     UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
@@ -344,12 +347,12 @@ export const make = (schema: string) => {
       limits.install,
       schedules.install
     ]),
-    paused: `SELECT name FROM ${schema}.lemmings_paused`,
+    letters: PgBossLetters.make(schema),
     /** $1 queue. */
     pause: `WITH added AS (INSERT INTO ${schema}.lemmings_paused (name) VALUES ($1) ON CONFLICT DO NOTHING)
-      SELECT ${notify(`' paused ' || $1::text`)}`,
+      SELECT 1`,
     resume: `WITH gone AS (DELETE FROM ${schema}.lemmings_paused WHERE name = $1)
-      SELECT ${notify(`' resumed ' || $1::text`)}`
+      SELECT ${notify("$1::text")}`
   }
 }
 

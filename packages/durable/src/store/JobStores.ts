@@ -46,7 +46,10 @@ export interface PostgresOptions extends StoreOptions {
   readonly url: string
   /** Where tables are made. Defaults to `"lemmings"`. */
   readonly schema?: string | undefined
-  /** Most connections, and one more to listen. Defaults to 6. */
+  /**
+   * Most connections, and one more to listen. Defaults to 6. Two of them are for claims, leases and settlements alone, so that
+   * no number of other askers ends the lease of a running job.
+   */
   readonly connections?: number | undefined
 }
 

@@ -5,6 +5,7 @@
  */
 import { Clock, Effect, Exit, Scope } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
+import * as Shared from "lemmings/internal/Shared"
 import { type ManagedQueue, QueueRegistry, type QueueStats, QueueUnavailable } from "lemmings/QueueRegistry"
 import type { AnyJob } from "../job/JobDefinition.ts"
 import type { JobStoreError } from "../port/JobError.ts"
@@ -95,10 +96,12 @@ const enter = Effect.fnUntraced(function* (store: Store, job: AnyJob) {
   let stats: QueueStats | undefined
   let readAt = -Infinity
   let reading = false
-  const queue = managed(store, job, (next) => {
+  const alone = managed(store, job, (next) => {
     stats = next
     readAt = clock.currentTimeMillisUnsafe()
   })
+  // However many ask at a time, the store is asked once.
+  const queue = { ...alone, stats: yield* Shared.make(alone.stats, 0) }
   /** What was read last. Where that is old, the next reader gets what is read now. */
   const figure = (read: (stats: QueueStats) => number) => () => {
     if (!reading && clock.currentTimeMillisUnsafe() - readAt > freshMillis) {

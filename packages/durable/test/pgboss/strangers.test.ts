@@ -1,0 +1,208 @@
+import { assert, describe, it } from "@effect/vitest"
+import { missing } from "@lemmings/servers"
+import { database } from "@lemmings/suite/postgres"
+import { Effect, Layer, Schema } from "effect"
+import { randomUUID } from "node:crypto"
+import { Client } from "pg"
+import * as Job from "../../src/Job.ts"
+import * as Jobs from "../../src/Jobs.ts"
+import * as PgBossSql from "../../src/pgboss/PgBossSql.ts"
+import { JobStore } from "../../src/port/JobStore.ts"
+import * as PostgresStore from "../../src/store/PostgresStore.ts"
+import { eventually, job } from "../support/store.ts"
+
+const Work = Job.make("Work", { payload: Schema.Int, success: Schema.Int, attempts: 2 })
+
+/** A connection of its own. */
+const connected = (url: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new Client({ connectionString: url })
+      await client.connect()
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+
+/** A connection of a role that may connect to the database, and has no right on anything in it. */
+const stranger = (url: string) =>
+  Effect.gen(function* () {
+    const name = `stranger_${randomUUID().slice(0, 8)}`
+    const admin = yield* connected(url)
+    yield* Effect.acquireRelease(
+      Effect.promise(() => admin.query(`CREATE ROLE ${name} LOGIN PASSWORD 'stranger'`)),
+      () => Effect.promise(() => admin.query(`DROP ROLE ${name}`))
+    )
+    const address = new URL(url)
+    address.username = name
+    address.password = "stranger"
+    const client = yield* connected(address.href)
+    const denied = yield* Effect.promise(() => client.query("SELECT FROM lemmings.job_common").catch(String))
+    assert.match(String(denied), /permission denied/)
+    return (sql: string) => Effect.promise(() => client.query(sql))
+  })
+
+describe.skipIf(missing.postgres)("another role of the same database", () => {
+  it.live("can neither pause nor resume a queue by a notice", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const ran: Array<number> = []
+      const working = Work.toLayer((n) => Effect.sync(() => ran.push(n)))
+      const live = working.pipe(Layer.provideMerge(Jobs.layerPostgres({ url })))
+      yield* Effect.gen(function* () {
+        yield* Jobs.execute(Work(1))
+        const say = yield* stranger(url)
+        const channel = PgBossSql.channel("lemmings")
+        const notices = [
+          " paused Work",
+          " resumed Work",
+          "Work",
+          " cancelled Work",
+          " ended Work x",
+          " ",
+          "\u0001"
+        ]
+        const forge = Effect.forEach(notices, (text) => say(`NOTIFY "${channel}", '${text}'`), {
+          discard: true
+        })
+        yield* forge
+        assert.strictEqual(yield* Jobs.execute(Work(2)), 2)
+        yield* Jobs.pause(Work)
+        yield* forge
+        yield* Jobs.enqueue(Work(3))
+        yield* forge
+        yield* Effect.sleep("300 millis")
+        assert.deepStrictEqual(ran, [1, 2])
+        yield* Jobs.resume(Work)
+        yield* eventually(
+          Effect.sync(() => ran.length),
+          (length) => length === 3
+        )
+      }).pipe(Effect.provide(live))
+    })
+  )
+
+  it.live("cannot stop claims by holding a lock", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const working = Work.toLayer((n) => Effect.succeed(n), { perQueue: 5 })
+      const live = working.pipe(Layer.provideMerge(Jobs.layerPostgres({ url })))
+      yield* Effect.gen(function* () {
+        yield* Jobs.execute(Work(1))
+        const say = yield* stranger(url)
+        for (const name of ["lemmings.lemmings_claim_1 Work", "lemmings.lemmings_claim_2 Work", "Work"])
+          yield* say(`SELECT pg_advisory_lock(hashtextextended('${name}', 0))`)
+        assert.strictEqual(yield* Effect.timeout(Jobs.execute(Work(2)), "5 seconds"), 2)
+      }).pipe(Effect.provide(live))
+    })
+  )
+})
+
+describe.skipIf(missing.postgres)("however many ask at a time", () => {
+  it.live("what runs keeps its lease and is settled: those have connections that nobody else has", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const options = { url, schema: undefined, connections: 4, leaseMillis: 1_000 }
+      yield* Effect.gen(function* () {
+        const store = yield* JobStore
+        const queue = "asked"
+        yield* store.declare({
+          name: queue,
+          attempts: 2,
+          deadLetter: true,
+          keepEndedMillis: 86_400_000,
+          keepDeadMillis: 86_400_000
+        })
+        yield* store.enqueue([job(queue), job(queue)])
+        const claims = yield* store.claim(queue, 2)
+        assert.lengthOf(claims, 2)
+        const other = yield* connected(url)
+        // Every look at a queue waits now, and holds its connection.
+        yield* Effect.promise(() => other.query("BEGIN; LOCK TABLE lemmings.lemmings_paused"))
+        const asking = yield* Effect.forkScoped(
+          Effect.forEach(Array.from({ length: 200 }), () => Effect.exit(store.stats(queue)), {
+            concurrency: "unbounded"
+          })
+        )
+        yield* Effect.sleep("200 millis")
+        assert.deepStrictEqual(yield* Effect.timeout(store.heartbeat(queue, claims), "5 seconds"), [])
+        const done = claims.map(({ claim, id }) => ({ _tag: "Complete" as const, id, claim }))
+        assert.deepStrictEqual(yield* Effect.timeout(store.settle(queue, done), "5 seconds"), [])
+        assert.isUndefined(asking.pollUnsafe())
+        yield* Effect.promise(() => other.query("COMMIT"))
+        yield* eventually(
+          Effect.sync(() => asking.pollUnsafe()),
+          (exit) => exit !== undefined
+        )
+        assert.strictEqual((yield* store.stats(queue)).lastMinute.completed, 2)
+      }).pipe(Effect.provide(PostgresStore.layer(options)))
+    })
+  )
+
+  it.live("who leaves the line is asked for no more", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      yield* Effect.gen(function* () {
+        yield* Jobs.enqueue(Work(1))
+        const other = yield* connected(url)
+        yield* Effect.promise(() => other.query("BEGIN; LOCK TABLE lemmings.lemmings_paused"))
+        const gone = Effect.timeout(Jobs.stats(Work), "100 millis")
+        yield* Effect.forEach(Array.from({ length: 200 }), () => Effect.exit(gone), {
+          concurrency: "unbounded",
+          discard: true
+        })
+        const { rows } = yield* Effect.promise(() =>
+          other.query(`SELECT count(*)::int AS n FROM pg_stat_activity
+            WHERE application_name = 'lemmings' AND wait_event_type = 'Lock'`)
+        )
+        assert.isAtMost((rows as [{ n: number }])[0].n, 4)
+        yield* Effect.promise(() => other.query("COMMIT"))
+        assert.strictEqual((yield* Jobs.stats(Work)).waiting, 1)
+      }).pipe(Effect.provide(Jobs.layerPostgres({ url })))
+    })
+  )
+
+  it.live("a dead letter among many is found by its id, without a look at the others", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      yield* Effect.gen(function* () {
+        yield* Jobs.enqueue(Work(1))
+        const client = yield* connected(url)
+        const dead = `INSERT INTO lemmings.job_common (name, data, source_name, created_on)
+          SELECT 'Work.dead', jsonb_build_object('p', n), 'Work', now() - n * interval '1ms' FROM generate_series(1, 20000) n`
+        yield* Effect.promise(() => client.query(`${dead}; ANALYZE lemmings.job_common`))
+        const { list } = PgBossSql.make("lemmings").letters
+        const plan = (ids: ReadonlyArray<string> | null, limit: number) =>
+          Effect.promise(() =>
+            client.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${list}`, [
+              "Work.dead",
+              limit,
+              null,
+              null,
+              ids,
+              null,
+              null
+            ])
+          )
+        const [first] = yield* Jobs.deadLetters.list(Work, { limit: 1 })
+        for (const [ids, limit] of [
+          [[randomUUID()], 1],
+          [[first!.id], 1],
+          [null, 10]
+        ] as const) {
+          const { rows } = yield* plan(ids, limit)
+          const [{ Plan }] = (rows as [{ "QUERY PLAN": [{ Plan: Record<string, number> }] }])[0]["QUERY PLAN"]
+          assert.isAtMost((Plan["Shared Hit Blocks"] ?? 0) + (Plan["Shared Read Blocks"] ?? 0), 40)
+        }
+        assert.strictEqual((yield* Jobs.deadLetters.inspect(Work, first!.id)).id, first!.id)
+        const page = yield* Jobs.deadLetters.list(Work, { limit: 3, after: first!.id })
+        const [, ...rest] = yield* Jobs.deadLetters.list(Work, { limit: 4 })
+        assert.deepStrictEqual(page, rest)
+        assert.strictEqual(yield* Jobs.deadLetters.purge(Work, { ids: [first!.id] }), 1)
+        const refused = yield* Effect.flip(Jobs.deadLetters.list(Work, { limit: 1, after: first!.id }))
+        assert.strictEqual(refused.reason, "refused")
+        assert.strictEqual(yield* Jobs.deadLetters.purge(Work), 19_999)
+      }).pipe(Effect.provide(Jobs.layerPostgres({ url })))
+    })
+  )
+})
