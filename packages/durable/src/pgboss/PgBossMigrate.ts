@@ -6,6 +6,7 @@
 import { Effect } from "effect"
 import { PgBoss } from "pg-boss"
 import { JobStoreError } from "../port/JobError.ts"
+import { bare } from "./BareError.ts"
 import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossSql from "./PgBossSql.ts"
 import { kindOf } from "./SqlState.ts"
@@ -14,7 +15,7 @@ const errorOf = (cause: unknown) =>
   new JobStoreError({
     operation: "migrate",
     reason: kindOf(cause) === "refused" ? "refused" : "unavailable",
-    cause
+    cause: bare(cause)
   })
 
 /**

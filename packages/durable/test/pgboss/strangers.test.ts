@@ -90,9 +90,16 @@ describe.skipIf(missing.postgres)("another role of the same database", () => {
       yield* Effect.gen(function* () {
         yield* Jobs.execute(Work(1))
         const say = yield* stranger(url)
-        for (const name of ["lemmings.lemmings_claim_1 Work", "lemmings.lemmings_claim_2 Work", "Work"])
+        for (const name of [
+          "lemmings install",
+          "lemmings.lemmings_claim_1 Work",
+          "lemmings.lemmings_claim_2 Work",
+          "Work"
+        ])
           yield* say(`SELECT pg_advisory_lock(hashtextextended('${name}', 0))`)
         assert.strictEqual(yield* Effect.timeout(Jobs.execute(Work(2)), "5 seconds"), 2)
+        const fresh = Layer.fresh(Jobs.layerPostgres({ url }))
+        assert.isTrue((yield* Effect.provide(Jobs.readiness, fresh)).ready)
       }).pipe(Effect.provide(live))
     })
   )
