@@ -18,6 +18,7 @@ import {
   UnknownTask
 } from "../model/ControlError.ts"
 import { Guarded, Understood } from "./ControlMiddleware.ts"
+import { FlowGroup } from "./FlowApi.ts"
 import { QueuesGroup } from "./QueueApi.ts"
 import { Failure, Frame, HerdSnapshot, LoggedEvent } from "../model/ControlModel.ts"
 
@@ -224,7 +225,7 @@ class HealthGroup extends HttpApiGroup.make("health").add(
  * @since 0.3.0
  */
 export class ControlApi extends HttpApi.make("lemmings")
-  .add(GofherdGroup, HerdsGroup, QueuesGroup, DashboardGroup, HealthGroup)
+  .add(GofherdGroup, HerdsGroup, FlowGroup, QueuesGroup, DashboardGroup, HealthGroup)
   // What nobody reads, somebody has misspelt.
   .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error" })
   .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })

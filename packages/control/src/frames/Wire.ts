@@ -48,6 +48,15 @@ export const wireStats = (name: string, stats: HerdStats, { exposeErrors }: Rule
 export const wireTask = (task: TaskSummary, rules: Rules): TaskSummary => redacted(task, rules)
 
 /**
+ * A key of a herd, or what is said of a task with one.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const wireKey = <T extends { readonly key?: string }>(keyed: T, rules: Rules): T =>
+  redacted(keyed, rules)
+
+/**
  * @category conversions
  * @since 0.3.0
  */

@@ -13,15 +13,14 @@ import { QueueRegistry } from "lemmings/QueueRegistry"
 import { Streams } from "./Streams.ts"
 import { ControlApi, type DrainLimits, type HerdChange } from "../api/ControlApi.ts"
 import { Guarded, Understood } from "../api/ControlMiddleware.ts"
-import { BadRequest, Closed, UnknownHerd, UnknownTask } from "../model/ControlError.ts"
+import { BadRequest, Closed, UnknownTask } from "../model/ControlError.ts"
 import * as EventLog from "../frames/EventLog.ts"
 import * as Frames from "../frames/Frames.ts"
+import { find, invalid } from "./Asked.ts"
+import { flow } from "./FlowHandlers.ts"
 import { queues } from "./QueueHandlers.ts"
 import { ControlSettings } from "../model/Settings.ts"
 import { wireFailure, wireStats, wireTask } from "../frames/Wire.ts"
-
-const invalid = ({ field, message, rule, value }: InvalidConfig): BadRequest =>
-  new BadRequest({ field, value, rule, message: `${message}. Nothing was changed.` })
 
 /** The herd's own words are those of its options: of a call, they are bounds. */
 const asAsked = (error: InvalidConfig): InvalidConfig => {
@@ -48,16 +47,6 @@ const misunderstood = (error: HttpApiError.HttpApiSchemaError): BadRequest => {
 
 const closed = ({ herd, state }: HerdClosed): Closed =>
   new Closed({ herd, state, message: `Herd "${herd}" is ${state}: it takes no more orders.` })
-
-/** The registered herds, by name. */
-const find = (id: string): Effect.Effect<ManagedHerd, UnknownHerd> =>
-  Effect.flatMap(HerdRegistry, ({ herds }) => {
-    const herd = herds().get(id)
-    if (herd !== undefined) return Effect.succeed(herd)
-    const known = [...herds().keys()]
-    const message = `No herd has the id "${id}". GET /herds lists them; a slash in an id is written %2F.`
-    return Effect.fail(new UnknownHerd({ herd: id, known, message }))
-  })
 
 /** A call that needs no more than its herd. */
 const withHerd =
@@ -283,7 +272,7 @@ const understood = Layer.unwrap(
  * @category layers
  * @since 0.3.0
  */
-export const layer = Layer.mergeAll(gofherd, herds, queues, dashboard, health).pipe(
+export const layer = Layer.mergeAll(gofherd, herds, flow, queues, dashboard, health).pipe(
   Layer.provideMerge([checkedBefore, understood]),
   Layer.provide(Streams.layer)
 )

@@ -111,6 +111,18 @@ export class UnknownTask extends Schema.TaggedError<UnknownTask>("lemmings/contr
 ) {}
 
 /**
+ * The key is not on hold.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export class UnknownKey extends Schema.TaggedError<UnknownKey>("lemmings/control/UnknownKey")(
+  "UnknownKey",
+  { herd: Schema.String, key: Schema.String, message: Schema.String },
+  { httpApiStatus: 404 }
+) {}
+
+/**
  * The herd is interrupting or closed, and takes no more orders.
  *
  * @category errors

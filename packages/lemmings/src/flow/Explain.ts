@@ -4,7 +4,7 @@
  * @since 0.5.0
  */
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
-import { KeyUse, type Obstacle } from "../model/HerdFlow.ts"
+import type { KeyUse, Obstacle } from "../model/HerdFlow.ts"
 import type { QueuedTask } from "../model/Task.ts"
 import { type Key, type Places, Room } from "./Flows.ts"
 import type { Gate, Held } from "./Gate.ts"
@@ -39,7 +39,7 @@ export const useOf = <T extends QueuedTask>(
     .toReversed()
     .map((key) => {
       const opens = until(key.holdUntil > now ? key.holdUntil : key.wakesAt, now)
-      return new KeyUse({
+      return {
         ...(key.name === undefined ? {} : { key: key.name }),
         ready: key.ready,
         held: key.waiting - key.ready,
@@ -49,7 +49,7 @@ export const useOf = <T extends QueuedTask>(
         used: gate.running === 0 ? 0 : key.running / gate.running,
         ...(opens === undefined ? {} : { opensInMillis: opens }),
         onHold: key.holdUntil > now
-      })
+      }
     })
 }
 

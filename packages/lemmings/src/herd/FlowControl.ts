@@ -53,6 +53,7 @@ export const make = (rt: Place & { readonly events: HerdEvents["Service"] }) => 
         rt.pool.pump()
         return true
       }),
+    limits: Effect.sync(() => flow && Limits.toOptions(flow.limits())),
     setLimits: (options: Limits.LimitsOptions): Effect.Effect<void, InvalidConfig> =>
       Effect.flatMap(Limits.decodeNow(options), (limits) => {
         if (flow === undefined) return absent("limits", options)

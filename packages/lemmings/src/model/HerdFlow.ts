@@ -11,9 +11,9 @@ import { Schema } from "effect"
  * @category models
  * @since 0.5.0
  */
-export class KeyUse extends Schema.Class<KeyUse>("lemmings/KeyUse")({
+export const KeyUse = Schema.Struct({
   /** `undefined`: the tasks without a key. */
-  key: Schema.optional(Schema.String),
+  key: Schema.optionalKey(Schema.String),
   /** Tasks that wait for a worker alone. */
   ready: Schema.Number,
   /** Tasks that wait for a limit. */
@@ -21,16 +21,22 @@ export class KeyUse extends Schema.Class<KeyUse>("lemmings/KeyUse")({
   /** Weight that runs. A task's weight is 1 unless it says another. */
   running: Schema.Number,
   /** Most weight that may run. Absent: no limit. */
-  concurrency: Schema.optional(Schema.Number),
+  concurrency: Schema.optionalKey(Schema.Number),
   /** Share of the herd while others want it, relative to the other keys. */
   share: Schema.Number,
   /** Part of what all keys run that this one runs, 0 to 1. */
   used: Schema.Number,
   /** Milliseconds until a rate or a hold lets the next task start. Absent: neither holds it. */
-  opensInMillis: Schema.optional(Schema.Number),
+  opensInMillis: Schema.optionalKey(Schema.Number),
   /** Whether the key is on hold. */
   onHold: Schema.Boolean
-}) {}
+})
+
+/**
+ * @category models
+ * @since 0.5.0
+ */
+export type KeyUse = typeof KeyUse.Type
 
 /**
  * What keeps a waiting task from running.
@@ -80,21 +86,27 @@ export type Obstacle = typeof Obstacle.Type
  * @category models
  * @since 0.5.0
  */
-export class TaskExplanation extends Schema.Class<TaskExplanation>("lemmings/TaskExplanation")({
+export const TaskExplanation = Schema.Struct({
   id: Schema.String,
   status: Schema.Literals(["queued", "delayed", "running"]),
   /** Integer priority level, larger first. */
   priority: Schema.Number,
-  key: Schema.optional(Schema.String),
+  key: Schema.optionalKey(Schema.String),
   weight: Schema.Number,
   /** Milliseconds since the task was accepted. */
   ageMillis: Schema.Number,
   /** Tasks of its key and level before it. Absent where it does not wait. */
-  ahead: Schema.optional(Schema.Number),
+  ahead: Schema.optionalKey(Schema.Number),
   /** What blocks it, the first thing first. Empty: it is next. */
   blockedBy: Schema.Array(Obstacle),
   /** Milliseconds until that opens, where a clock says it. */
-  opensInMillis: Schema.optional(Schema.Number),
+  opensInMillis: Schema.optionalKey(Schema.Number),
   /** One sentence for people. */
   sentence: Schema.String
-}) {}
+})
+
+/**
+ * @category models
+ * @since 0.5.0
+ */
+export type TaskExplanation = typeof TaskExplanation.Type

@@ -339,6 +339,38 @@ const checked = <A>(decoder: () => A): Effect.Effect<A, InvalidConfig> =>
     Effect.catch((error) => (error instanceof InvalidConfig ? Effect.fail(error) : Effect.die(error)))
   )
 
+const rateOptions = (laws: ReadonlyArray<RateLaw>): ReadonlyArray<RateOptions> | undefined =>
+  laws.length === 0
+    ? undefined
+    : laws.map(({ burst, limit, perMillis, window }) => ({
+        limit,
+        per: perMillis,
+        window,
+        ...(window === "gcra" ? { burst } : {})
+      }))
+
+const finite = <A>(limit: A): A | undefined => (limit === Infinity ? undefined : limit)
+
+/**
+ * Limits as options again, what has no limit left away.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const toOptions = ({ hold, perKey, rates, weight }: Limits): LimitsOptions => ({
+  weight: finite(weight),
+  rate: rateOptions(rates),
+  perKey: {
+    concurrency: finite(perKey.concurrency),
+    ordered: perKey.ordered,
+    burst: perKey.burst,
+    queue: finite(perKey.queue),
+    rate: rateOptions(perKey.rates),
+    share: perKey.share
+  },
+  hold
+})
+
 /**
  * What a limit says of one key. A function that throws or answers nonsense is reported, and gives the most cautious answer.
  *

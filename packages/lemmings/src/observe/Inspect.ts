@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import { Batch } from "../task/Batch.ts"
 import { checkInteger } from "../model/HerdConfig.ts"
 import type { InvalidConfig } from "../model/HerdError.ts"
-import { type Obstacle, TaskExplanation } from "../model/HerdFlow.ts"
+import type { Obstacle, TaskExplanation } from "../model/HerdFlow.ts"
 import type { QueueLevels, TaskPage, TaskPageOptions, TaskSummary } from "../model/HerdTasks.ts"
 import { TaskRun } from "../task/TaskRun.ts"
 import { isOpen } from "../task/TaskLimits.ts"
@@ -174,7 +174,7 @@ export const explain = (
     if (!limited && rt.pool.idle() === 0) blockedBy.unshift("worker")
   }
   const known = { status, key, ahead, blockedBy, opensInMillis: line?.opensInMillis } as const
-  return new TaskExplanation({
+  return {
     id,
     status,
     priority: level,
@@ -185,7 +185,7 @@ export const explain = (
     blockedBy,
     ...(line?.opensInMillis === undefined ? {} : { opensInMillis: line.opensInMillis }),
     sentence: sentenceOf(known)
-  })
+  }
 }
 
 /**

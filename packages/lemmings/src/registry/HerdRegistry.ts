@@ -95,6 +95,8 @@ export interface ManagedHerd {
   readonly hold: (key: string, duration: Duration.Input) => Effect.Effect<void, InvalidConfig>
   /** Ends the hold of a key. Returns whether there was one. */
   readonly release: (key: string) => Effect.Effect<boolean>
+  /** The limits as they are now. `undefined` where the herd has no flow control. */
+  readonly limits: Effect.Effect<LimitsOptions | undefined>
   /**
    * Changes the limits, all of them: what is not said has no limit. Waiting tasks are asked again at once, running ones
    * go on, and rates keep what has started, as far as the new rate can owe it.
