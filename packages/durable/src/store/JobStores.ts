@@ -3,11 +3,12 @@
  *
  * @since 0.5.0
  */
-import { type Duration, Effect, Layer } from "effect"
+import { type Duration, Effect, Layer, type Redacted } from "effect"
 import * as Durations from "lemmings/internal/Durations"
 import type { InvalidConfig } from "lemmings"
 import type { DirectoryInUse, JobStoreError, OpenFailed } from "../port/JobError.ts"
 import type { JobStore } from "../port/JobStore.ts"
+import * as Address from "./Address.ts"
 import * as JobStoreMemory from "./JobStoreMemory.ts"
 
 // Loaded when their layer is built: who keeps jobs in memory needs no driver, no PGlite, no SQLite.
@@ -43,8 +44,9 @@ export interface EmbeddedOptions extends StoreOptions {
  * @since 0.5.0
  */
 export interface PostgresOptions extends StoreOptions {
-  readonly url: string
-  /** Where tables are made. Defaults to `"lemmings"`. */
+  /** Such as `postgres://user:password@host:5432/database`. No error and no log line repeats it. */
+  readonly url: string | Redacted.Redacted
+  /** Where tables are made: lower-case letters, digits and `_`. Defaults to `"lemmings"`. */
   readonly schema?: string | undefined
   /**
    * Most connections, and one more to listen. Defaults to 6. Two of them are for claims, leases and settlements alone, so that
@@ -91,9 +93,9 @@ export const embedded = (
 export const postgres = (options: PostgresOptions): Layer.Layer<JobStore, InvalidConfig> =>
   over(
     () => ({
-      url: options.url,
-      schema: options.schema,
-      connections: options.connections,
+      url: Address.urlOf(options.url),
+      schema: Address.schemaOf(options.schema),
+      connections: Address.connectionsOf(options.connections),
       leaseMillis: leaseOf(options)
     }),
     (settings) => Effect.map(postgresStore, ({ layer }) => layer(settings))
@@ -110,8 +112,15 @@ export const migrate = ({
   schema,
   url
 }: {
-  readonly url: string
+  readonly url: string | Redacted.Redacted
   readonly schema?: string | undefined
   readonly grant?: string | undefined
 }): Effect.Effect<void, InvalidConfig | JobStoreError> =>
-  Effect.flatMap(postgresStore, (store) => store.migrate({ url, schema, grant }))
+  Effect.gen(function* () {
+    const settings = yield* Effect.try({
+      try: () => ({ url: Address.urlOf(url), schema: Address.schemaOf(schema), grant }),
+      catch: (error) => error as InvalidConfig
+    })
+    const store = yield* postgresStore
+    yield* store.migrate(settings)
+  })
