@@ -25,6 +25,7 @@ const limitMillis: Record<Size, number> = { quick: 120_000, usual: 20_000, long:
 /** A contestant that has taken this long in all is not run again. */
 const enoughMillis = 60_000
 
+const compiled = fileURLToPath(new URL("../node_modules/.cache/compiled", import.meta.url))
 const child = fileURLToPath(import.meta.resolve("./child.ts"))
 
 /** What a contestant is called in a race; ours has no other name. */
@@ -42,7 +43,9 @@ export const inFreshProcess = (
 ): Promise<Run | undefined> =>
   new Promise((resolve, reject) => {
     const args = ["--max-old-space-size=8192", program, race, who, size]
-    execFile(process.execPath, args, { timeout: limitMillis[size] }, (error, stdout, stderr) => {
+    // What a contestant loads is compiled for the first only; what it runs warms up in any case.
+    const env = { NODE_COMPILE_CACHE: compiled, ...process.env }
+    execFile(process.execPath, args, { env, timeout: limitMillis[size] }, (error, stdout, stderr) => {
       if (error === null) resolve(JSON.parse(stdout) as Run)
       else if (error.killed === true) resolve(undefined)
       else reject(new Error(`${who} failed in ${race}\n${stderr}`))
@@ -119,7 +122,11 @@ export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
   const finished = [...samples].filter(([name]) => name !== "ours" && !late.has(name))
   const note = [
     race.note,
-    ...[...fewer].map(([name, n]) => `${name} is slow and has ${n} tasks.`),
+    ...(fewer.size === 0
+      ? []
+      : [
+          `Fewer tasks, by the time that a run may take: ${[...fewer].map(([name, n]) => `${name} ${n}`).join(", ")}.`
+        ]),
     ...[...late].map((name) => `${name} is absent: not done in ${limitMillis[size] / 1_000} s.`),
     ...(rounds < repetitions
       ? [`${rounds} of ${repetitions} rounds, by the time that there is; --long runs all.`]

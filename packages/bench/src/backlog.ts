@@ -16,6 +16,12 @@ const priorities = (n: number, kind: Kind): Int32Array => {
   return Int32Array.from({ length: n }, () => Math.floor(random() * levels[kind]))
 }
 
+/** How long small lines warm a library up, and how often a line is measured at most. */
+interface Effort {
+  readonly warmMillis: number
+  readonly most: number
+}
+
 /** A stopped queue: takes tasks without starting any, then runs all of them. */
 interface Line {
   readonly pause: () => Promise<unknown>
@@ -25,7 +31,7 @@ interface Line {
 
 /** Fills and drains the line until it is warm, then at full length. Handles and promises are dropped. */
 const measure =
-  (n: number, kind: Kind, warmMillis: number, open: () => Line): Contestant =>
+  (n: number, kind: Kind, { most, warmMillis }: Effort, open: () => Line): Contestant =>
   async () => {
     const line = open()
     const warm = priorities(Math.min(n, 5_000), kind)
@@ -36,18 +42,18 @@ const measure =
       await line.drain()
     } while (nanos() < until)
     const input = priorities(n, kind)
-    const rounds: Array<{ enqueue: number; drain: number; bytes: number }> = []
+    const taken: Array<{ enqueue: number; drain: number; bytes: number }> = []
     // Short lines are quick, and vary the more.
-    const most = warmMillis === 0 ? 1 : Math.ceil(100_000 / n)
+    const rounds = Math.min(most, Math.ceil(100_000 / n))
     do {
       await line.pause()
       const before = await bytesInUse()
       const enqueue = await timed(() => line.enqueue(input))
       const bytes = (await bytesInUse()) - before
       const drain = await timed(line.drain)
-      rounds.push({ enqueue, drain, bytes })
-    } while (rounds.length < most)
-    const perTask = (of: (round: (typeof rounds)[number]) => number) => median(rounds.map(of)) / n
+      taken.push({ enqueue, drain, bytes })
+    } while (taken.length < rounds)
+    const perTask = (of: (round: (typeof taken)[number]) => number) => median(taken.map(of)) / n
     return {
       "": perTask(({ drain, enqueue }) => enqueue + drain),
       enqueue: perTask(({ enqueue }) => enqueue),
@@ -60,10 +66,10 @@ const nothing = (): void => {}
 const task = Effect.sync(nothing)
 
 const ours =
-  (n: number, kind: Kind, warmMillis: number): Contestant =>
+  (n: number, kind: Kind, effort: Effort): Contestant =>
   () =>
     withHerd((herd) =>
-      measure(n, kind, warmMillis, () => ({
+      measure(n, kind, effort, () => ({
         pause: () => Effect.runPromise(herd.pause),
         enqueue: (input) =>
           Effect.runPromise(
@@ -138,12 +144,12 @@ const openers = {
 
 const pQueueMost = 100_000
 
-const race = (n: number, kind: Kind, warmMillis: number): Race => {
-  const peer = (name: keyof typeof openers): Contestant => measure(n, kind, warmMillis, openers[name])
+const race = (n: number, kind: Kind, effort: Effort): Race => {
+  const peer = (name: keyof typeof openers): Contestant => measure(n, kind, effort, openers[name])
   return {
     name: `backlog/${n}/${kind}`,
     units: { "": "ns/task", enqueue: "ns/task", drain: "ns/task", bytes: "bytes/task" },
-    ours: ours(n, kind, warmMillis),
+    ours: ours(n, kind, effort),
     peers: {
       ...(n <= pQueueMost ? { "p-queue": peer("p-queue") } : {}),
       "async.priorityQueue": peer("async.priorityQueue"),
@@ -163,10 +169,14 @@ export const backlog: Bench = {
   about: "time and memory per waiting task, for lines of 1,000 to 1,000,000",
   races: (size) => {
     const quick = size === "quick"
-    const warmMillis = quick ? 0 : 500
+    const effort = {
+      quick: { warmMillis: 0, most: 1 },
+      usual: { warmMillis: 200, most: 10 },
+      long: { warmMillis: 500, most: 100 }
+    }[size]
     return (quick ? [1_000] : [1_000, 10_000, 100_000, 1_000_000]).flatMap((n) => [
-      race(n, "ten", warmMillis),
-      race(n, "random", warmMillis)
+      race(n, "ten", effort),
+      race(n, "random", effort)
     ])
   }
 }

@@ -234,10 +234,9 @@ const uncontended = (load: Load): Race => {
 
 export const dispatch: Bench = {
   name: "dispatch",
-  about: "time per task through 16 workers, for one, 64 and 100,000 callers",
+  about: "time per task through 16 workers, for one, 64 and as many callers as tasks",
   races: (size) => {
-    const quick = size === "quick"
-    const n = quick ? 1_000 : 100_000
+    const n = { quick: 1_000, usual: 30_000, long: 100_000 }[size]
     const effort = efforts[size]
     const load = (body: Body, callers = n): Load => ({ n, callers, body, effort })
     const bodies = ["promise", "sync", "yield"] as const

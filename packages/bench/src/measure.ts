@@ -88,7 +88,7 @@ export interface Effort {
 /** Enough for a race of libraries that hand tasks out. */
 export const efforts: Record<Size, Effort> = {
   quick: { warmMillis: 0, runs: 1 },
-  usual: { warmMillis: 150, runs: 3, mostMillis: 400 },
+  usual: { warmMillis: 150, runs: 3, mostMillis: 250 },
   long: { warmMillis: 300, runs: 3 }
 }
 
@@ -113,8 +113,7 @@ export const perTask = async (
     last = nanos() - start
   } while (nanos() < until)
   const affordable = Math.floor(((effort.mostMillis ?? Infinity) * 1e6 * warm) / last)
-  // Never fewer than have been run already.
-  const count = Math.min(n, Math.max(warm, affordable))
+  const count = Math.min(n, Math.max(2, affordable))
   if (count < n) account.fewer = count
   const runs: Array<number> = []
   do {

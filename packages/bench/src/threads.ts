@@ -8,8 +8,8 @@ import { Piscina } from "piscina"
 import { FixedThreadPool } from "poolifier"
 import { Tinypool } from "tinypool"
 import workerpool from "workerpool"
-import { perTask, timed } from "./measure.ts"
-import type { Bench, Contestant, Race } from "./Race.ts"
+import { type Effort, perTask, timed } from "./measure.ts"
+import type { Bench, Contestant, Race, Size } from "./Race.ts"
 import { Do } from "./workers/task.ts"
 import type { Work } from "./workers/work.ts"
 
@@ -158,10 +158,21 @@ const race = (name: string, use: Use, more: Partial<Race> = {}): Race => ({
   ...more
 })
 
+/** Enough for short tasks on threads, all at once and one by one. */
+const efforts: Record<Size, { readonly atOnce: Effort; readonly oneByOne: Effort }> = {
+  quick: { atOnce: { warmMillis: 0, runs: 3 }, oneByOne: { warmMillis: 0, runs: 3, warmth: "kept" } },
+  usual: {
+    atOnce: { warmMillis: 400, runs: 3, mostMillis: 250 },
+    oneByOne: { warmMillis: 300, runs: 15, mostMillis: 30, warmth: "kept" }
+  },
+  long: { atOnce: { warmMillis: 1500, runs: 3 }, oneByOne: { warmMillis: 1000, runs: 25, warmth: "kept" } }
+}
+
 const atOnce =
-  (count: number, make: (i: number) => Work): Use =>
+  (size: Size, count: number, make: (i: number) => Work): Use =>
   (pool) =>
-    perTask(count, { warmMillis: count < 400 ? 0 : 1500, runs: 3 }, (n) => {
+    // Long tasks need no warmth.
+    perTask(count, { ...efforts[size].atOnce, ...(count < 400 ? { warmMillis: 0 } : {}) }, (n) => {
       const works = Array.from({ length: n }, (_, i) => make(i))
       return () => Promise.all(works.map((work) => pool.run(work)))
     })
@@ -177,7 +188,7 @@ export const threads: Bench = {
     const bytes = quick ? 1000 : 1 << 20
     const echo = (payload: unknown): Work => ({ megabytes: 0, payload })
     const together: Use = (pool) =>
-      perTask(many, { warmMillis: quick ? 0 : 500, runs: 3 }, (n) => {
+      perTask(many, efforts[size].atOnce, (n) => {
         const works = Array.from({ length: n }, (_, i) => echo(i))
         return () => pool.all?.(works) ?? Promise.all(works.map((work) => pool.run(work)))
       })
@@ -185,13 +196,9 @@ export const threads: Bench = {
     const oneByOne =
       (count: number, run: (pool: Pool) => Promise<unknown>): Use =>
       (pool) =>
-        perTask(
-          count,
-          { warmMillis: quick ? 0 : 1000, runs: quick ? 3 : 25, warmth: "kept" },
-          (n) => async () => {
-            for (let i = 0; i < n; i++) await run(pool)
-          }
-        )
+        perTask(count, efforts[size].oneByOne, (n) => async () => {
+          for (let i = 0; i < n; i++) await run(pool)
+        })
     const cold =
       (make: () => Promise<Pool>): Contestant =>
       async () => {
@@ -204,7 +211,7 @@ export const threads: Bench = {
         return { "": nanos / 1e6 }
       }
     return [
-      race("echo/atOnce", atOnce(many, echo), {
+      race("echo/atOnce", atOnce(size, many, echo), {
         note: "Every contestant's `run`, called for all tasks in one go. Raw: postMessage, many on their way, no pool."
       }),
       race("echo/runAll", together, { note: "As above; ours is `runAll`." }),
@@ -214,14 +221,14 @@ export const threads: Bench = {
       ),
       race(
         "hash/1ms",
-        atOnce(quick ? 4 : 1000, () => ({ megabytes: 1 })),
+        atOnce(size, quick ? 4 : 1000, () => ({ megabytes: 1 })),
         {
           note: "1 MB hashed with SHA-256, about a millisecond."
         }
       ),
       race(
         "hash/50ms",
-        atOnce(quick ? 2 : 20, () => ({ megabytes: quick ? 1 : 50 })),
+        atOnce(size, quick ? 2 : 20, () => ({ megabytes: quick ? 1 : 50 })),
         { note: "50 MB." }
       ),
       race(
