@@ -339,16 +339,18 @@ export class Thread implements Caller {
     const before = this.durations.get(task)
     this.durations.set(task, before === undefined ? millis : before + newest * (millis - before))
     if (status === Status.success) this.listener.succeeded()
-    const settle = () => {
-      if (!pending.left) {
-        pending.left = true
-        const failed = pending.reports?.failed
-        pending.end(failed === undefined ? exitOf(task, status, value) : Exit.failCause(failed))
-      }
-      pending.ended?.()
+    const { reports } = pending
+    if (reports === undefined || pending.left) this.settle(pending, status, value)
+    else reports.whenHeard(() => this.settle(pending, status, value))
+  }
+
+  private settle(pending: Pending, status: number, value: unknown): void {
+    if (!pending.left) {
+      pending.left = true
+      const failed = pending.reports?.failed
+      pending.end(failed === undefined ? exitOf(pending.call.task, status, value) : Exit.failCause(failed))
     }
-    if (pending.reports === undefined || pending.left) settle()
-    else pending.reports.whenHeard(settle)
+    pending.ended?.()
   }
 
   private reported(slot: number, pending: Pending, value: unknown): void {

@@ -109,24 +109,33 @@ class Failure {
  * @since 0.3.0
  */
 export class Context implements TaskContext<unknown, unknown> {
+  readonly slot: number
   readonly workerId: number
   readonly origin: Origin | undefined
   readonly isAborted: () => boolean
-  readonly report: (value: unknown) => Promise<void>
   moved: Array<Transfer> | undefined
   onAbort: (() => void) | undefined
   private controller: AbortController | undefined
+  private readonly reporter: (value: unknown, context: Context) => Promise<void>
+  private reporting: ((value: unknown) => Promise<void>) | undefined
 
   constructor(
     workerId: number,
     origin: Origin | undefined,
     isAborted: () => boolean,
-    report: (value: unknown) => Promise<void>
+    reporter: (value: unknown, context: Context) => Promise<void>,
+    slot = 0
   ) {
+    this.slot = slot
     this.workerId = workerId
     this.origin = origin
     this.isAborted = isAborted
-    this.report = report
+    this.reporter = reporter
+  }
+  // Bound when it is asked for: most tasks say nothing.
+  get report(): (value: unknown) => Promise<void> {
+    this.reporting ??= (value) => this.reporter(value, this)
+    return this.reporting
   }
   get aborted(): boolean {
     return this.isAborted()
@@ -302,8 +311,10 @@ export const serve = (serving: Serving): void => {
     if (running.get(slot) !== context) return
     running.delete(slot)
     aborted.delete(slot)
-    reporting.get(slot)?.close()
-    reporting.delete(slot)
+    if (reporting.size > 0) {
+      reporting.get(slot)?.close()
+      reporting.delete(slot)
+    }
     const millis = realTime() - began
     if (status === Status.defect) answer(slot, status, packDefect(value), millis)
     else if (status === Status.failure && holdsError(value))
@@ -316,6 +327,19 @@ export const serve = (serving: Serving): void => {
     drain()
   }
 
+  const report = (value: unknown, context: Context): Promise<void> => {
+    const { slot } = context
+    if (running.get(slot) !== context) return Promise.resolve()
+    let to = reporting.get(slot)
+    if (to === undefined) {
+      to = new Reporting(states, slot, owned, context.isAborted, (said) =>
+        herd.post([tag, slot, Status.report, said, 0])
+      )
+      reporting.set(slot, to)
+    }
+    return to.report(value, inside === context)
+  }
+
   const begin = (slot: unknown, at: unknown, sent: unknown, origin: Origin | undefined) => {
     if (!isSlot(slot) || typeof at !== "number" || running.has(slot)) return
     const isAborted = owned ? () => aborted.has(slot) : () => Atomics.load(states, slot) === State.aborted
@@ -325,39 +349,25 @@ export const serve = (serving: Serving): void => {
     if (withdrawn) return answer(slot, Status.skipped, undefined, 0)
     const index = at < 0 ? ~at : at
     const payload = at < 0 && Array.isArray(sent) ? withBuffers(sent[0], sent[1]) : sent
-    const report = (value: unknown) => {
-      if (running.get(slot) !== context) return Promise.resolve()
-      let to = reporting.get(slot)
-      if (to === undefined) {
-        to = new Reporting(states, slot, owned, isAborted, (said) =>
-          herd.post([tag, slot, Status.report, said, 0])
-        )
-        reporting.set(slot, to)
-      }
-      return to.report(value, inside === context)
-    }
-    const context: Context = new Context(workerId, origin, isAborted, report)
+    const context = new Context(workerId, origin, isAborted, report, slot)
     running.set(slot, context)
     const began = realTime()
     const invoke = handlers[index]
+    const outside = inside
     if (invoke === undefined) {
       settled(slot, context, began, Status.defect, new Error(`no handler for task ${tasks[index]}`))
       return
     }
-    const outside = inside
     inside = context
-    try {
-      invoke(
-        payload,
-        context,
-        (status, value) => settled(slot, context, began, status, value),
-        (abort) => {
-          context.onAbort = abort
-        }
-      )
-    } finally {
-      inside = outside
-    }
+    invoke(
+      payload,
+      context,
+      (status, value) => settled(slot, context, began, status, value),
+      (abort) => {
+        context.onAbort = abort
+      }
+    )
+    inside = outside
   }
   /** The task whose handler is on the stack: nothing else happens until it returns. */
   let inside: Context | undefined

@@ -99,7 +99,7 @@ const invokeOf =
     const { report: reported } = task.codecs
     if (reported !== undefined) {
       const { report } = context
-      Object.assign(context, { report: (value: unknown) => report(reported.encode(value)) })
+      Object.defineProperty(context, "report", { value: (value: unknown) => report(reported.encode(value)) })
     }
     const run: Invoke = plain((value, ctx) => {
       const result = handler(value, ctx)
