@@ -125,8 +125,12 @@ describe("interruption", () => {
   it.live("terminates and replaces a thread that does not stop, and holds the lease until then", () =>
     Effect.gen(function* () {
       const herd = yield* Threads
-      const error = yield* Effect.flip(Threads.run(Act({ what: "spin" }), { timeout: "50 millis" }))
+      // It must have begun by then, however busy the machine is.
+      yield* Threads.run(Echo("first"))
+      const flag = shared()
+      const error = yield* Effect.flip(Threads.run(Act({ what: "spin", flag }), { timeout: "500 millis" }))
       assert.strictEqual(error._tag, "TaskTimeout")
+      assert.strictEqual(Atomics.load(flag, 0), 1)
       assert.strictEqual(yield* Threads.run(Echo("next")), "next")
       const { resources, tasks, workers } = yield* herd.stats
       assert.deepStrictEqual(
