@@ -168,7 +168,7 @@ export const startKey: unique symbol = Symbol.for("@lemmings/threads/start")
 const isArray: (value: unknown) => value is ReadonlyArray<unknown> = Array.isArray
 const { isInteger } = Number
 // Asks nothing of the value, so that it cannot be refused.
-const { isView } = ArrayBuffer
+const isView: (value: unknown) => boolean = ArrayBuffer.isView
 
 /**
  * Whether a message is an array with the tag in front.
