@@ -167,8 +167,6 @@ export const startKey: unique symbol = Symbol.for("@lemmings/threads/start")
 // Handlers may patch what is global.
 const isArray: (value: unknown) => value is ReadonlyArray<unknown> = Array.isArray
 const { isInteger } = Number
-// Asks nothing of the value, so that it cannot be refused.
-const isView: (value: unknown) => boolean = ArrayBuffer.isView
 
 /**
  * Whether a message is an array with the tag in front.
@@ -241,18 +239,20 @@ const longestLooked = 100_000
 export const buffersIn = (value: unknown): Buffers | undefined => {
   if (!isRecord(value)) return undefined
   try {
-    if (isView(value)) return Buffer.isBuffer(value) ? true : undefined
+    if (ArrayBuffer.isView(value)) return Buffer.isBuffer(value) ? true : undefined
     let found: Array<string | number> | undefined
     if (isArray(value)) {
       if (value.length > longestLooked) return undefined
       for (let i = 0; i < value.length; i++) {
         const part = value[i]
-        if (typeof part === "object" && isView(part) && Buffer.isBuffer(part)) (found ??= []).push(i)
+        if (typeof part === "object" && ArrayBuffer.isView(part) && Buffer.isBuffer(part))
+          (found ??= []).push(i)
       }
     } else {
       for (const key in value) {
         const part = value[key]
-        if (typeof part === "object" && isView(part) && Buffer.isBuffer(part)) (found ??= []).push(key)
+        if (typeof part === "object" && ArrayBuffer.isView(part) && Buffer.isBuffer(part))
+          (found ??= []).push(key)
       }
     }
     return found
