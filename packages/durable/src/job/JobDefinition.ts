@@ -49,7 +49,10 @@ export interface Options<in P, in E> {
   readonly priority?: Priority | undefined
   /** Longest run of one attempt, as the herd counts it. Defaults to no limit. */
   readonly timeout?: Duration.Input | undefined
-  /** Most executions, lost ones included: at least 1, which means never again. Defaults to 5. */
+  /**
+   * Most executions, lost ones included: at least 1, which means never again. One that a shutdown interrupts counts where it is
+   * the last. Each job keeps the number that it was stored with. Defaults to 5.
+   */
   readonly attempts?: number | undefined
   /**
    * How long to wait after a failed attempt; when it is over the job has failed. Its state is the number of attempts alone,
@@ -213,7 +216,10 @@ export const idOf = (queue: string, key: string | undefined, now: number): strin
     // A UUID of version 7.
     return `${at.slice(-12, -4)}-${at.slice(-4)}-7${randomUUID().slice(15)}`
   }
-  const hex = createHash("sha256").update(`${queue}\n${key}`).digest("hex")
+  const text = `${queue}\n${key}`
+  // Half a pair of surrogates has no UTF-8: all would be one.
+  const bytes = text.isWellFormed() ? text : JSON.stringify(text)
+  const hex = createHash("sha256").update(bytes).digest("hex")
   // A UUID of version 8: our own business what is in it.
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
@@ -287,7 +293,8 @@ const delayAfter = (schedule: Schedule.Schedule<unknown>, attempt: number, error
 
 /**
  * What comes after a failed attempt: another one in `delayMillis`, or none. It is known whatever the cause is, and whatever
- * the job's own `retryable` and `retry` do: where `retryable` throws it has not said no.
+ * the job's own `retryable` and `retry` do: where `retryable` throws it has not said no. `attempts` are what the stored job may
+ * have, which may be of another release.
  *
  * @category getters
  * @since 0.4.0
@@ -296,9 +303,10 @@ export const afterFailure = Effect.fnUntraced(function* (
   job: AnyJob,
   attempt: number,
   cause: Cause.Cause<unknown>,
-  taskId?: string
+  taskId?: string,
+  attempts = job.settings.attempts
 ) {
-  const { attempts, retry, retryable } = job.settings
+  const { retry, retryable } = job.settings
   let failure = failureOf(job, cause, taskId)
   const error = Cause.squash(cause)
   if (attempt >= attempts) return { _tag: "Discard" as const, failure }

@@ -22,6 +22,7 @@ import { kindOf } from "./SqlState.ts"
  * @since 0.4.0
  */
 export interface Engine {
+  readonly clock: Clock.Clock
   readonly sql: PgBossSql.Statements
   readonly readiness: Effect.Effect<Readiness>
   /**
@@ -215,6 +216,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const engine: Engine = {
+    clock,
     sql,
     readiness: Effect.sync(() => state),
     run: (operation, f, own) =>

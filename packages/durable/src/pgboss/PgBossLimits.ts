@@ -84,9 +84,10 @@ export const make = (schema: string) => {
           UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
             retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
           WHERE name = of_queue AND id = ANY (ARRAY(SELECT id FROM fit))
-          RETURNING id, data, retry_count
+          RETURNING id, data, retry_count, retry_limit, priority, created_on
         )
-        SELECT count(*), COALESCE(jsonb_agg(jsonb_build_object('id', id, 'data', data, 'retryCount', retry_count)), '[]')
+        SELECT count(*), COALESCE(jsonb_agg(jsonb_build_object('id', id, 'data', data, 'retryCount', retry_count,
+            'retryLimit', retry_limit) ORDER BY priority DESC, created_on), '[]')
           INTO taken_now, batch FROM taken;
         claimed := claimed || batch;
         room := room - taken_now;

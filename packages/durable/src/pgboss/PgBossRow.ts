@@ -33,6 +33,7 @@ export interface Claimed {
   readonly id: string
   readonly data: Stored | null
   readonly retryCount: number
+  readonly retryLimit: number
 }
 
 const states: { readonly [state in JobWithMetadata["state"]]: JobState } = {
@@ -66,7 +67,9 @@ export const stored = ({
  * @category conversions
  * @since 0.4.0
  */
-export const insertOf = (job: NewJob): Inserted => ({
+export const insertOf = (job: NewJob, n: number, accepted?: number): Inserted => ({
+  n,
+  c: accepted,
   id: job.id,
   data: stored(job),
   priority: job.priority,
@@ -97,13 +100,14 @@ export const saidOf = (settlement: Settlement): Said => {
  * @category conversions
  * @since 0.4.0
  */
-export const claimedOf = ({ data, id, retryCount }: Claimed): ClaimedJob => {
+export const claimedOf = ({ data, id, retryCount, retryLimit }: Claimed): ClaimedJob => {
   // Anybody may have written the row.
   const { k: priority, p: payload, r: released = 0, t: trace } = data ?? {}
   return {
     id,
     claim: retryCount,
     attempt: retryCount + 1 - released,
+    attempts: retryLimit + 1 - released,
     payload,
     priority: typeof priority === "number" ? priority : normal,
     trace: typeof trace === "string" ? trace : undefined

@@ -87,6 +87,10 @@ export interface Inserted {
   /** Epoch milliseconds, instead of `delay`. */
   readonly at: number | undefined
   readonly group: string | undefined
+  /** Its place among those that are said together. */
+  readonly n: number
+  /** When it was accepted, in epoch microseconds, where only one process says so. Defaults to the clock of the database. */
+  readonly c: number | undefined
 }
 
 /**
@@ -149,13 +153,14 @@ export const make = (schema: string) => {
      */
     insert: `WITH given AS (
       SELECT id, data, priority, retries, "group",
-        CASE WHEN at IS NULL THEN ${now} + COALESCE(delay, 0) * interval '1ms' ELSE to_timestamp(at / 1000) END AS start
+        CASE WHEN at IS NULL THEN ${now} + COALESCE(delay, 0) * interval '1ms' ELSE to_timestamp(at / 1000) END AS start,
+        COALESCE('epoch'::timestamptz + c * interval '1us', (SELECT clock_timestamp()) + n * interval '1us') AS accepted
       FROM json_to_recordset($2::text::json) AS x
-        (id uuid, data jsonb, priority int, retries int, delay float8, at float8, "group" text)
+        (id uuid, data jsonb, priority int, retries int, delay float8, at float8, "group" text, n int, c float8)
     ), inserted AS (
       INSERT INTO ${jobs} (id, name, data, priority, start_after, created_on, group_id, expire_seconds, deletion_seconds,
         keep_until, retry_limit, retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds)
-      SELECT g.id, $1, g.data, g.priority, g.start, ${now}, g."group", q.expire_seconds, q.deletion_seconds,
+      SELECT g.id, $1, g.data, g.priority, g.start, g.accepted, g."group", q.expire_seconds, q.deletion_seconds,
         g.start + q.retention_seconds * interval '1s', g.retries, q.retry_delay, q.retry_backoff, q.retry_delay_max,
         q.policy, q.dead_letter, q.heartbeat_seconds
       FROM given g LEFT JOIN ${schema}.queue q ON q.name = $1
@@ -173,11 +178,14 @@ export const make = (schema: string) => {
       SELECT id FROM ${jobs}
       WHERE name = $1 AND state < 'active' AND NOT blocked AND start_after <= ${now} AND ${running}
       ORDER BY priority DESC, created_on LIMIT $2::int FOR UPDATE SKIP LOCKED
+    ), taken AS (
+      UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
+        retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
+      WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM next))
+      RETURNING id, data, retry_count, retry_limit, priority, created_on
     )
-    UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
-      retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
-    WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM next))
-    RETURNING id, data, retry_count AS "retryCount"`,
+    SELECT id, data, retry_count AS "retryCount", retry_limit AS "retryLimit"
+      FROM taken ORDER BY priority DESC, created_on`,
 
     claimWithin: limits.claim,
 
@@ -306,7 +314,8 @@ export const make = (schema: string) => {
     ), back AS (
       INSERT INTO ${schema}.job (name, priority, data, retry_limit, retry_backoff, retry_delay, start_after, created_on,
         keep_until, deletion_seconds, expire_seconds, policy, group_id, group_tier, dead_letter, source_root_id, trace_context)
-      SELECT q.name, l.priority, l.data, l.retry_limit, q.retry_backoff, q.retry_delay, ${now}, ${now},
+      SELECT q.name, l.priority, l.data, l.retry_limit, q.retry_backoff, q.retry_delay, ${now},
+        ${now} + row_number() OVER (ORDER BY l.created_on) * interval '1us',
         ${now} + q.retention_seconds * interval '1s', q.deletion_seconds, q.expire_seconds, q.policy, l.group_id, l.group_tier,
         q.dead_letter, COALESCE(l.source_root_id, l.source_id), l.trace_context
       FROM letters l JOIN ${schema}.queue q ON q.name = $1 ORDER BY l.created_on

@@ -68,7 +68,7 @@ export class EnqueueFailed extends Schema.TaggedError<EnqueueFailed>("@lemmings/
  * Why an attempt, or a job, has failed.
  *
  * - `failed`: the handler's own typed error. `defect`: it died. `timeout`: it ran longer than the job's `timeout`.
- * - `interrupted`: somebody interrupted the task, without a shutdown.
+ * - `interrupted`: somebody interrupted the task, or a shutdown did in its last attempt.
  * - `undecodable`: the stored payload does not fit the schema of the handler.
  * - `lost`: the process that ran it ended, or did not renew its lease.
  *

@@ -91,6 +91,8 @@ export interface ClaimedJob {
   readonly claim: number
   /** The execution that the claim is for, from 1. */
   readonly attempt: number
+  /** Most executions of this job. */
+  readonly attempts: number
   readonly payload: Json
   readonly priority: number
   readonly trace: string | undefined
@@ -327,7 +329,7 @@ export interface Store {
   readonly declare: (queue: QueueSpec) => Op<void>
   /** All of the jobs or none. Returns the ids that were not accepted because a job with that id is stored. */
   readonly enqueue: (jobs: ReadonlyArray<NewJob>, transaction?: Transaction) => Op<ReadonlyArray<string>>
-  /** waiting → running, at most `max`. None of a paused queue. */
+  /** waiting → running, at most `max`, in the order in which they are next. None of a paused queue. */
   readonly claim: (queue: string, max: number) => Op<ReadonlyArray<ClaimedJob>>
   /**
    * The same, within limits that hold for all who claim with the same ones, however many do at a time. A job runs from its

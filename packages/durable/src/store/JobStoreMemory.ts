@@ -181,9 +181,9 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       row.attempts++
       row.leasedUntil = now() + leaseMillis
       queue.running.add(row)
-      const { attempts: attempt, claim, id, payload, priority, trace } = row
+      const { attempts: attempt, claim, id, maxAttempts: attempts, payload, priority, trace } = row
       // A handler may change what it is given.
-      return { id, claim, attempt, payload: stored(payload), priority, trace }
+      return { id, claim, attempt, attempts, payload: stored(payload), priority, trace }
     })
   }
   const claimWithin = (queue: Queue, max: number, limits: Limits.Limits): Within => {

@@ -59,7 +59,7 @@ export interface Options<Self = never, D = never> {
   readonly rate?: { readonly limit: number; readonly per: Duration.Input } | undefined
   /**
    * How long jobs may go on when the layer closes. Those that are left are interrupted and given back at once, without using
-   * up an attempt. Defaults to 30 seconds.
+   * up an attempt; in their last attempt they have failed. Defaults to 30 seconds.
    */
   readonly drain?: Duration.Input | undefined
   /**
@@ -191,7 +191,7 @@ const serve = Effect.fnUntraced(function* (
  *
  * *Interruption*: when the layer closes, nothing more is claimed, what has not begun is given back, what runs may end within
  * `drain`, and the rest is interrupted and given back. A job that is given back is free for others at once and keeps its count
- * of attempts. What has ended is written before the layer has closed.
+ * of attempts. One that has begun its last attempt is not given back: it has failed, as `interrupted`. What has ended is written before the layer has closed.
  *
  * A handler's result or typed error that does not fit its schema is a defect of the attempt.
  *

@@ -25,6 +25,8 @@ export interface Situation {
   readonly claiming: number
   /** Jobs of this queue that this process holds. */
   readonly held: number
+  /** How many of them wait in the herd: 0, or any other number where some do. */
+  readonly unbegun: number
   /** Most jobs of this queue that this process may hold. */
   readonly limit: number
   /** Milliseconds that a claim takes. */
@@ -33,6 +35,8 @@ export interface Situation {
   readonly runMillis: number
   /** Whether the herd may be asked to grow. */
   readonly mayGrow: boolean
+  /** Whether a job may wait among the herd's other tasks. */
+  readonly mayWait: boolean
 }
 
 /** Jobs claimed ahead for one worker, at most. */
@@ -62,11 +66,15 @@ export const growth = ({ mayGrow, workers }: Situation): number => {
   return Math.max(0, Math.min(workers.max - size, Math.max(size, 4)))
 }
 
+/** One that waits among the tasks of others is not kept from anybody: it is given back when its turn does not come. */
+const inLine = ({ held, limit, mayWait, queued, unbegun }: Situation): number =>
+  queued > 0 && unbegun === 0 && held < limit && mayWait ? 1 : 0
+
 /**
  * How many jobs to claim now.
  *
  * Free workers, those that are starting and those that the herd may start, and what will be needed when the claim is
- * back, less what waits for them already. While no worker is idle it is not worth a round trip until half of what is
+ * back, less what waits for them already; and one, where the herd has other tasks in its line, to stand there by its priority. While no worker is idle it is not worth a round trip until half of what is
  * claimed ahead has been used.
  *
  * @category getters
@@ -78,7 +86,7 @@ export const wanted = (situation: Situation): number => {
   const prefetch = ahead(situation)
   const free = workers.idle + workers.starting + growth(situation)
   const room = Math.min(free + prefetch - queued - claiming, limit - held)
-  if (room <= 0) return 0
+  if (room <= 0) return inLine(situation)
   const starved = workers.idle + workers.starting - queued - claiming > 0
   return starved || room * 2 >= prefetch ? room : 0
 }

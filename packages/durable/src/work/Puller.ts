@@ -44,6 +44,9 @@ const patienceMillis = 1_000
 /** How long the herd is not asked to grow after jobs were given back because it had not. */
 const sulkMillis = 5_000
 
+/** How long none is claimed to wait in the herd's line after one was given back. */
+const courtesyMillis = 100
+
 /** How long to wait, while work is known to be there, for workers that others keep busy. */
 const recheckMillis = 50
 
@@ -88,11 +91,14 @@ export class Puller {
   #claimMillis = 0
   #runMillis = 0
   #mayGrowAt = 0
+  #mayWaitAt = 0
   readonly #gate: Gate
   /** Held jobs, or fewer, at which it is worth to look for more. */
   #lookAt = 0
   #ahead = 0
   #inClaim = false
+  /** Whether jobs were claimed last to wait among the herd's own tasks. */
+  #stoodInLine = false
   /** When retries of our own come due, the earliest. */
   #dueAt = Infinity
 
@@ -194,13 +200,17 @@ export class Puller {
       claiming: this.#claiming.count,
       held: this.#held.size,
       limit: this.#settings.limit,
+      unbegun: this.#unbegunAt() === Infinity ? 0 : 1,
       claimMillis: this.#claimMillis,
       // Where few may run at a time none is held for later: another machine may have a worker free.
       runMillis: this.#settings.limits?.perQueue === undefined ? this.#runMillis : 0,
-      mayGrow: now >= this.#mayGrowAt
+      mayGrow: now >= this.#mayGrowAt,
+      mayWait: now >= this.#mayWaitAt
     }
     this.#ahead = Pull.ahead(situation)
-    return Pull.wanted(situation)
+    const wanted = Pull.wanted(situation)
+    this.#stoodInLine = wanted === 0 ? this.#stoodInLine : workers.idle + workers.starting === 0
+    return wanted
   }
 
   /** How long there is nothing to do unless somebody tells. */
@@ -280,17 +290,18 @@ export class Puller {
 
   #begin(held: Held, payload: unknown) {
     const { job } = held
-    const { settings } = this.#job
     const context: JobContext = {
       id: job.id,
       queue: this.#queue,
       attempt: job.attempt,
-      attempts: settings.attempts,
+      attempts: job.attempts,
       priority: job.priority,
       heartbeat: Effect.suspend(() => Effect.ignore(this.#renew([held])))
     }
     const task = Effect.suspend(() => {
       held.begunAt = this.#clock.currentTimeMillisUnsafe()
+      // Another one may stand in the herd's line now.
+      if (this.#stoodInLine) this.#pull.notify()
       return this.#handler(payload, context)
     })
     const traced = job.trace === undefined ? task : traceFrom(job.trace, this.#queue, task)
@@ -305,10 +316,10 @@ export class Puller {
     if (held.dropped) return this.#forget(held)
     if (Exit.isSuccess(exit)) return this.#succeeded(held, exit.value)
     const { cause } = exit
-    if (Cause.hasInterruptsOnly(cause) && held.returning) return this.#end(held, { _tag: "Release" })
+    if (Cause.hasInterruptsOnly(cause) && held.returning) return this.#end(held, this.#givenBack(held))
     const failed = cause.reasons.find(Cause.isFailReason)
     if (held.begunAt === undefined && failed !== undefined && gaveUp(failed.error)) {
-      this.#mayGrowAt = this.#now() + sulkMillis
+      this.#mayGrowAt = this.#mayWaitAt = this.#now() + sulkMillis
       return this.#end(held, { _tag: "Release" })
     }
     this.#failed(held, cause)
@@ -325,12 +336,19 @@ export class Puller {
     this.#end(held, result === null ? { _tag: "Complete" } : { _tag: "Complete", result })
   }
 
+  /** What has begun for the last time never begins again. */
+  #givenBack({ begunAt, job: { attempt, attempts } }: Held): Outcome {
+    if (begunAt === undefined || attempt < attempts) return { _tag: "Release" }
+    const failure = { reason: "interrupted" as const, message: "a shutdown interrupted its last attempt" }
+    return { _tag: "Discard", failure }
+  }
+
   /** Interrupted by a herd that closes: given back like an interruption of ours. */
   #failed(held: Held, cause: Cause.Cause<unknown>) {
-    const { attempt, id } = held.job
+    const { attempt, attempts, id } = held.job
     const judged = Effect.flatMap(this.#herd.stats, ({ state }): Effect.Effect<Outcome> => {
-      if (state !== "running" && endedBy(cause)) return Effect.succeed({ _tag: "Release" })
-      return afterFailure(this.#job, attempt, cause, id)
+      if (state !== "running" && endedBy(cause)) return Effect.succeed(this.#givenBack(held))
+      return afterFailure(this.#job, attempt, cause, id, attempts)
     })
     const settled = Effect.matchCause(judged, {
       onSuccess: (next) => this.#end(held, next),
@@ -379,6 +397,8 @@ export class Puller {
     for (const held of this.#held.values()) {
       if (held.begunAt !== undefined || held.claimedAt + patienceMillis > now) continue
       this.#mayGrowAt = now + sulkMillis
+      // Others come first, who may have a worker free.
+      this.#mayWaitAt = now + courtesyMillis
       this.#giveBack(held)
     }
   }

@@ -2,6 +2,7 @@ import { describe, it } from "@effect/vitest"
 import { Layer } from "effect"
 import * as Jobs from "../../src/Jobs.ts"
 import { hostileSuite } from "../support/HostileSuite.ts"
+import { orderSuite } from "../support/OrderSuite.ts"
 import { stores } from "../support/stores.ts"
 
 // What jobs do, on every store alike.
@@ -11,6 +12,7 @@ for (const { layer, missing, name } of stores) {
   describe.skipIf(missing)(`jobs on ${name}`, () => {
     it.layer(Layer.provideMerge(Jobs.layer, layer), { excludeTestServices: true, timeout: 60_000 })((it) => {
       hostileSuite(it)
+      orderSuite(it)
     })
   })
 }

@@ -100,6 +100,29 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
           })
         )
 
+        it.effect("gives those of one claim in their order, with what each may have of attempts", () =>
+          Effect.gen(function* () {
+            const { queue, store } = yield* declared()
+            const priorities = [1, 5, 10, 3, 7, 5, 5]
+            for (const [n, priority] of priorities.entries())
+              yield* store.enqueue([job(queue, { priority, payload: n, attempts: n + 1 })])
+            const together = Array.from({ length: 20 }, (_, n) =>
+              job(queue, { payload: 10 + n, priority: 5 })
+            )
+            yield* store.enqueue(together)
+            const claimed = yield* store.claim(queue, 10)
+            assert.deepStrictEqual(
+              claimed.map(({ attempts, payload }) => [payload, attempts]),
+              [[2, 3], [4, 5], [1, 2], [5, 6], [6, 7], ...[10, 11, 12, 13, 14].map((n) => [n, 3])]
+            )
+            const { jobs } = yield* store.claimWithin(queue, 20, { perQueue: 100, perGroup: 100 })
+            assert.deepStrictEqual(
+              jobs.map(({ payload }) => payload),
+              [...Array.from({ length: 15 }, (_, n) => 15 + n), 3, 0]
+            )
+          })
+        )
+
         it.effect("gives different jobs to claims at one time", () =>
           Effect.gen(function* () {
             const { queue, store } = yield* declared()

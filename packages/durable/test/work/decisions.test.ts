@@ -10,10 +10,12 @@ const idle: Pull.Situation = {
   queued: 0,
   claiming: 0,
   held: 0,
+  unbegun: 0,
   limit: Infinity,
   claimMillis: 2,
   runMillis: 0,
-  mayGrow: true
+  mayGrow: true,
+  mayWait: true
 }
 
 describe("how many jobs are claimed", () => {
@@ -22,7 +24,7 @@ describe("how many jobs are claimed", () => {
   it("as many as workers are free, less what waits or is on its way", () => {
     assert.strictEqual(Pull.wanted(idle), 4)
     assert.strictEqual(Pull.wanted({ ...idle, queued: 1, claiming: 2 }), 1)
-    assert.strictEqual(Pull.wanted({ ...idle, queued: 5 }), 0)
+    assert.strictEqual(Pull.wanted({ ...idle, queued: 5, unbegun: 1 }), 0)
     assert.strictEqual(Pull.wanted(busy), 0)
     assert.strictEqual(Pull.wanted({ ...idle, held: 2, limit: 3 }), 1)
     assert.strictEqual(Pull.wanted({ ...idle, workers: { ...idle.workers, max: 0 } }), 0)
@@ -35,7 +37,15 @@ describe("how many jobs are claimed", () => {
     assert.strictEqual(Pull.wanted({ ...busy, runMillis: 1 }), 8)
     // Not for less than half of them while nobody is idle.
     assert.strictEqual(Pull.wanted({ ...busy, runMillis: 1, queued: 4 }), 4)
-    assert.strictEqual(Pull.wanted({ ...busy, runMillis: 1, queued: 5 }), 0)
+    assert.strictEqual(Pull.wanted({ ...busy, runMillis: 1, queued: 5, unbegun: 5 }), 0)
+  })
+
+  it("and one to stand in the herd's line, where other tasks do and none of its own", () => {
+    const line = { ...busy, queued: 7 }
+    assert.strictEqual(Pull.wanted(line), 1)
+    assert.strictEqual(Pull.wanted({ ...line, claiming: 40 }), 1)
+    const not = [{ queued: 0 }, { unbegun: 1 }, { mayWait: false }, { held: 3, limit: 3 }]
+    for (const other of not) assert.strictEqual(Pull.wanted({ ...line, ...other }), 0)
   })
 
   it("and as many as may be started in a step, while the herd may be asked", () => {
