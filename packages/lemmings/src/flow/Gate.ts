@@ -235,8 +235,10 @@ export class Gate<T extends QueuedTask = QueuedTask> {
       this.touch(key, now)
     }
   }
-  /** When a clock lets something start that may not now. */
+  /** When a clock lets something start that may not now: after `now`. */
   wakesAt(now: number): number {
+    // Nobody may have looked since, as while dispatch is paused: what is due already needs no timer.
+    this.wake(now)
     const sleeper = this.sleepers.peekKey()
     if (this.meters.length === 0) return sleeper
     const flow = this.pick()
@@ -311,9 +313,13 @@ export class Gate<T extends QueuedTask = QueuedTask> {
   ready(now: number): number {
     const { readySum, running, waiting, waitingWeight } = this
     if (readySum === 0) return 0
+    const flow = this.pick()
+    if (flow === undefined) return 0
+    if (this.limits.weight === Infinity && this.meters.length === 0) return readySum
+    // Whoever is next waits for the herd's limits, and everybody behind.
+    if (this.holdsAll(this.places.task(this.next(flow)).weight ?? 1, now) !== undefined) return 0
     const most = Math.min(this.limits.weight - running, Rate.available(this.meters, now))
-    if (most === Infinity) return readySum
-    return Math.min(readySum, Math.max(0, Math.floor(most / (waitingWeight / waiting) + 1e-9)))
+    return Math.min(readySum, Math.max(1, Math.floor(most / (waitingWeight / waiting) + 1e-9)))
   }
 
   mostWeight(): number {

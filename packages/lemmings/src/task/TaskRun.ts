@@ -97,6 +97,8 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
       const level = priorityLevel(priority)
       if (this.phase === "done" || this.phase === "running") return false
       this.rt.line.setLevel(this, level)
+      // Another one is next, whom a limit may not hold.
+      if (this.rt.line.flow !== undefined) this.rt.pool.pump()
       return true
     })
   }
@@ -244,16 +246,8 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
   ): void {
     const { rt } = this
     const { cause } = result
-    if (isOpen(rt.state) && this.extra?.stopping === undefined && Retry.didNotBegin(cause, this.task)) {
-      this.putBack()
-      return rt.pool.release(lease, true, now)
-    }
-    if (
-      rt.line.flow !== undefined &&
-      isOpen(rt.state) &&
-      this.extra?.stopping === undefined &&
-      TaskFlow.holds(rt, this, lease, cause, now)
-    ) {
+    const open = isOpen(rt.state) && this.extra?.stopping === undefined
+    if (open && (Retry.didNotBegin(cause, this.task) || TaskFlow.holds(rt, this, lease, cause, now))) {
       this.putBack()
       return rt.pool.release(lease, true, now)
     }

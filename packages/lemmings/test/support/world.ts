@@ -1,7 +1,7 @@
 /** A herd whose resources and task bodies are counted, and what must hold of it when all is quiet. */
 import { assert } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, type Fiber, Layer, Schedule } from "effect"
-import { Herd, type HerdConfig } from "lemmings"
+import { type FlowControlOptions, Herd, type HerdConfig } from "lemmings"
 import { assertConserved } from "lemmings/testing"
 
 /** A resource. */
@@ -26,7 +26,7 @@ export interface World {
   readonly work: Effect.Effect<string, never, Tool>
 }
 
-export interface Options extends HerdConfig.HerdOptions<"suspend"> {
+export interface Options extends HerdConfig.HerdOptions<"suspend">, FlowControlOptions {
   /** Fails every so many calls of `onCreate`. */
   readonly failsEvery?: number | undefined
   /** Defaults to `"fixed"`. */

@@ -1,0 +1,3 @@
+import { flowModelSuite } from "../support/flowModel.ts"
+
+flowModelSuite(20)
