@@ -4,6 +4,7 @@ import { ResourcePool } from "lemmings"
 import { readFileSync } from "node:fs"
 import { Prometheus } from "../src/index.ts"
 import { alone, Db, herd, Mail, serve, until } from "./support/control.ts"
+import { expressions } from "./support/grafana.ts"
 import { missing, prometheus, promtool } from "./support/prometheus.ts"
 
 /** The names that the page tables, by kind. Those of jobs are tested where jobs are. */
@@ -71,7 +72,7 @@ describe("GET /metrics", () => {
   )
 
   it.live.skipIf(missing)(
-    "a real Prometheus scrapes it and answers for each series",
+    "a real Prometheus scrapes it and answers for each series, and for every expression of the dashboard",
     () =>
       Effect.gen(function* () {
         const db = yield* busy
@@ -99,6 +100,14 @@ describe("GET /metrics", () => {
         assert.isBelow(median, 1)
         assert.isAbove(yield* value("process_resident_memory_bytes"), 1e7)
         assert.isAbove(yield* value("time() - process_start_time_seconds"), 0)
+        const filled = (expression: string) =>
+          expression
+            .replaceAll("$instance", ".*")
+            .replaceAll("$herd", "app/Db")
+            .replaceAll("$__rate_interval", "1m")
+        assert.isAbove(expressions.length, 10)
+        for (const expression of expressions) yield* query(filled(expression))
+        assert.strictEqual(yield* value(filled(expressions[0] ?? "")), 4)
       }).pipe(isolated),
     60_000
   )

@@ -2,20 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { alone, Db, herd, serve, until } from "./support/control.ts"
-import { missing, prometheus, promtool } from "./support/prometheus.ts"
+import { dashboard, expressions } from "./support/grafana.ts"
+import { missing, promtool } from "./support/prometheus.ts"
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const dashboard: {
-  readonly uid: string
-  readonly panels: ReadonlyArray<{
-    readonly id: number
-    readonly title: string
-    readonly targets?: ReadonlyArray<{ readonly expr: string }>
-  }>
-} = JSON.parse(readFileSync(file("../grafana/lemmings.json"), "utf8"))
-
-const expressions = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
 const documented = readFileSync(file("../../../docs/telemetry.md"), "utf8")
 const known = (text: string) =>
   [...text.matchAll(/\b(lemmings|process|nodejs)_\w+/g)].map(([name]) =>
@@ -45,22 +35,4 @@ describe("what the package carries for Prometheus and Grafana", () => {
     assert.strictEqual(new Set(ids).size, ids.length)
     assert.strictEqual(dashboard.uid, "lemmings")
   })
-
-  it.live.skipIf(missing)(
-    "a real Prometheus answers every expression of the dashboard",
-    () =>
-      Effect.gen(function* () {
-        const db = yield* herd(Db)
-        yield* db.run(Effect.void)
-        const { url } = yield* serve()
-        const { query } = yield* prometheus(new URL(url).host)
-        yield* until(() => Effect.map(query("lemmings_workers"), (found) => found.length > 0))
-        const filled = (expression: string) =>
-          expression.replaceAll(/\$(instance|herd)/g, ".*").replaceAll("$__rate_interval", "1m")
-        for (const expression of expressions) yield* query(filled(expression))
-        const now = yield* query(filled(expressions[0] ?? ""))
-        assert.strictEqual(now[0]?.value[1], "4")
-      }).pipe(alone),
-    60_000
-  )
 })
