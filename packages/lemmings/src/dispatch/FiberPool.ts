@@ -15,6 +15,7 @@
  * @since 0.1.0
  */
 import { Clock, Context, Duration, Effect, type Fiber, Layer, Scheduler } from "effect"
+import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
 import type { ScalingSample } from "../model/HerdStats.ts"
@@ -182,6 +183,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
 ) {
   const context = yield* Effect.context()
   const clock = yield* Clock.Clock
+  const own = AsyncContext.here()
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
   const ended = new Ring<Deliverable>()
   const guests = new Set<Lease>()
@@ -200,7 +202,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   const reminder = { at: Infinity, slot: unset }
 
   const background = (where: string, effect: Effect.Effect<unknown, unknown>, counts = true) => {
-    const fiber = Fibers.start(context, effect)
+    const fiber = AsyncContext.run(own, () => Fibers.start(context, effect))
     if (Fibers.exitOf(fiber) === undefined) fibers.set(fiber, counts)
     Fibers.onEnd(fiber, (exit) => {
       fibers.delete(fiber)

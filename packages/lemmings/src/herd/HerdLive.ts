@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import { Cause, Clock, type Context, type Duration, Effect, type Stream } from "effect"
+import * as AsyncContext from "../internal/AsyncContext.ts"
+import * as Fibers from "../internal/Fibers.ts"
 import { FiberPool, type PoolListener } from "../dispatch/FiberPool.ts"
 import * as Durations from "../model/Durations.ts"
 import type * as HerdConfig from "../model/HerdConfig.ts"
@@ -177,6 +179,7 @@ export const make = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const context = yield* Effect.context()
   const { retryBudget } = yield* decodeAll(options)
+  const own = AsyncContext.here()
   const timers = Timers.make(clock, context)
   const prediction = Prediction.make()
   const line = (yield* TaskQueue).make<Waiting>({
@@ -191,7 +194,7 @@ export const make = Effect.fnUntraced(function* (
 
   const pool = yield* (yield* FiberPool).make<Waiting>(line, timers)
   const rt = TaskRuntime.make(
-    { herd: id, pool, line, timers, clock },
+    { herd: id, pool, line, timers, clock, own },
     { events, hooks },
     {
       middleware: options.middleware ?? [],
@@ -258,7 +261,7 @@ export const make = Effect.fnUntraced(function* (
     evictAll: () =>
       Effect.suspend(() => {
         const workers = pool.evict()
-        return Effect.map(resources.evictSpares, (spares) => workers + spares)
+        return Effect.map(Fibers.within(own, resources.evictSpares), (spares) => workers + spares)
       }),
     awaitIdle: waits.until(
       () => line.size() === 0 && line.admitting() === 0 && rt.delayed.size === 0 && rt.tally.running === 0

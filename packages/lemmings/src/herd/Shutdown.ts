@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Deferred, Duration, Effect } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 import type { HerdState } from "../model/HerdError.ts"
 import type { ShutdownReport } from "../model/HerdStats.ts"
 import type { Resources } from "../workers/Resources.ts"
@@ -145,7 +146,9 @@ export const make = (
         // In the same step as the test: whoever comes later is refused.
         rt.state = killed ? "interrupting" : "draining"
         return Effect.andThen(
-          Effect.forkDetach(Deferred.into(run(limits), report), { startImmediately: true }),
+          Effect.forkDetach(Deferred.into(Fibers.within(rt.own, run(limits)), report), {
+            startImmediately: true
+          }),
           done
         )
       })

@@ -4,12 +4,13 @@
  * @since 0.2.0
  */
 import { Effect } from "effect"
+import * as AsyncContext from "../internal/AsyncContext.ts"
 import { inLine } from "../internal/Line.ts"
 import * as HerdConfig from "../model/HerdConfig.ts"
 import { type HerdClosed, InvalidConfig } from "../model/HerdError.ts"
 import type { ScalingDecision } from "../model/HerdStats.ts"
 import type { Resources } from "../workers/Resources.ts"
-import { type Supervised, type Supervisor, unsupervised } from "../scaling/Supervisor.ts"
+import { type Supervised, type Supervision, type Supervisor, unsupervised } from "../scaling/Supervisor.ts"
 import { closed } from "../task/TaskLimits.ts"
 import { type Counts, type News, type Place, type Standing, waiting } from "../task/TaskRuntime.ts"
 
@@ -28,6 +29,16 @@ const oldestWait = (rt: Sized, now: number): number => {
   }
   return Math.max(0, now - since)
 }
+
+/** A policy is asked in the async context of the layer, whoever's task has made the herd ask. */
+const inContext = (own: AsyncContext.AsyncContext, supervision: Supervision): Supervision => ({
+  policy: supervision.policy,
+  awoken: () => AsyncContext.run(own, supervision.awoken),
+  resting: supervision.resting,
+  noticed: () => AsyncContext.run(own, supervision.noticed),
+  pin: (pinned) => AsyncContext.run(own, supervision.pin, pinned),
+  pinned: supervision.pinned
+})
 
 /**
  * Keeps the number of workers right, from `start` until the herd closes.
@@ -107,7 +118,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     /** Starts the workers and the supervisor. */
     start: (initial: number) =>
       Effect.map(supervisor.supervise(supervised, initial), (begun) => {
-        supervision = rt.supervision = begun
+        supervision = rt.supervision = inContext(rt.own, begun)
       }),
     resize: (workers: number | "auto"): Effect.Effect<void, InvalidConfig | HerdClosed> =>
       Effect.suspend((): Effect.Effect<void, InvalidConfig | HerdClosed> => {

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Cause, Effect, Exit, Stream } from "effect"
+import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { Batch } from "../task/Batch.ts"
 import { InvalidConfig } from "../model/HerdError.ts"
@@ -107,9 +108,10 @@ export const runNow = (
   const onTemporary = (restore: Restore): Effect.Effect<unknown, unknown> => {
     if (!resources.reserve()) return on(undefined, restore)
     const discard = (resource: Owned) =>
-      Effect.ensuring(resources.destroy(resource), Effect.sync(resources.unreserve))
+      Effect.ensuring(Fibers.within(rt.own, resources.destroy(resource)), Effect.sync(resources.unreserve))
     let made: Owned | undefined
-    return restore(resources.create({ workerId: 0, burst: false }, (resource) => (made = resource))).pipe(
+    const create = resources.create({ workerId: 0, burst: false }, (resource) => (made = resource))
+    return restore(Fibers.within(rt.own, create)).pipe(
       Effect.onError(() => (made === undefined ? Effect.sync(resources.unreserve) : discard(made))),
       Effect.flatMap((resource) =>
         on(
@@ -133,7 +135,7 @@ export const runNow = (
           rt.pool.guest(undefined, () => {}),
           restore
         )
-      return Effect.flatMap(resources.takeSpare, (spare) => {
+      return Effect.flatMap(Fibers.within(rt.own, resources.takeSpare), (spare) => {
         if (spare === undefined) return onTemporary(restore)
         const lease: Lease = rt.pool.guest(spare, (healthy) => giveBack(lease, healthy))
         return on(lease, restore)
@@ -208,12 +210,14 @@ export const runAll = (
           finish()
         })
       }
+      // The herd may go on in another turn of the event loop.
+      const from = AsyncContext.here()
       const feed = () => {
         const began = rt.timers.now()
         while (fed < list.length) {
           const index = fed++
           const task = list[index] ?? notATask(`tasks[${index}]`, list[index])
-          const run = new TaskRun(rt, task, fiber.context, terms)
+          const run = new TaskRun(rt, task, fiber.context, terms, undefined, undefined, from)
           pending++
           run.accept(true)
           if (run.exit === undefined) follow(index, run)
@@ -225,7 +229,7 @@ export const runAll = (
       }
       /** No worker is idle: the rest stands in the queue as one. */
       const feedRest = () => {
-        batch = new Batch(rt, list, fed, fiber.context, terms, {
+        batch = new Batch(rt, list, fed, fiber.context, from, terms, {
           starting: follow,
           skipped: (index, exit) => {
             keep(index, exit)

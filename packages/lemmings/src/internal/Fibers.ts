@@ -20,6 +20,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as AsyncContext from "./AsyncContext.ts"
 
 /**
  * Something that runs and ends once: a fiber, or what stands for one.
@@ -85,3 +86,22 @@ export const contextHere = (): Context.Context<never> => Fiber.getCurrent()?.con
  * @since 0.5.0
  */
 export const isMasked = (fiber: object): boolean => "interruptible" in fiber && fiber.interruptible === false
+
+/**
+ * The effect in an async context that was kept, on a fiber of its own: one that runs cannot change to another.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const within = <A, E>(
+  context: AsyncContext.AsyncContext,
+  effect: Effect.Effect<A, E>
+): Effect.Effect<A, E> =>
+  Effect.withFiber((parent) => {
+    if (!AsyncContext.isUsed()) return effect
+    return Effect.callback((resume) => {
+      const fiber = AsyncContext.run(context, () => start(parent.context, effect))
+      onEnd(fiber, resume)
+      return Fiber.interrupt(fiber)
+    })
+  })

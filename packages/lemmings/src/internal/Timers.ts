@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { type Clock, type Context, Duration, type Fiber } from "effect"
+import * as AsyncContext from "./AsyncContext.ts"
 import * as Fibers from "./Fibers.ts"
 import { PriorityHeap } from "./PriorityHeap.ts"
 
@@ -31,6 +32,7 @@ export interface Timers {
 export const make = (clock: Clock.Clock, context: Context.Context<never>): Timers => {
   const heap = new PriorityHeap<() => void>()
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const own = AsyncContext.here()
   let sequence = 0
   let sleeper: Fiber.Fiber<void> | undefined
   let wakesAt = Infinity
@@ -52,7 +54,8 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
     const old = sleeper
     wakesAt = heap.peekKey()
     // Whole milliseconds, rounded up: a timer that fires early would have to sleep again.
-    const fiber = Fibers.start(context, clock.sleep(Duration.millis(Math.max(1, Math.ceil(wakesAt - now())))))
+    const sleep = clock.sleep(Duration.millis(Math.max(1, Math.ceil(wakesAt - now()))))
+    const fiber = AsyncContext.run(own, () => Fibers.start(context, sleep))
     sleeper = fiber
     Fibers.onEnd(fiber, (exit) => {
       if (sleeper === fiber && exit._tag === "Success") wake()

@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import { Cause, Clock, Context, Effect, Layer, Queue, Schema, Stream } from "effect"
+import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { inLine } from "../internal/Line.ts"
 import { HerdState, ShedReason } from "./HerdError.ts"
@@ -123,7 +124,9 @@ export class HerdEvents extends Context.Service<
     Layer.effect(
       HerdEvents,
       Effect.gen(function* () {
-        const listeners = new Set<(event: HerdEvent) => void>()
+        // Each with the async context that it came from.
+        const listeners = new Map<(event: HerdEvent) => void, AsyncContext.AsyncContext>()
+        const own = AsyncContext.here()
         const readers = new Set<Queue.Queue<HerdEvent, Cause.Done>>()
         const context = yield* Effect.context()
         const clock = yield* Clock.Clock
@@ -137,9 +140,9 @@ export class HerdEvents extends Context.Service<
         const emit = (event: WithoutBase<HerdEvent>) => {
           if (listeners.size === 0) return
           const full = { ...event, herd, at: clock.currentTimeMillisUnsafe() } as HerdEvent
-          for (const listener of listeners) {
+          for (const [listener, from] of listeners) {
             try {
-              listener(full)
+              AsyncContext.run(from, listener, full)
             } catch (defect) {
               listeners.delete(listener)
               report("a listener of events", Cause.die(defect))
@@ -148,10 +151,11 @@ export class HerdEvents extends Context.Service<
         }
         const report = (where: string, cause: Cause.Cause<unknown>) => {
           emit({ _tag: "Failed", where, error: cause })
-          Fibers.start(context, Effect.logWarning(`herd ${inLine(herd)}: ${where} failed`, cause))
+          const told = Effect.logWarning(`herd ${inLine(herd)}: ${where} failed`, cause)
+          AsyncContext.run(own, () => Fibers.start(context, told))
         }
         const listen = (listener: (event: HerdEvent) => void) => {
-          listeners.add(listener)
+          listeners.set(listener, AsyncContext.here())
           return () => listeners.delete(listener)
         }
         /** A queue that hears everything until it is given up, or the herd ends. */

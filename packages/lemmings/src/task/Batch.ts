@@ -10,6 +10,7 @@
  * @since 0.1.0
  */
 import type { Context, Effect, Exit } from "effect"
+import type * as AsyncContext from "../internal/AsyncContext.ts"
 import type { ShedReason } from "../model/HerdError.ts"
 import { endOf, shedding, type Stop } from "./TaskLimits.ts"
 import * as TaskNews from "./TaskNews.ts"
@@ -54,6 +55,7 @@ export class Batch implements Waiting {
   private readonly rt: Runtime
   private readonly list: ReadonlyArray<Effect.Effect<unknown, unknown>>
   private readonly context: Context.Context<never>
+  private readonly from: AsyncContext.AsyncContext
   readonly terms: TaskTerms
   private readonly receiver: Receiver
 
@@ -63,6 +65,7 @@ export class Batch implements Waiting {
     list: ReadonlyArray<Effect.Effect<unknown, unknown>>,
     first: number,
     context: Context.Context<never>,
+    from: AsyncContext.AsyncContext,
     terms: TaskTerms,
     receiver: Receiver,
     cutFrom?: Batch
@@ -72,6 +75,7 @@ export class Batch implements Waiting {
     this.next = first
     this.end = cutFrom?.end ?? list.length
     this.context = context
+    this.from = from
     this.terms = terms
     this.receiver = receiver
     this.level = terms.level
@@ -135,7 +139,7 @@ export class Batch implements Waiting {
     const index = this.next++
     const task = this.list[index] ?? notATask(`tasks[${index}]`, this.list[index])
     if (this.tasks === 0) rt.batches.delete(this)
-    const run = new TaskRun(rt, task, context, terms, this.enqueuedAt, this.base + index)
+    const run = new TaskRun(rt, task, context, terms, this.enqueuedAt, this.base + index, this.from)
     receiver.starting(index, run)
     run.start(lease, now)
   }
@@ -160,7 +164,7 @@ export class Batch implements Waiting {
     const { receiver, rt } = this
     const index = sequence - this.base
     rt.line.remove(this)
-    const rest = new Batch(rt, this.list, index + 1, this.context, this.terms, receiver, this)
+    const rest = new Batch(rt, this.list, index + 1, this.context, this.from, this.terms, receiver, this)
     rest.rest = this.rest
     this.rest = rest
     this.end = index

@@ -3,7 +3,8 @@
  *
  * @since 0.5.0
  */
-import { Context } from "effect"
+import { Context, Effect } from "effect"
+import type { AsyncContext } from "../internal/AsyncContext.ts"
 import { type Criticality, CurrentCriticality } from "../model/Task.ts"
 import { Outcome } from "./Outcome.ts"
 import type { TaskTerms } from "./TaskTerms.ts"
@@ -17,14 +18,19 @@ import type { TaskTerms } from "./TaskTerms.ts"
 export abstract class Described extends Outcome {
   readonly terms: TaskTerms
   readonly sequence: number
+  /** Executions begun. */
+  begun = 0
   /** Of the submitter. Given up with the end. */
   protected context: Context.Context<never> | undefined
+  /** The async context of the submitter. `undefined`: it starts on the submitter's own stack. */
+  protected from: AsyncContext
 
-  constructor(terms: TaskTerms, sequence: number, context: Context.Context<never>) {
+  constructor(terms: TaskTerms, sequence: number, context: Context.Context<never>, from: AsyncContext) {
     super()
     this.terms = terms
     this.sequence = sequence
     this.context = context
+    this.from = from
   }
 
   get id(): string {
@@ -33,6 +39,9 @@ export abstract class Described extends Outcome {
   /** Stands for itself alone. */
   get tasks(): number {
     return 1
+  }
+  get attempts(): Effect.Effect<number> {
+    return Effect.sync(() => this.begun)
   }
   get key(): string | undefined {
     return this.terms.key

@@ -4,6 +4,7 @@
  * @since 0.5.0
  */
 import { Cause, Exit } from "effect"
+import * as AsyncContext from "../internal/AsyncContext.ts"
 import type { Refusal } from "../flow/Line.ts"
 import * as Durations from "../model/Durations.ts"
 import { QueueFull, RateLimited } from "../model/HerdError.ts"
@@ -52,7 +53,7 @@ export const refusal = (
  * @since 0.5.0
  */
 export const holds = (
-  rt: Pick<Runtime, "events" | "line" | "tally">,
+  rt: Pick<Runtime, "events" | "line" | "own" | "tally">,
   task: Flowing,
   lease: Lease,
   cause: Cause.Cause<unknown>,
@@ -63,7 +64,7 @@ export const holds = (
   if (flow === undefined || asked === undefined || !Retry.isTyped(cause)) return false
   let millis: number | undefined
   try {
-    const said = asked(Cause.squash(cause))
+    const said = AsyncContext.run(rt.own, asked, Cause.squash(cause))
     if (said === undefined) return false
     millis = Durations.decodeUnsafe("limits.hold", said)
   } catch (defect) {

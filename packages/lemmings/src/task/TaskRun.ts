@@ -8,9 +8,11 @@
  * @since 0.1.0
  */
 import { Cause, type Context, Effect, Exit } from "effect"
+import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { QueueFull, type ShedReason } from "../model/HerdError.ts"
 import { Described } from "./Described.ts"
+import * as Opinion from "./Opinion.ts"
 import * as Retry from "./Retry.ts"
 import { type Priority, priorityLevel, type TaskHandle, type TaskStatus } from "../model/Task.ts"
 import type { Refusal } from "../flow/Line.ts"
@@ -43,8 +45,6 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
   slot: number = unset
   victim: number = unset
   phase: Phase = "new"
-  /** Executions begun. */
-  begun = 0
   private readonly rt: Runtime
   private task: Effect.Effect<unknown, unknown> | undefined
   private lease: Lease | undefined
@@ -57,9 +57,10 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     context: Context.Context<never>,
     terms: TaskTerms,
     now: number = rt.timers.now(),
-    sequence: number = rt.sequence++
+    sequence: number = rt.sequence++,
+    from?: AsyncContext.AsyncContext
   ) {
-    super(terms, sequence, context)
+    super(terms, sequence, context, from)
     this.rt = rt
     this.task = task ?? notATask("task", task)
     this.level = terms.level
@@ -88,9 +89,6 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
       if (this.extra?.shedReason !== undefined) return "shed"
       return this.exit === undefined ? "failed" : TaskNews.outcome(this.exit)
     })
-  }
-  get attempts(): Effect.Effect<number> {
-    return Effect.sync(() => this.begun)
   }
   setPriority(priority: Priority): Effect.Effect<boolean> {
     return Effect.sync(() => {
@@ -136,8 +134,9 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     rt.pool.pump()
     return "accepted"
   }
-  /** In line, because no worker is there. */
+  /** In line, because no worker is there. Called on the submitter's stack, or once `from` is known. */
   private stands(): void {
+    this.from ??= AsyncContext.here()
     if (this.terms.acquireTimeout !== undefined) TaskTimers.arm(this.rt, this, "acquire", this.waitingSince)
     this.rt.supervision.noticed()
   }
@@ -186,7 +185,7 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
   }
 
   start(lease: Lease, now: number = this.rt.timers.now()): void {
-    const { context, extra, rt, task } = this
+    const { context, extra, rt, task, terms } = this
     if (task === undefined || context === undefined) return
     // Its timer fires in this very instant, behind that of the task that had the worker until now.
     if (stopOverdue(this, now, rt.prediction)) return rt.pool.release(lease, true)
@@ -205,7 +204,10 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     if (rt.leakAfter !== Infinity) TaskTimers.watch(rt, this, context, lease, now)
     if (rt.listening()) TaskNews.started(rt, this, lease, wait)
     if (this.terms.timeout !== undefined) this.limit(now)
-    const fiber = TaskFiber.fork(rt, this, task, context, lease, wait)
+    // On the submitter's stack, and it may run again on another.
+    if (rt.resource !== undefined || rt.line.flow !== undefined || (terms.retry ?? rt.retry) !== undefined)
+      this.from ??= AsyncContext.here()
+    const fiber = AsyncContext.run(this.from, TaskFiber.fork, rt, this, task, context, lease, wait)
     const exit = Fibers.exitOf(fiber)
     if (exit !== undefined) return this.ended(exit)
     this.fiber = fiber
@@ -255,9 +257,7 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
       rt.window.finished(now, runMillis, false)
       rt.runs.record(runMillis)
     }
-    const healthy = Retry.judge(rt.checkHealth, cause, true, (defect) =>
-      rt.events.report("checkHealth", defect)
-    )
+    const healthy = Opinion.isHealthy(rt, cause)
     TaskNews.finished(rt, this, lease, result, runMillis)
     const next = this.next(cause, healthy)
     if (this.extra !== undefined) this.extra.stopping = undefined
@@ -273,10 +273,6 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     this.enqueue()
   }
 
-  private wanted(error: unknown): boolean {
-    return Retry.judge(this.terms.while, error, false, (cause) => this.rt.events.report("while", cause))
-  }
-
   private next(cause: Cause.Cause<unknown>, healthy: boolean): "requeue" | "retry" | "settle" {
     const { extra, rt, terms } = this
     const schedule = terms.retry ?? rt.retry
@@ -290,7 +286,10 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
       maxRequeues: rt.maxRequeues
     }
     const retryable =
-      decision.typed && schedule !== undefined && schedule !== false && this.wanted(Cause.squash(cause))
+      decision.typed &&
+      schedule !== undefined &&
+      schedule !== false &&
+      Opinion.isWanted(rt, terms.while, this.from, cause)
     return Retry.decide({ ...decision, retryable })
   }
 
@@ -331,7 +330,7 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
           )
         : Effect.succeed(more.step)
     ).pipe(Effect.flatMap((step) => step(rt.clock.currentTimeMillisUnsafe(), Cause.squash(result.cause))))
-    const fiber = Fibers.start(context, ask)
+    const fiber = AsyncContext.run(this.from, () => Fibers.start(context, ask))
     Fibers.onEnd(fiber, (exit) => {
       if (this.phase !== "delayed") return
       if (exit._tag === "Failure") rt.events.report("the retry schedule", exit.cause)
@@ -433,7 +432,7 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
       if (shedReason !== undefined) this.more.shedReason = shedReason
       if (requeues > 0) this.more.requeues = requeues
     }
-    this.task = this.context = undefined
+    this.task = this.context = this.from = undefined
     if (this.awaited) this.rt.pool.settle(this)
   }
 

@@ -14,6 +14,7 @@ import { Histogram } from "../internal/Histogram.ts"
 import { Ring } from "../internal/Ring.ts"
 import { SlidingWindow } from "../internal/SlidingWindow.ts"
 import { type Supervision, unsupervised } from "../scaling/Supervisor.ts"
+import type { AsyncContext } from "../internal/AsyncContext.ts"
 import type { Hooks, Middleware } from "../model/Task.ts"
 import type { Line } from "../dispatch/TaskQueue.ts"
 import type { Timers } from "../internal/Timers.ts"
@@ -100,6 +101,8 @@ export interface Place {
   readonly line: Line<Waiting>
   readonly timers: Timers
   readonly clock: Clock.Clock
+  /** The async context of the layer. */
+  readonly own: AsyncContext
 }
 
 /**
@@ -201,6 +204,7 @@ export const make = (
   line: place.line,
   timers: place.timers,
   clock: place.clock,
+  own: place.own,
   events: news.events,
   window: new SlidingWindow(window, place.timers.now()),
   waits: new Histogram(),

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Random, Scope } from "effect"
+import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { inLine } from "../internal/Line.ts"
 import { ResourceUnavailable } from "../model/HerdError.ts"
@@ -201,6 +202,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
   const { awaitLost, hasRoom, onCreate, onDestroy, onInterrupt, ready, recycleWhen, utilization, validate } =
     options.lifecycle ?? nothing
   const context = yield* Effect.context()
+  const own = AsyncContext.here()
   const createTimeout = Duration.millis(options.createTimeout)
   const destroyTimeout = Duration.millis(options.destroyTimeout)
   const creations = new Histogram()
@@ -230,7 +232,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
       ? undefined
       : ({ value }: Owned): A => {
           try {
-            return ask(value)
+            return AsyncContext.run(own, ask, value)
           } catch (defect) {
             events.report(name, Cause.die(defect))
             return otherwise
@@ -386,7 +388,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
       else if (recycleWhen !== undefined) {
         try {
           const usage = { uses: resource.uses, ageMillis: at - resource.createdAt }
-          if (recycleWhen(resource.value, usage)) resource.condemned = "unwanted"
+          if (AsyncContext.run(own, recycleWhen, resource.value, usage)) resource.condemned = "unwanted"
         } catch (defect) {
           events.report("recycleWhen", Cause.die(defect))
         }
@@ -398,18 +400,16 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
     watch: (resource, lost) => {
       if (awaitLost === undefined) return
       const wait = Effect.exit(Effect.suspend(() => awaitLost(resource.value)))
-      Fibers.start(
-        context,
-        Effect.forkIn(
-          Effect.tap(wait, (exit) =>
-            Effect.sync(() => {
-              if (exit._tag === "Failure") events.report("awaitLost", exit.cause)
-              if (resource.condemned === undefined) lost()
-            })
-          ),
-          resource.scope
-        )
+      const watch = Effect.forkIn(
+        Effect.tap(wait, (exit) =>
+          Effect.sync(() => {
+            if (exit._tag === "Failure") events.report("awaitLost", exit.cause)
+            if (resource.condemned === undefined) lost()
+          })
+        ),
+        resource.scope
       )
+      AsyncContext.run(own, () => Fibers.start(context, watch))
     },
     hasRoom: asked("hasRoom", hasRoom, false),
     utilization: asked("utilization", utilization, undefined),
