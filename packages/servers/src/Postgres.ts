@@ -4,7 +4,7 @@
 import { Effect, Scope } from "effect"
 import { dirname, join } from "node:path"
 import { type Keeper, keeper, type Owner } from "./Keeper.ts"
-import { command, find, folders, ownerOf, serve, type Server, type ServerMissing } from "./Server.ts"
+import { command, find, folders, ownerOf, secret, serve, type Server, type ServerMissing } from "./Server.ts"
 
 /** How PostgreSQL is to run. */
 export interface PostgresOptions {
@@ -20,9 +20,15 @@ export interface PostgresOptions {
 }
 
 /** What `initdb` makes takes it half a second: it is made once for this process, and goes with it. */
-const templates = new Map<string, Promise<string>>()
+interface Template {
+  readonly data: string
+  /** The password of its user. */
+  readonly word: string
+}
 
-const template = (initdb: string, owner: Owner | undefined): Effect.Effect<string> =>
+const templates = new Map<string, Promise<Template>>()
+
+const template = (initdb: string, owner: Owner | undefined): Effect.Effect<Template> =>
   Effect.promise(() => {
     const made =
       templates.get(initdb) ??
@@ -30,16 +36,22 @@ const template = (initdb: string, owner: Owner | undefined): Effect.Effect<strin
         const kept = yield* keeper("postgres-template", owner)
         const data = join(kept.folder, "data")
         // `--no-sync` is about the empty database only, which nobody will miss.
-        const args = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        // Every user of the machine reaches the port, and this user may run programs.
+        const { file, word } = secret(kept, owner, (word) => word)
+        const access = ["-U", "postgres", "-A", "scram-sha-256", `--pwfile=${file}`]
+        const args = ["-D", data, ...access, "-E", "UTF8", "--locale=C", "--no-sync"]
         yield* command(kept, owner, initdb, args)
-        return data
+        return { data, word }
       }).pipe(Scope.provide(Scope.makeUnsafe()), Effect.runPromise)
     templates.set(initdb, made)
     return made
   })
 
+/** Returns the password. */
 const empty = (kept: Keeper, owner: Owner | undefined, initdb: string, data: string) =>
-  Effect.flatMap(template(initdb, owner), (made) => command(kept, owner, "cp", ["-R", made, data]))
+  Effect.flatMap(template(initdb, owner), (made) =>
+    Effect.as(command(kept, owner, "cp", ["-R", made.data, data]), made.word)
+  )
 
 /**
  * Starts a PostgreSQL with an empty database until the scope closes.
@@ -47,7 +59,7 @@ const empty = (kept: Keeper, owner: Owner | undefined, initdb: string, data: str
  * **Details**
  *
  * The version is the newest installed one, and the settings those that it is delivered with. Its user is `postgres`,
- * without a password; nothing but loopback reaches it.
+ * with a password that is made for it and is in the `url`; nothing but loopback reaches it.
  *
  * *Errors*: `ServerMissing` where it is not installed. A server that does not start is a defect that says why.
  */
@@ -65,7 +77,7 @@ export const postgres = (options: PostgresOptions = {}): Effect.Effect<Server, S
     }
     return yield* serve("postgres", owner, (kept) => {
       const data = join(kept.folder, "data")
-      return Effect.as(empty(kept, owner, initdb, data), {
+      return Effect.map(empty(kept, owner, initdb, data), (word) => ({
         file: join(dirname(initdb), "postgres"),
         args: (port: number) => [
           "-D",
@@ -74,11 +86,11 @@ export const postgres = (options: PostgresOptions = {}): Effect.Effect<Server, S
           String(port),
           ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
         ],
-        url: (port: number) => `postgres://postgres@127.0.0.1:${port}/postgres`,
+        url: (port: number) => `postgres://postgres:${word}@127.0.0.1:${port}/postgres`,
         owner,
         ready: /database system is ready to accept connections/,
         // "Fast": it ends its sessions and writes what it has.
         stopSignal: "SIGINT" as const
-      })
+      }))
     })
   })

@@ -2,7 +2,7 @@
  * A private Redis.
  */
 import { Effect, type Scope } from "effect"
-import { find, folders, ownerOf, serve, type Server, type ServerMissing } from "./Server.ts"
+import { find, folders, ownerOf, secret, serve, type Server, type ServerMissing } from "./Server.ts"
 
 /** How Redis is to run. */
 export interface RedisOptions {
@@ -20,7 +20,8 @@ export interface RedisOptions {
  *
  * **Details**
  *
- * It appends what is written to a file, so its data outlive a restart. Nothing but loopback reaches it.
+ * It appends what is written to a file, so its data outlive a restart. Nothing but loopback reaches it, and
+ * it has a password that is made for it and is in the `url`.
  *
  * *Errors*: `ServerMissing` where it is not installed. A server that does not start is a defect that says why.
  */
@@ -28,22 +29,26 @@ export const redis = (options: RedisOptions = {}): Effect.Effect<Server, ServerM
   Effect.gen(function* () {
     const file = yield* find("redis-server", "redis-server", options.folders ?? folders.redis)
     const owner = yield* ownerOf("redis")
-    return yield* serve("redis", owner, (kept) =>
-      Effect.succeed({
+    return yield* serve("redis", owner, (kept) => {
+      // In a file: what is an argument, every user of the machine can read.
+      const settings = secret(kept, owner, (word) => `requirepass ${word}\n`)
+      return Effect.succeed({
         file,
-        args: (port: number) =>
-          Object.entries({
+        args: (port: number) => [
+          settings.file,
+          ...Object.entries({
             port: String(port),
             bind: "127.0.0.1",
             dir: kept.folder,
             save: "",
             appendonly: "yes",
             appendfsync: options.appendfsync ?? "everysec"
-          }).flatMap(([name, value]) => [`--${name}`, value]),
-        url: (port: number) => `redis://127.0.0.1:${port}`,
+          }).flatMap(([name, value]) => [`--${name}`, value])
+        ],
+        url: (port: number) => `redis://:${settings.word}@127.0.0.1:${port}`,
         owner,
         ready: /Ready to accept connections/,
         stopSignal: "SIGTERM" as const
       })
-    )
+    })
   })

@@ -3,8 +3,8 @@
  */
 import { Data, Effect, type Scope, Semaphore } from "effect"
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process"
-import { randomInt } from "node:crypto"
-import { existsSync, globSync } from "node:fs"
+import { randomBytes, randomInt } from "node:crypto"
+import { chownSync, existsSync, globSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { ended, type Keeper, keeper, type Owner } from "./Keeper.ts"
@@ -93,6 +93,19 @@ export const command = (
       ended(child)
     )
   })
+
+/** A new password, in a file that only its server reads. */
+export const secret = (
+  kept: Keeper,
+  owner: Owner | undefined,
+  line: (word: string) => string
+): { readonly file: string; readonly word: string } => {
+  const word = randomBytes(24).toString("base64url")
+  const file = join(kept.folder, "secret")
+  writeFileSync(file, line(word), { mode: 0o600 })
+  if (owner !== undefined) chownSync(file, owner.uid, owner.gid)
+  return { file, word }
+}
 
 /** How a server is run. */
 export interface Program {

@@ -3,6 +3,7 @@
  * query is answered all the same. Run it with `node src/main.ts`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { argumentsOf } from "@lemmings/examples-usage"
 import { Console, Effect, References, Stream } from "effect"
 import { Herd } from "lemmings"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -10,6 +11,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { connect, Connection, isHealthy } from "./Connection.ts"
+
+argumentsOf(`node src/main.ts
+
+Four workers, each with a database connection of its own, two of which break.`)
 
 class DbHerd extends Herd.Service<DbHerd>()("database-pool/DbHerd", { resource: Connection }) {
   static readonly live = (file: string, onOpen: (database: DatabaseSync) => void) =>

@@ -1,5 +1,6 @@
 // Sends e-mails from a queue, kills the process that does it in the middle, starts it again, and counts.
 import { NodeRuntime } from "@effect/platform-node"
+import { argumentsOf } from "@lemmings/examples-usage"
 import { Clock, Console, Data, Effect, Random } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -7,6 +8,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Told } from "./SendEmail.ts"
+
+argumentsOf(`node src/main.ts
+
+Sends e-mails from a queue, kills the process that does it, starts it again, and counts.
+DATABASE_URL: a PostgreSQL to keep the queue in, instead of a directory of this machine.`)
 
 const emails = 200
 const killedAt = 80
@@ -57,6 +63,7 @@ const program = Effect.gen(function* () {
       ? "A queue of e-mails in a directory of this machine (DATABASE_URL: in PostgreSQL)"
       : "A queue of e-mails in PostgreSQL"
   )
+  yield* Console.log("starting   the first process opens the queue, which takes a few seconds")
   const args = [run, String(emails), directory]
   yield* work(args, (told) => {
     hear(told)
@@ -65,6 +72,7 @@ const program = Effect.gen(function* () {
   const before = ours().length
   yield* Console.log(`enqueued   ${jobs.size}`)
   yield* Console.log(`killed     kill -9, with ${before} delivered`)
+  yield* Console.log("starting   another process, which waits until the killed one's jobs are free again")
 
   const restarted = yield* Clock.currentTimeMillis
   yield* work(args, (told) => {

@@ -25,22 +25,24 @@ export interface Run {
 /** Files whose task succeeded and that the database does not have. Anything but 0 is a bug or a full disk. */
 export const missing = ({ stats, summary }: Run): number => stats.tasks.succeeded - summary.totals.files
 
-/** What node has to be called here: `pnpm demo` runs on the workspace's own. */
-export const render = (run: Run, node: string): string =>
-  [
+/** The report for a terminal of so many columns. `node` is what runs this Node.js in a shell. */
+export const render = (run: Run, node: string, columns = 80): string => {
+  const width = Math.min(120, Math.max(60, columns))
+  return [
     run.complete ? "" : "Stopped early: what was indexed so far is kept.\n",
-    overview(run),
+    overview(run, width),
     timings(run),
-    chart(run),
-    changes(run),
+    chart(run, width),
+    changes(run, width),
     kinds(run),
-    duplicates(run),
-    problems(run),
-    `Database: ${run.database}`,
-    `Try:      ${query(run.database, node)}`
+    duplicates(run, width),
+    problems(run, width),
+    `Database:\n${run.database}`,
+    `Try:\n${query(run.database, node)}`
   ]
     .filter((part) => part !== "")
     .join("\n")
+}
 
 const count = (n: number): string => n.toLocaleString("en-US")
 const ms = (n: number): string => n.toFixed(n < 10 ? 2 : 1)
@@ -60,9 +62,9 @@ const table = (
   return it.toString()
 }
 
-const overview = ({ root, seconds, shutdown, stats, summary: { totals } }: Run): string =>
+const overview = ({ root, seconds, shutdown, stats, summary: { totals } }: Run, width: number): string =>
   table(
-    ["Indexed", root],
+    ["Indexed", short(root, width - 20)],
     [
       ["files", count(totals.files)],
       ["size", `${prettyBytes(totals.bytes)} (${count(totals.bytes)} bytes)`],
@@ -88,10 +90,9 @@ const timings = ({ metrics: { run, wait } }: Run): string =>
     ]
   )
 
-const columns = 72
-
-const chart = ({ samples, seconds, stats }: Run): string => {
+const chart = ({ samples, seconds, stats }: Run, width: number): string => {
   if (samples.length < 3) return ""
+  const columns = width - 8
   const step = Math.max(1, Math.ceil(seconds / 8))
   // A mark in each column: the number of workers holds until the next sample.
   const marks = Array.from({ length: columns }, (_, i) => {
@@ -114,13 +115,13 @@ const chart = ({ samples, seconds, stats }: Run): string => {
   )
 }
 
-const changes = ({ changes }: Run): string =>
+const changes = ({ changes }: Run, width: number): string =>
   table(
     ["After", "Workers", "Why"],
     changes.map(({ by, from, reason, seconds, to }) => [
       `${Math.max(0, seconds).toFixed(2)} s`,
       `${from} -> ${to}`,
-      `${by}: ${reason}`
+      wrap(`${by}: ${reason}`, width - 28)
     ]),
     3
   )
@@ -138,35 +139,58 @@ const kinds = ({ summary }: Run): string =>
         ])
       )
 
-const duplicates = ({ summary: { duplicates } }: Run): string => {
+const duplicates = ({ summary: { duplicates } }: Run, width: number): string => {
   if (duplicates.groups === 0) return "No duplicates."
   const rows = duplicates.top.map(({ bytes, copies, example, wasted }) => [
-    short(example),
+    short(example, width - 40),
     count(copies),
     prettyBytes(bytes),
     prettyBytes(wasted)
   ])
   return [
-    `${count(duplicates.groups)} groups of duplicates; removing all copies but one frees ` +
-      `${prettyBytes(duplicates.wasted)} (hard links to one file count once).`,
+    `${count(duplicates.groups)} groups of duplicates.`,
+    `All copies but one are ${prettyBytes(duplicates.wasted)} (hard links count once).`,
     table(["One of the copies", "copies", "each", "to free"], rows)
   ].join("\n")
 }
 
-const problems = ({ summary: { problems } }: Run): string =>
+const problems = ({ summary: { problems } }: Run, width: number): string =>
   problems.count === 0
     ? "No problems."
     : [
         `${count(problems.count)} problems${problems.count > problems.first.length ? ", the first of them" : ""}:`,
         table(
           ["Path", "reason", "message"],
-          problems.first.map(({ message, path, reason }) => [short(path), reason, short(message)]),
+          problems.first.map(({ message, path, reason }) => [
+            short(path, half(width)),
+            reason,
+            wrap(message, half(width))
+          ]),
           3
         )
       ].join("\n")
 
+/** What is left for each of two columns beside a short one. */
+const half = (width: number): number => Math.floor((width - 26) / 2)
+
 /** The end of a path says more than its beginning. */
-const short = (text: string): string => (text.length <= 60 ? text : `…${text.slice(-59)}`)
+const short = (text: string, most: number): string =>
+  text.length <= most ? text : `…${text.slice(1 - most)}`
+
+/** In lines of at most so many characters, broken between words where that can be. */
+const wrap = (text: string, most: number): string => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of text
+    .split(/\s+/)
+    .flatMap((word) => word.match(new RegExp(`.{1,${most}}`, "gu")) ?? [])) {
+    if (line !== "" && line.length + 1 + word.length > most) {
+      lines.push(line)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, line].join("\n")
+}
 
 /** One line for a shell. */
 const query = (database: string, node: string): string => {

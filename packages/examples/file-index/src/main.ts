@@ -15,8 +15,7 @@ import {
   Schema
 } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { existsSync, realpathSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, mkdirSync, realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { FileIndex } from "./Index.ts"
@@ -26,6 +25,11 @@ import { run } from "./Run.ts"
 
 /** The packages that this workspace has installed. */
 const installed = fileURLToPath(new URL("../../../../node_modules/.pnpm", import.meta.url))
+
+/** In the checkout: nobody else's folder, which another user could have filled before. */
+const ownFile = fileURLToPath(
+  new URL("../../../../node_modules/.cache/lemmings/file-index.sqlite", import.meta.url)
+)
 
 /** A command that makes no sense: exit code 2. The message is empty when it has been shown already. */
 class BadUsage extends Schema.TaggedError<BadUsage>()("BadUsage", { message: Schema.String }) {
@@ -47,7 +51,7 @@ const folder = Argument.Directory("folder", { mustExist: true }).pipe(
 const flags = {
   db: Flag.File("db").pipe(
     Flag.withDescription("Database file. An index that it holds is replaced"),
-    Flag.withDefault(join(tmpdir(), "lemmings-file-index.sqlite"))
+    Flag.withDefault(ownFile)
   ),
   workers: Flag.Int("workers").pipe(
     Flag.withDescription("Most workers, each with its own connection, 1 to 256. The load decides how many"),
@@ -81,6 +85,7 @@ const index = Effect.fnUntraced(function* (options: {
 }) {
   const root = yield* realFolder(resolve(options.folder))
   const place = resolve(options.db)
+  if (place === ownFile) mkdirSync(dirname(place), { recursive: true })
   const file = join(yield* realFolder(dirname(place)), basename(place))
   yield* Console.log(`Indexing ${root} with at most ${options.workers} workers.`)
 
@@ -91,7 +96,7 @@ const index = Effect.fnUntraced(function* (options: {
     inPlace: process.stdout.isTTY,
     stop
   }).pipe(
-    Effect.tap((report) => Console.log(render(report, node))),
+    Effect.tap((report) => Console.log(render(report, node, process.stdout.columns))),
     Effect.tap((report) =>
       missing(report) === 0 ? Effect.void : new RowsMissing({ count: missing(report) })
     ),
@@ -111,8 +116,11 @@ const index = Effect.fnUntraced(function* (options: {
   )
 })
 
-/** Under `pnpm demo`, the node of the shell may be another one, too old for SQLite. */
-const node = process.env["npm_lifecycle_event"] === undefined ? "node" : "pnpm exec node"
+/** What runs this very Node.js again: that of the shell may be another one, too old for SQLite, and pnpm may not be there. */
+const node =
+  process.env["npm_lifecycle_event"] === undefined
+    ? `'${process.execPath.replaceAll("'", `'\\''`)}'`
+    : "npx -y pnpm@12 exec node"
 
 const command = Command.make("file-index", { folder, ...flags }, index).pipe(
   Command.withDescription("Index every file under a folder into a SQLite database, with a herd of workers.")

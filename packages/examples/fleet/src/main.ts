@@ -1,12 +1,18 @@
 // Three processes of different sizes work on one queue, and one of them has a dashboard: `node src/main.ts`.
 import { NodeRuntime } from "@effect/platform-node"
 import { Jobs } from "@lemmings/durable"
+import { argumentsOf } from "@lemmings/examples-usage"
 import { postgres } from "@lemmings/servers"
 import { Config, Console, Data, Deferred, Effect, Option, References } from "effect"
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { Thumbnail, type Told } from "./Thumbnails.ts"
+
+argumentsOf(`node src/main.ts
+
+Three processes of different sizes work on one queue, and one of them has a dashboard. Ctrl+C ends.
+DATABASE_URL: a PostgreSQL, instead of one that is started. PORT: of the dashboard, 2112.`)
 
 const members = [
   { name: "north", workers: 2 },
@@ -24,13 +30,17 @@ class MemberEnded extends Data.TaggedError("MemberEnded")<{ readonly name: strin
 }
 
 /** A process of the fleet, when it is there, until the scope closes. Returns where its dashboard is, if it has one. */
-const member = Effect.fnUntraced(function* (args: ReadonlyArray<string>, made: (name: string) => void) {
+const member = Effect.fnUntraced(function* (
+  url: string,
+  args: ReadonlyArray<string>,
+  made: (name: string) => void
+) {
   const ready = yield* Deferred.make<string | undefined, MemberEnded>()
   const [name = ""] = args
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       // In a process group of its own, so that Ctrl+C reaches it through us alone.
-      const child = fork(path, args, { detached: true })
+      const child = fork(path, args, { detached: true, env: { ...process.env, DATABASE_URL: url } })
       child.on("message", (told: Told) => {
         if (told._tag === "Made") made(told.name)
         else Deferred.doneUnsafe(ready, Effect.succeed(told.dashboard))
@@ -45,7 +55,10 @@ const member = Effect.fnUntraced(function* (args: ReadonlyArray<string>, made: (
         if (child.exitCode !== null || child.signalCode !== null) return
         const ended = once(child, "exit")
         if (child.connected) child.disconnect()
+        // Nobody waits for one that does not end.
+        const kill = setTimeout(() => child.kill("SIGKILL"), 5_000)
         await ended
+        clearTimeout(kill)
       })
   )
   return yield* Deferred.await(ready)
@@ -61,7 +74,7 @@ const program = Effect.gen(function* () {
   const [dashboard] = yield* Effect.forEach(
     members,
     ({ name, workers }, index) =>
-      member([name, String(workers), url, ...(index === 0 ? [String(port)] : [])], count),
+      member(url, [name, String(workers), ...(index === 0 ? [String(port)] : [])], count),
     { concurrency: "unbounded" }
   )
   yield* Console.log(`

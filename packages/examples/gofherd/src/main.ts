@@ -1,8 +1,13 @@
 // gofherd's README program. Nobody works until somebody says how many:
 //   curl -XPATCH 127.0.0.1:5555/herd -d '{"num": 10}'
 import { Control } from "@lemmings/control"
+import { argumentsOf } from "@lemmings/examples-usage"
 import { Config, Effect, Layer, Stream } from "effect"
 import { Herd, HerdMain } from "lemmings"
+
+argumentsOf(`node src/main.ts
+
+The program of gofherd. PORT: where it listens, 5555.`)
 
 class Gophers extends Herd.Service<Gophers>()("gofherd") {
   static readonly live = this.layer({ scaling: "fixed", workers: { min: 0, max: 100, initial: 0 } })

@@ -1,4 +1,5 @@
 // The server and some more herds, all with work to do, so that the dashboard has something to show: `pnpm demo:dashboard`.
+import { argumentsOf } from "@lemmings/examples-usage"
 import { Console, Effect, Layer, References } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HerdMain } from "lemmings"
@@ -6,6 +7,10 @@ import { herds, load } from "./DemoHerds.ts"
 import { listen } from "./Listen.ts"
 import { routes } from "./Server.ts"
 import { visitors } from "./Visitors.ts"
+
+argumentsOf(`node src/demo.ts
+
+The server and some more herds, all with work to do, and their dashboard. PORT: where it listens.`)
 
 const server = HttpRouter.serve(routes({ exposeErrors: true }), {
   disableLogger: true,

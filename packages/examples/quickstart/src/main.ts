@@ -3,8 +3,13 @@
  * is the same in every run. Run it with `node src/main.ts`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { argumentsOf } from "@lemmings/examples-usage"
 import { Console, Context, Effect, Fiber, References, Schedule, Schema, Stream } from "effect"
 import { Herd, Lemmings, LemmingsLive } from "lemmings"
+
+argumentsOf(`node src/main.ts
+
+The quick starts of five Go libraries, one after the other.`)
 
 // tasker: workers own a resource, and a result comes back in three styles.
 

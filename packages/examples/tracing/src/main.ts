@@ -1,8 +1,13 @@
 // Traces of a herd's tasks, sent by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT (a collector, Jaeger, Tempo, …).
+import { argumentsOf } from "@lemmings/examples-usage"
 import { Config, Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { Otlp } from "effect/observability"
 import { Herd, HerdMain } from "lemmings"
+
+argumentsOf(`node src/main.ts
+
+Sends traces of tasks by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT, by default http://127.0.0.1:4318.`)
 
 class Mailer extends Herd.Service<Mailer>()("app/Mailer") {
   // One worker, so that the second mail waits for the first.
