@@ -91,7 +91,7 @@ const byQueue = (jobs: ReadonlyArray<NewJob>): Map<string, Array<NewJob>> => {
  * @since 0.4.0
  */
 export const make = (
-  { clock, listen, readiness, run, sql, transaction }: Engine,
+  { clock, listen, readiness, run, sql, transaction, urgent }: Engine,
   { schedule, schedules, unschedule }: Schedules,
   leaseMillis: number,
   engine: "pglite" | "postgres"
@@ -159,10 +159,10 @@ export const make = (
       return job === null ? undefined : recordOf(job)
     })
 
-  const pruneSome = (queue: string) =>
+  const pruneSome = (queues: ReadonlyArray<string>) =>
     run("prune", async (_, db) => {
-      const { rows } = await db.executeSql(sql.prune, [queue, deadQueue(queue), page])
-      return (rows as [{ readonly ended: number; readonly letters: number }])[0]
+      const { rows } = await db.executeSql(sql.prune, [queues, page])
+      return (rows as [{ readonly removed: number; readonly most: number }])[0]
     })
 
   /** A read that nobody waits for any more ends by itself. */
@@ -210,25 +210,32 @@ export const make = (
     heartbeat: (queue, claims) =>
       claims.length === 0
         ? Effect.succeed([])
-        : run("heartbeat", async (_, db) => {
+        : urgent("heartbeat", leaseMillis / 3, async (db) => {
             const ids = claims.map(({ id }) => id)
             const pairs = claims.map(({ claim, id }) => `${id}:${claim}`)
             const { rows } = await db.executeSql(sql.heartbeat, [queue, ids, pairs])
             const held = new Set((rows as Array<{ id: string }>).map(({ id }) => id))
             return ids.filter((id) => !held.has(id))
           }),
-    sweep: (queue) =>
+    tellsAll: false,
+    look: (queues) =>
+      run("look for jobs", async (_, db) => {
+        const { rows } = await db.executeSql(sql.lookForJobs, [queues])
+        return (rows as Array<{ name: string }>).map(({ name }) => name)
+      }),
+    sweep: (queues) =>
       run("sweep", async (_, db) => {
-        const { rows } = await db.executeSql(sql.sweep, [queue, leaseMillis, JSON.stringify(lapsed)])
+        const values = [[queues].flat(), leaseMillis, JSON.stringify(lapsed)]
+        const { rows } = await db.executeSql(sql.sweep, values)
         const [{ dead, swept: count }] = rows as [{ swept: number; dead: Swept["dead"] }]
         return { count, dead }
       }),
-    prune: Effect.fnUntraced(function* (queue) {
-      let removed = 0
+    prune: Effect.fnUntraced(function* (queues) {
+      let all = 0
       for (;;) {
-        const { ended, letters } = yield* pruneSome(queue)
-        removed += ended + letters
-        if (ended < page && letters < page) return removed
+        const { most, removed } = yield* pruneSome([queues].flat())
+        all += removed
+        if (most < page) return all
       }
     }),
     cancel: (queue, ids) =>

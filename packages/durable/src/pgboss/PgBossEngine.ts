@@ -8,14 +8,15 @@ import * as Fibers from "lemmings/internal/Fibers"
 import type { ConstructorOptions, Db } from "pg-boss"
 import { PgBoss } from "pg-boss"
 import { JobStoreError } from "../port/JobError.ts"
-import type { News, Readiness } from "../port/JobStore.ts"
+import type { News, Readiness, Transaction } from "../port/JobStore.ts"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import { messageOf } from "../port/Json.ts"
 import { bare } from "./BareError.ts"
 import * as Line from "./Line.ts"
 import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossSql from "./PgBossSql.ts"
-import { kindOf } from "./SqlState.ts"
+import { Health } from "./Health.ts"
+import { isFull, kindOf } from "./SqlState.ts"
 
 /**
  * @category models
@@ -35,6 +36,15 @@ export interface Engine {
     own?: boolean
   ) => Effect.Effect<A, JobStoreError>
   readonly listen: (listener: (news: News) => void) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * The same, for what must not wait for long: after so many milliseconds it has failed, and its connection is given up, since
+   * what comes over it then may come late.
+   */
+  readonly urgent: <A>(
+    operation: string,
+    millis: number,
+    f: (db: Transaction) => Promise<A>
+  ) => Effect.Effect<A, JobStoreError>
   /** Runs statements that all happen or none. */
   readonly transaction: Transact
 }
@@ -60,10 +70,36 @@ const pooled: Transact = async (db, f) => {
 }
 
 /** What keeps running jobs alive goes before everything else, on connections that nothing else may have. */
-const first: ReadonlySet<string> = new Set(["claim", "settle", "heartbeat", "sweep"])
+const first: ReadonlySet<string> = new Set(["claim", "settle", "heartbeat", "sweep", "pulse"])
+
+/**
+ * What only asks. A database that is full, read-only or a replica goes on answering, so that it says nothing of readiness, for
+ * better or for worse.
+ */
+const reads: ReadonlySet<string> = new Set([
+  "get",
+  "stats",
+  "schedules",
+  "look at schedules",
+  "look for jobs",
+  "list dead letters",
+  "upkeep",
+  "listen"
+])
 
 /** How many connections that is. */
 const reserved = 2
+
+/** Gives the connection up where nobody waits for the answer any more. An embedded database has no such thing. */
+const abandoning = (db: Db, signal: AbortSignal): Transaction => ({
+  executeSql: (text, values) =>
+    (db.executeSql as (...args: ReadonlyArray<unknown>) => ReturnType<Transaction["executeSql"]>).call(
+      db,
+      text,
+      values,
+      { signal }
+    )
+})
 
 /** Longest that an operation may take. A database that hangs is as good as none. */
 const patience = Duration.seconds(30)
@@ -106,23 +142,33 @@ export const make = Effect.fnUntraced(function* (
   const room = alone === undefined ? Math.max(1, (options.max ?? 1) - reserved) : 1
   const listeners = new Set<(news: News) => void>()
   let state: Readiness = { ready: false, since: clock.currentTimeMillisUnsafe(), reason: "not started" }
+  const health = new Health()
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   let started = false
 
   let closed = false
 
   const log = (message: string, cause: unknown) =>
     Fibers.start(context, Effect.logDebug(`pg-boss: ${message}`, bare(cause)))
-  /** While it is not ready the reason is the newest that was not just that it is not ready. */
-  const seen = (ready: boolean, reason?: string) => {
-    if (closed || (state.ready === ready && state.reason === reason)) return
-    const since = state.ready === ready ? state.since : clock.currentTimeMillisUnsafe()
-    state = { ready, since, reason }
+  /** Says it where it has changed. Until it was ready for the first time, also that the reason is another one. */
+  const shown = (reason?: string) => {
+    const { ready } = health
+    state = { ready, since: clock.currentTimeMillisUnsafe(), reason }
     Fibers.start(
       context,
       ready
         ? Effect.logInfo("The job store is ready")
         : Effect.logWarning(`The job store is unavailable: ${reason}`)
     )
+  }
+  const wrote = (operation: string) => {
+    if (!closed && !reads.has(operation) && health.wrote(operation, now())) shown()
+  }
+  const failed = (operation: string, cause: unknown) => {
+    if (closed || (started && reads.has(operation))) return
+    const reason = messageOf(cause)
+    const changed = health.failed(operation, isFull(cause), now())
+    if (changed || (!started && state.reason !== reason)) shown(reason)
   }
   const boss = new PgBoss({ supervise: true, schedule: false, ...options })
   // Its own maintenance: it tries again by itself. An error that nobody hears would end the process.
@@ -143,7 +189,8 @@ export const make = Effect.fnUntraced(function* (
     operation: string,
     f: (boss: PgBoss, db: Db, signal: AbortSignal) => Promise<A>,
     own = true,
-    hasBegun = () => true
+    hasBegun = () => true,
+    limit = patience
   ) =>
     Effect.tryPromise({
       try: async (signal) => {
@@ -154,17 +201,17 @@ export const make = Effect.fnUntraced(function* (
       catch: (cause) => cause
     }).pipe(
       Effect.timeoutOrElse({
-        duration: patience,
-        orElse: () => Effect.fail(new Error(`no answer within ${Duration.format(patience)}`))
+        duration: limit,
+        orElse: () => Effect.fail(new Error(`no answer within ${Duration.format(limit)}`))
       }),
       Effect.mapError((cause) => {
         const kind = kindOf(cause)
         // Until it has started, whatever keeps it from that is why it is not ready.
-        if (kind === "away" ? own && hasBegun() : !started) seen(false, messageOf(cause))
+        if (kind === "away" ? own && hasBegun() : !started) failed(operation, cause)
         const reason = kind === "refused" ? "refused" : "unavailable"
         return new JobStoreError({ operation, reason, cause: bare(cause) })
       }),
-      Effect.tap(() => Effect.sync(() => started && own && seen(true)))
+      Effect.tap(() => Effect.sync(() => started && own && wrote(operation)))
     )
   const tell = (news: News) => {
     for (const listener of listeners) listener(news)
@@ -185,7 +232,7 @@ export const make = Effect.fnUntraced(function* (
     yield* tryRun("install", (_, db) => PgBossInstall.install(db, sql.install))
     if (alone !== undefined) yield* tryRun("recover", (_, db) => db.executeSql(sql.recover))
     started = true
-    seen(true)
+    wrote("start")
     yield* Effect.forkIn(Scope.provide(hear, scope), scope)
   })
 
@@ -215,23 +262,30 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
+  const whenStarted = <A>(operation: string, f: () => Effect.Effect<A, JobStoreError>) =>
+    Effect.suspend(() => {
+      if (started) return f()
+      const cause = new Error(state.reason ?? "not started")
+      return Effect.fail(new JobStoreError({ operation, reason: "unavailable", cause }))
+    })
+
   const engine: Engine = {
     clock,
     sql,
     readiness: Effect.sync(() => state),
     run: (operation, f, own) =>
-      Effect.suspend(() =>
-        started
-          ? own === false || first.has(operation)
-            ? tryRun(operation, f, own)
-            : inTurn(operation, f)
-          : Effect.fail(
-              new JobStoreError({
-                operation,
-                reason: "unavailable",
-                cause: new Error(state.reason ?? "not started")
-              })
-            )
+      whenStarted(operation, () =>
+        own === false || first.has(operation) ? tryRun(operation, f, own) : inTurn(operation, f)
+      ),
+    urgent: (operation, millis, f) =>
+      whenStarted(operation, () =>
+        tryRun(
+          operation,
+          (_, db, signal) => f(abandoning(db, signal)),
+          true,
+          () => true,
+          Duration.millis(millis)
+        )
       ),
     listen: (listener) =>
       Effect.asVoid(

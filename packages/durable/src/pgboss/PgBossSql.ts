@@ -30,6 +30,7 @@ import { createHash } from "node:crypto"
 import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossLetters from "./PgBossLetters.ts"
 import * as PgBossLimits from "./PgBossLimits.ts"
+import * as PgBossPulse from "./PgBossPulseSql.ts"
 import * as PgBossScheduleSql from "./PgBossScheduleSql.ts"
 
 /**
@@ -120,6 +121,7 @@ export const make = (schema: string) => {
   const limits = PgBossLimits.make(schema)
   // What is paused says the database alone. A notice is a cue to look.
   const running = `NOT EXISTS (SELECT FROM ${schema}.lemmings_paused p WHERE p.name = $1)`
+  const pulse = PgBossPulse.statements(schema)
   const schedules = PgBossScheduleSql.make(schema, channel(schema))
   const notify = (payload: string) => `pg_notify('${channel(schema)}', ${payload})`
 
@@ -190,6 +192,7 @@ export const make = (schema: string) => {
     claimWithin: limits.claim,
 
     schedules,
+    pulse: pulse.beat,
 
     /** $1 queue, $2 ids, $3 their claim, which is the same; all complete, with no result. Returns the ids that were held. */
     done: `WITH settled AS (
@@ -236,10 +239,22 @@ export const make = (schema: string) => {
         AND (id::text || ':' || retry_count::text) = ANY($3::text[])
       RETURNING id`,
 
-    /** $1 queue, $2 lease in milliseconds, $3 the failure. Returns how many, and which of them have failed for good. */
+    /**
+     * $1 queues. Those with jobs to be claimed. One probe of an index for each, however many wait.
+     */
+    lookForJobs: `SELECT q.name FROM unnest($1::text[]) AS q(name) CROSS JOIN LATERAL (
+        SELECT FROM ${jobs} WHERE name = q.name AND state IN ('created', 'retry') AND NOT blocked AND start_after <= ${now}
+        LIMIT 1) j
+      WHERE NOT EXISTS (SELECT FROM ${schema}.lemmings_paused p WHERE p.name = q.name)`,
+
+    /**
+     * $1 queues, $2 lease in milliseconds, $3 the failure. Returns how many, and which of them have failed for good. None while
+     * the database itself was away, or stood still, within a lease: see `PgBossPulse`.
+     */
     sweep: `WITH lapsed AS (
-      SELECT id FROM ${jobs}
-      WHERE name = $1 AND state = 'active' AND heartbeat_on < ${now} - $2::float8 * interval '1ms'
+      SELECT name, id FROM ${jobs}
+      WHERE name = ANY($1::text[]) AND state = 'active' AND heartbeat_on < ${now} - $2::float8 * interval '1ms'
+        AND (heartbeat_on = '-infinity' OR ${pulse.steady("$2")})
       LIMIT 1000 FOR UPDATE SKIP LOCKED
     ), settled AS (
       UPDATE ${jobs} j SET
@@ -248,35 +263,37 @@ export const make = (schema: string) => {
         start_after = ${now},
         heartbeat_on = NULL,
         output = $3::text::jsonb
-      WHERE j.name = $1 AND j.id = ANY (ARRAY(SELECT id FROM lapsed))
+      WHERE j.name = ANY($1::text[]) AND j.id = ANY (ARRAY(SELECT id FROM lapsed))
       RETURNING j.*
     ), dead AS (${bury}),
     ended AS (${tellEnded}),
-    back AS (SELECT ${notify("$1")} FROM settled WHERE state = 'retry' LIMIT 1)
+    back AS (SELECT ${notify("name")} FROM (SELECT DISTINCT name FROM settled WHERE state = 'retry') q)
     SELECT (SELECT count(*) FROM settled)::int AS swept, (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM back) AS back,
-      (SELECT COALESCE(jsonb_agg(jsonb_build_object('id', id, 'attempts', ${attempts}, 'failure', output)), '[]')
+      (SELECT COALESCE(jsonb_agg(jsonb_build_object(
+          'queue', name, 'id', id, 'attempts', ${attempts}, 'failure', output)), '[]')
         FROM settled WHERE state = 'failed') AS dead`,
 
     /**
-     * $1 queue, $2 its dead letters, $3 how many of each. By the retention that the queue has now, and by the indexes on
-     * when a job ended and when a letter came.
+     * $1 queues, $2 how many of each, and of the dead letters of each. By the retention that the queue has now, and by the indexes
+     * on when a job ended and when a letter came. Returns the most that were removed of one.
      */
     prune: `WITH old AS MATERIALIZED (
-      SELECT id FROM ${jobs}
-      WHERE name = $1 AND completed_on < ${now} - interval '1s' *
-        (SELECT deletion_seconds FROM ${schema}.queue WHERE name = $1)
-      ORDER BY completed_on LIMIT $3::int FOR UPDATE SKIP LOCKED
+      SELECT q.name, j.id FROM ${schema}.queue q CROSS JOIN LATERAL (
+        SELECT id FROM ${jobs} WHERE name = q.name AND completed_on < ${now} - interval '1s' * q.deletion_seconds
+        ORDER BY completed_on LIMIT $2::int FOR UPDATE SKIP LOCKED) j
+      WHERE q.name = ANY($1::text[])
     ), old_letters AS MATERIALIZED (
-      SELECT id FROM ${jobs}
-      WHERE name = $2 AND state < 'active' AND created_on < ${now} - interval '1s' *
-        (SELECT retention_seconds FROM ${schema}.queue WHERE name = $2)
-      ORDER BY created_on LIMIT $3::int FOR UPDATE SKIP LOCKED
-    ), ended AS (
-      DELETE FROM ${jobs} WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1
-    ), letters AS (
-      DELETE FROM ${jobs} WHERE name = $2 AND id = ANY (ARRAY(SELECT id FROM old_letters)) RETURNING 1
+      SELECT q.name, j.id FROM ${schema}.queue q CROSS JOIN LATERAL (
+        SELECT id FROM ${jobs} WHERE name = q.name AND state < 'active'
+          AND created_on < ${now} - interval '1s' * q.retention_seconds
+        ORDER BY created_on LIMIT $2::int FOR UPDATE SKIP LOCKED) j
+      WHERE q.name = ANY (SELECT unnest($1::text[]) || '.dead')
+    ), gone AS (
+      DELETE FROM ${jobs} WHERE (name, id) IN (SELECT name, id FROM old UNION ALL SELECT name, id FROM old_letters)
+      RETURNING name
     )
-    SELECT (SELECT count(*) FROM ended)::int AS ended, (SELECT count(*) FROM letters)::int AS letters`,
+    SELECT COALESCE(sum(n), 0)::int AS removed, COALESCE(max(n), 0)::int AS most
+    FROM (SELECT count(*) AS n FROM gone GROUP BY name) g`,
 
     /** How much was written, in bytes: in all, and since the last checkpoint; and how large the table of jobs is. */
     look: `SELECT (at - '0/0')::float8 AS written,
@@ -354,6 +371,7 @@ export const make = (schema: string) => {
       `CREATE TABLE IF NOT EXISTS ${schema}.lemmings_paused (
       name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());`,
       limits.install,
+      pulse.install,
       schedules.install
     ]),
     letters: PgBossLetters.make(schema),

@@ -51,6 +51,14 @@ const stateOf = (error: unknown, depth = 5): string | undefined => {
 }
 
 /**
+ * Whether an error is that there is no room on the disk or in memory: others may still find some.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const isFull = (error: unknown): boolean => /^(53[12]|58)/.test(stateOf(error) ?? "")
+
+/**
  * What an error means. One that no server has said is about reaching it.
  *
  * @category getters

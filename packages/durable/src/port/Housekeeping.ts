@@ -51,14 +51,19 @@ const whyOf = (exit: Exit.Exit<unknown, unknown>) =>
  * @category combinators
  * @since 0.5.0
  */
-export const insist = <A>(what: string, work: Effect.Effect<A, JobStoreError>): Effect.Effect<A> =>
+export const insist = <A>(
+  what: string,
+  work: Effect.Effect<A, JobStoreError>,
+  /** Longest pause between two tries, in milliseconds. */
+  most = longest
+): Effect.Effect<A> =>
   Effect.suspend(() => {
     const { failed } = teller(what)
     let pause = shortest
     const attempt: Effect.Effect<A> = Effect.flatMap(Effect.exit(work), (exit) => {
       if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
       const wait = pause
-      pause = Math.min(longest, pause * 2)
+      pause = Math.min(most, pause * 2)
       return failed(exit.cause, "does not succeed, and is tried again").pipe(
         Effect.andThen(Effect.sleep(wait)),
         Effect.andThen(attempt)

@@ -305,6 +305,7 @@ export interface Swept {
   readonly count: number
   /** Those of them whose job has failed for good. */
   readonly dead: ReadonlyArray<{
+    readonly queue: string
     readonly id: string
     /** Executions begun. */
     readonly attempts: number
@@ -340,10 +341,17 @@ export interface Store {
   readonly settle: (queue: string, settlements: ReadonlyArray<Settlement>) => Op<ReadonlyArray<string>>
   /** Renews leases. Returns the ids of claims that are not held any more. */
   readonly heartbeat: (queue: string, claims: ReadonlyArray<Claim>) => Op<ReadonlyArray<string>>
-  /** Ends lapsed leases: running → waiting, or → failed where no attempt is left. */
-  readonly sweep: (queue: string) => Op<Swept>
+  /** Whether all jobs that may be claimed are told as news, so that nobody needs to look for them. */
+  readonly tellsAll: boolean
+  /** Those of the queues that have jobs to be claimed now. */
+  readonly look: (queues: ReadonlyArray<string>) => Op<ReadonlyArray<string>>
+  /**
+   * Ends lapsed leases: running → waiting, or → failed where no attempt is left. None where the store itself was away within a
+   * lease: nobody could renew.
+   */
+  readonly sweep: (queues: string | ReadonlyArray<string>) => Op<Swept>
   /** Removes ended jobs and dead letters that were kept for as long as the queue says. Returns how many. */
-  readonly prune: (queue: string) => Op<number>
+  readonly prune: (queues: string | ReadonlyArray<string>) => Op<number>
   /** waiting, running → cancelled. Returns how many. */
   readonly cancel: (queue: string, ids: ReadonlyArray<string>) => Op<number>
   /** Of a waiting job. `false` when it waits no longer. */

@@ -13,6 +13,7 @@ import { OpenFailed } from "../port/JobError.ts"
 import { JobStore } from "../port/JobStore.ts"
 import * as JobStorePgBoss from "../pgboss/JobStorePgBoss.ts"
 import * as PgBossEngine from "../pgboss/PgBossEngine.ts"
+import * as PgBossPulse from "../pgboss/PgBossPulse.ts"
 import * as PgBossSchedules from "../pgboss/PgBossSchedules.ts"
 import * as PgBossSql from "../pgboss/PgBossSql.ts"
 
@@ -101,6 +102,7 @@ export const layer = (options: { readonly directory: string | undefined; readonl
       yield* Effect.forkScoped(EmbeddedUpkeep.make(engine))
       const schedules = PgBossSchedules.make(engine)
       yield* Effect.forkScoped(schedules.keep)
+      yield* Effect.forkScoped(PgBossPulse.keep(engine, options.leaseMillis))
       return JobStorePgBoss.make(engine, schedules, options.leaseMillis, "pglite")
     })
   )

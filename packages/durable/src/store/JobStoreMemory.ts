@@ -18,10 +18,12 @@ import {
   type QueueStats,
   type Settlement,
   type Store,
+  type Swept,
   type Within
 } from "../port/JobStore.ts"
 import * as Limits from "../port/Limits.ts"
 import { MemorySchedules } from "./MemorySchedules.ts"
+import { MemoryAlarm, steadyOf } from "./MemoryAlarm.ts"
 import { Line, recordOf, type Row } from "./MemoryLine.ts"
 import { fit, matches, op, said, stored } from "./MemoryStored.ts"
 
@@ -51,6 +53,9 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const buried = new WeakMap<DeadLetter, Row>()
   let sequence = 0
   const begun = now()
+  // What leases, delays and rates go by.
+  const steady = steadyOf(clock)
+  const alarm = new MemoryAlarm(steady)
 
   const tell = (news: News) => {
     for (const listener of listeners) listener(news)
@@ -64,8 +69,10 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     row.state = "waiting"
     row.startAt = startAt
     queue.running.delete(row)
-    if (startAt > now()) queue.later.add(row)
-    else queue.line.add(row)
+    if (startAt > steady()) {
+      queue.later.add(row)
+      alarm.set(startAt)
+    } else queue.line.add(row)
   }
   const add = (queue: Queue, job: NewJob): boolean => {
     if (queue.rows.has(job.id)) return false
@@ -91,7 +98,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       watched: job.watched === true
     }
     queue.rows.set(job.id, row)
-    wait(queue, row, job.at ?? at + (job.delayMillis ?? 0))
+    wait(queue, row, steady() + (job.at === undefined ? (job.delayMillis ?? 0) : job.at - at))
     return true
   }
   const end = (queue: Queue, row: Row, state: "completed" | "failed" | "cancelled") => {
@@ -130,10 +137,10 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         return end(queue, row, "failed")
       case "Retry":
         row.failure = settlement.failure
-        return wait(queue, row, now() + settlement.delayMillis)
+        return wait(queue, row, steady() + settlement.delayMillis)
       case "Release":
         row.attempts--
-        wait(queue, row, now())
+        wait(queue, row, steady())
         return tell({ _tag: "Available", queue: row.queue })
     }
   }
@@ -153,12 +160,30 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   }
   /** The same, and puts those in line whose time has come. */
   const housekeep = (queue: Queue) => {
+    const at = steady()
     for (const row of queue.later) {
-      if (row.startAt > now()) continue
+      if (row.startAt > at) continue
       queue.later.delete(row)
       queue.line.add(row)
     }
     prune(queue)
+  }
+  yield* Effect.forkScoped(alarm.keep(queues, (queue) => tell({ _tag: "Available", queue })))
+
+  const sweep = (queue: Queue): Swept => {
+    housekeep(queue)
+    const gone = [...queue.running].filter((row) => row.leasedUntil < steady())
+    for (const row of gone) {
+      row.failure = lapsed
+      if (row.attempts < row.maxAttempts) wait(queue, row, steady())
+      else end(queue, row, "failed")
+    }
+    if (gone.length > 0) tell({ _tag: "Available", queue: queue.spec.name })
+    const dead = gone.filter(({ state }) => state === "failed")
+    return {
+      count: gone.length,
+      dead: dead.map(({ attempts, failure = lapsed, id, queue }) => ({ queue, id, attempts, failure }))
+    }
   }
   const claim = (queue: Queue, max: number, perGroup = Infinity): Array<ClaimedJob> => {
     if (queue.paused) return []
@@ -179,7 +204,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       row.state = "running"
       row.claim++
       row.attempts++
-      row.leasedUntil = now() + leaseMillis
+      row.leasedUntil = steady() + leaseMillis
       queue.running.add(row)
       const { attempts: attempt, claim, id, maxAttempts: attempts, payload, priority, trace } = row
       // A handler may change what it is given.
@@ -187,7 +212,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     })
   }
   const claimWithin = (queue: Queue, max: number, limits: Limits.Limits): Within => {
-    const usage = { now: now(), running: queue.running.size, freeAt: queue.freeAt }
+    const usage = { now: steady(), running: queue.running.size, freeAt: queue.freeAt }
     const room = Limits.allowed(limits, usage, max)
     const jobs = claim(queue, room, limits.perGroup)
     const after = Limits.spent(limits, usage, jobs.length)
@@ -208,7 +233,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       delayed: queue.later.size,
       running: queue.running.size,
       deadLetters: queue.dead.size,
-      oldestMillis: waiting.reduce((oldest, row) => Math.max(oldest, at - row.startAt), 0),
+      oldestMillis: waiting.reduce((oldest, row) => Math.max(oldest, steady() - row.startAt), 0),
       lastMinute: {
         completed: count("completed"),
         failed: count("failed"),
@@ -298,28 +323,28 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         for (const claim of claims) {
           const row = held(queue, claim)
           if (row === undefined) lost.push(claim.id)
-          else row.leasedUntil = now() + leaseMillis
+          else row.leasedUntil = steady() + leaseMillis
         }
         return lost
       }),
-    sweep: (name) =>
+    tellsAll: true,
+    look: (names) =>
+      op("look", () =>
+        names.filter((name) => {
+          const queue = queueOf(name)
+          housekeep(queue)
+          return !queue.paused && queue.line.size > 0
+        })
+      ),
+    sweep: (names) =>
       op("sweep", () => {
-        const queue = queueOf(name)
-        housekeep(queue)
-        const gone = [...queue.running].filter((row) => row.leasedUntil < now())
-        for (const row of gone) {
-          row.failure = lapsed
-          if (row.attempts < row.maxAttempts) wait(queue, row, now())
-          else end(queue, row, "failed")
-        }
-        if (gone.length > 0) tell({ _tag: "Available", queue: name })
-        const dead = gone.filter(({ state }) => state === "failed")
+        const all = [names].flat().map((name) => sweep(queueOf(name)))
         return {
-          count: gone.length,
-          dead: dead.map(({ attempts, failure, id }) => ({ id, attempts, failure: failure ?? lapsed }))
+          count: all.reduce((sum, { count }) => sum + count, 0),
+          dead: all.flatMap(({ dead }) => dead)
         }
       }),
-    prune: (name) => op("prune", () => prune(queueOf(name))),
+    prune: (names) => op("prune", () => [names].flat().reduce((sum, name) => sum + prune(queueOf(name)), 0)),
     cancel: (name, ids) =>
       op("cancel", () => {
         const queue = queueOf(name)

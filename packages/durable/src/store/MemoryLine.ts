@@ -63,6 +63,7 @@ export const recordOf = (row: Row): JobRecord => ({
 export class Line {
   readonly #levels = new Map<number, Array<Row>>()
   #order: Array<number> = []
+  #size = 0
 
   #level(priority: number): Array<Row> {
     let level = this.#levels.get(priority)
@@ -88,7 +89,12 @@ export class Line {
     return low
   }
 
+  get size(): number {
+    return this.#size
+  }
+
   add(row: Row) {
+    this.#size++
     const level = this.#level(row.priority)
     level.splice(Line.#place(level, row.sequence), 0, row)
   }
@@ -96,7 +102,9 @@ export class Line {
   remove(row: Row) {
     const level = this.#level(row.priority)
     const place = Line.#place(level, row.sequence)
-    if (level[place] === row) level.splice(place, 1)
+    if (level[place] !== row) return
+    level.splice(place, 1)
+    this.#size--
   }
 
   take(max: number, may: (row: Row) => boolean): Array<Row> {
@@ -113,6 +121,7 @@ export class Line {
       level.splice(0, seen, ...left)
       if (taken.length >= max) break
     }
+    this.#size -= taken.length
     return taken
   }
 }

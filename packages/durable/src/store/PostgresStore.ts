@@ -9,6 +9,7 @@ import { JobStore } from "../port/JobStore.ts"
 import * as JobStorePgBoss from "../pgboss/JobStorePgBoss.ts"
 import * as PgBossEngine from "../pgboss/PgBossEngine.ts"
 import * as PgBossMigrate from "../pgboss/PgBossMigrate.ts"
+import * as PgBossPulse from "../pgboss/PgBossPulse.ts"
 import * as PgBossSchedules from "../pgboss/PgBossSchedules.ts"
 import * as PgBossSql from "../pgboss/PgBossSql.ts"
 
@@ -36,6 +37,7 @@ export const layer = (options: {
       })
       const schedules = PgBossSchedules.make(engine)
       yield* Effect.forkScoped(schedules.keep)
+      yield* Effect.forkScoped(PgBossPulse.keep(engine, options.leaseMillis))
       return JobStorePgBoss.make(engine, schedules, options.leaseMillis, "postgres")
     })
   )

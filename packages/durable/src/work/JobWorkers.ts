@@ -14,6 +14,7 @@ import type { JobDied } from "./JobEvents.ts"
 import { Puller } from "./Puller.ts"
 import type { JobContext, PulledHerd, Settings } from "./PullerModel.ts"
 import * as QueueMetrics from "./QueueMetrics.ts"
+import * as QueueWatch from "./QueueWatch.ts"
 import * as QueueRegistration from "./QueueRegistration.ts"
 
 export type {
@@ -150,24 +151,23 @@ const serve = Effect.fnUntraced(function* (
   yield* store.listen(heard)
   yield* QueueMetrics.publish(job.name, puller)
   yield* QueueRegistration.register(store, job)
-  // Not with the leases: where there is much to remove they would lapse meanwhile.
-  const pruning = Housekeeping.repeat(
-    store.prune(job.name),
-    store.leaseMillis / 3,
-    `The pruning of jobs of "${job.name}"`
-  )
   const keepUp = (what: string, work: Effect.Effect<never>) =>
     Housekeeping.watched(`The ${what} of jobs of "${job.name}"`, work)
   const work = Effect.gen(function* () {
     // A store that is not there yet is waited for.
     yield* Housekeeping.insist(`The declaration of queue "${job.name}"`, store.declare(job.settings.spec))
-    puller.started()
+    puller.wake()
+    yield* QueueWatch.watch(store, {
+      queue: job.name,
+      pollMillis: settings.pollMillis,
+      wake: puller.wake,
+      died: puller.swept
+    })
     yield* Effect.all(
       [
         keepUp("claiming", puller.pulling),
         keepUp("settling", puller.settling),
-        keepUp("renewal", puller.keeping),
-        pruning
+        keepUp("renewal", puller.keeping)
       ],
       { concurrency: "unbounded" }
     )

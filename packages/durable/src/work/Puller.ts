@@ -16,7 +16,7 @@ import type { TaskOptions } from "lemmings/Task"
 import { Gate } from "./Gate.ts"
 import { afterFailure, type AnyJob } from "../job/JobDefinition.ts"
 import type { FailureReason, JobStoreError } from "../port/JobError.ts"
-import type { ClaimedJob, Settlement, Store, Within } from "../port/JobStore.ts"
+import type { Swept, ClaimedJob, Settlement, Store, Within } from "../port/JobStore.ts"
 import { traceFrom } from "../job/JobTrace.ts"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import { describe, messageOf } from "../port/Json.ts"
@@ -146,7 +146,8 @@ export class Puller {
   }
 
   #now() {
-    return this.#clock.currentTimeMillisUnsafe()
+    // Not that of the wall, which may be set back.
+    return Number(this.#clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
   /** Jobs that failed for good, by the last failure. */
@@ -178,7 +179,8 @@ export class Puller {
   #step(stats: HerdStats): Effect.Effect<void> {
     const now = this.#now()
     this.#giveBackUnbegun(now)
-    if (this.#stopping || stats.state !== "running") return this.#pull.wait(this.#settings.pollMillis)
+    if (this.#stopping || stats.state !== "running")
+      return Effect.asVoid(this.#pull.wait(this.#settings.pollMillis))
     if (now >= this.#dueAt) {
       this.#dueAt = Infinity
       this.#available = true
@@ -186,10 +188,7 @@ export class Puller {
     const max = this.#available && now >= this.#gate.closedUntil ? this.#wanted(stats, now) : 0
     if (max > 0) return this.#claim(max)
     this.#lookAt = this.#available ? this.#held.size - Math.max(1, this.#ahead >>> 1) : -1
-    return Effect.map(this.#pull.wait(this.#pause(now)), (notified) => {
-      // Nobody told: it is time to look by ourselves.
-      if (!notified) this.#available = true
-    })
+    return Effect.asVoid(this.#pull.wait(this.#pause(now)))
   }
 
   #wanted({ paused, queue, scaling, workers }: HerdStats, now: number): number {
@@ -217,7 +216,8 @@ export class Puller {
   #pause(now: number): number {
     const closed = this.#gate.closedUntil - now
     const recheck = closed > 0 ? closed : recheckMillis
-    const poll = this.#available && !this.#stopping ? recheck : this.#settings.pollMillis
+    // Otherwise somebody tells: the store, or who looks for all queues.
+    const poll = this.#available && !this.#stopping ? recheck : Infinity
     return Math.max(1, Math.min(poll, this.#dueAt - now, this.#unbegunAt() - now))
   }
 
@@ -299,7 +299,7 @@ export class Puller {
       heartbeat: Effect.suspend(() => Effect.ignore(this.#renew([held])))
     }
     const task = Effect.suspend(() => {
-      held.begunAt = this.#clock.currentTimeMillisUnsafe()
+      held.begunAt = this.#now()
       // Another one may stand in the herd's line now.
       if (this.#stoodInLine) this.#pull.notify()
       return this.#handler(payload, context)
@@ -449,40 +449,38 @@ export class Puller {
     })
   }
 
-  /** Three times in a lease: renews ours, then ends those that have lapsed, whoever held them. */
+  /** Claims that had ended, and were not written, when leases were renewed before. */
+  #unwritten = new Set<string>()
+
+  /**
+   * A job that has ended is held until that is written, or another one would run it again. Not what has just ended: it is being
+   * written, and there the two would meet.
+   */
+  readonly #renewUnwritten: Effect.Effect<unknown, JobStoreError> = Effect.suspend(() => {
+    const unwritten = this.#settler.unwritten
+    const late = unwritten.filter(({ claim, id }) => this.#unwritten.has(`${id}:${claim}`))
+    this.#unwritten = new Set(unwritten.map(({ claim, id }) => `${id}:${claim}`))
+    return late.length === 0 ? Effect.void : this.#store.heartbeat(this.#queue, late)
+  })
+
+  /** Three times in a lease: renews ours. When the store is back after it was away, within a sixth of a lease. */
   readonly keeping: Effect.Effect<never> = Effect.forever(
     Effect.suspend(() => {
-      const third = this.#store.leaseMillis / 3
+      const { leaseMillis } = this.#store
       // What is held when the time has come, and again with every try.
-      const keep = Effect.suspend(() => Effect.andThen(this.#renew(this.#held.values()), this.#sweep))
+      const keep = Effect.suspend(() =>
+        Effect.andThen(this.#renew(this.#held.values()), this.#renewUnwritten)
+      )
       return Effect.andThen(
-        this.#beat.wait(third),
-        Housekeeping.insist(`The renewal of leases of "${this.#queue}"`, keep)
+        this.#beat.wait(leaseMillis / 3),
+        Housekeeping.insist(`The renewal of leases of "${this.#queue}"`, keep, leaseMillis / 6)
       )
     })
   )
 
-  /**
-   * Not before the store has been there for a lease after it was away: nobody could renew meanwhile, and everybody must get
-   * the chance to.
-   */
-  get #sweep(): Effect.Effect<void, JobStoreError> {
-    return Effect.flatMap(this.#store.readiness, ({ ready, since }) => {
-      const away = ready && since > this.#startedAt && this.#now() - since < this.#store.leaseMillis
-      if (away) return Effect.void
-      return Effect.map(this.#store.sweep(this.#queue), ({ dead }) => {
-        for (const { attempts, failure, id } of dead) this.#deaths.died(id, attempts, failure)
-      })
-    })
-  }
-  #startedAt = Infinity
-
-  /** Sets the time from which on the store's absences count. */
-  readonly started = () => {
-    this.#startedAt = this.#now()
-    // Whatever lapsed while nobody looked.
-    this.#beat.notify()
-  }
+  /** What a sweep has ended for good. */
+  readonly swept = ({ attempts, failure, id }: Swept["dead"][number]) =>
+    this.#deaths.died(id, attempts, failure)
 
   // ---- the end ----
 

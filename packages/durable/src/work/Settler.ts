@@ -11,7 +11,7 @@
  */
 import { Clock, Effect, Schedule } from "effect"
 import { JobStoreError } from "../port/JobError.ts"
-import type { Failure, Settlement, Store } from "../port/JobStore.ts"
+import type { Claim, Failure, Settlement, Store } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
 
 /** Settlements in one statement, at most. */
@@ -60,7 +60,7 @@ export const bare = (settlement: Settlement): Settlement | undefined => {
  */
 export class Settler {
   #waiting: Array<Settlement> = []
-  #writing = 0
+  #writing: ReadonlyArray<Settlement> = []
   #aside: Array<Aside> = []
   readonly #signal = new Signal()
   readonly #store: Store
@@ -87,9 +87,15 @@ export class Settler {
     this.#signal.notify()
   }
 
+  /** Claims whose end the store does not have yet, as far as is known. */
+  get unwritten(): ReadonlyArray<Claim> {
+    const aside = this.#aside.map(({ settlement }) => settlement)
+    return [...this.#writing, ...this.#waiting, ...aside].map(({ claim, id }) => ({ id, claim }))
+  }
+
   /** Nothing is to be written, but for what the store does not take. */
   get idle(): boolean {
-    return this.#waiting.length === 0 && this.#writing === 0
+    return this.#waiting.length === 0 && this.#writing.length === 0
   }
 
   /** Writes what has ended, batch after batch. */
@@ -98,11 +104,11 @@ export class Settler {
       // One turn later, so that jobs that end together are written together.
       if (this.#waiting.length === 0) return Effect.andThen(this.#wait, Effect.yieldNow)
       const batch = this.#waiting.splice(0, batchMax)
-      this.#writing = batch.length
+      this.#writing = batch
       return Effect.ensuring(
         this.#write(batch, 0),
         Effect.sync(() => {
-          this.#writing = 0
+          this.#writing = []
           if (this.#waiting.length === 0) this.#quiet()
         })
       )

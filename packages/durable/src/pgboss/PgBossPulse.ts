@@ -1,0 +1,23 @@
+/**
+ * Writes the pulse of a database: see `PgBossPulseSql`. It decides whether a store is ready where nobody else writes.
+ *
+ * @since 0.5.0
+ */
+import { Effect } from "effect"
+import type { Engine } from "./PgBossEngine.ts"
+
+/** Between two tries while the database does not take it, in milliseconds. */
+const again = 1_000
+
+/**
+ * Three times in a lease, until it is interrupted. A database that does not answer within a third of it is not ready.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const keep = ({ readiness, sql, urgent }: Engine, leaseMillis: number): Effect.Effect<never> => {
+  const third = leaseMillis / 3
+  const beat = Effect.ignore(urgent("pulse", third, (db) => db.executeSql(sql.pulse, [leaseMillis])))
+  const pause = Effect.flatMap(readiness, ({ ready }) => Effect.sleep(ready ? third : Math.min(third, again)))
+  return Effect.forever(Effect.andThen(beat, pause))
+}

@@ -1,0 +1,145 @@
+/**
+ * What a process looks for in a store again and again, once for all its queues: jobs whose time has come or whose notice was
+ * lost, leases that have lapsed, and jobs that were kept long enough. A thousand queues cost no more than one.
+ *
+ * @since 0.5.0
+ */
+import { Clock, Effect, Exit, Scope } from "effect"
+import * as Housekeeping from "../port/Housekeeping.ts"
+import type { Store, Swept } from "../port/JobStore.ts"
+import { Signal } from "../port/Signal.ts"
+
+/**
+ * A queue that is worked off here.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface WatchedQueue {
+  readonly queue: string
+  /** Longest time between two looks for jobs. */
+  readonly pollMillis: number
+  /** There are jobs to be claimed. */
+  readonly wake: () => void
+  /** A lapsed lease was the job's last. */
+  readonly died: (dead: Swept["dead"][number]) => void
+}
+
+/** Looks that are due within this many milliseconds are one look. */
+const together = 20
+
+class Watch {
+  readonly #store: Store
+  readonly #clock: Clock.Clock
+  readonly #queues = new Map<WatchedQueue, { lookAt: number }>()
+  readonly #changed = new Signal()
+
+  constructor(store: Store, clock: Clock.Clock) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  get #names(): ReadonlyArray<string> {
+    return [...new Set(Array.from(this.#queues.keys(), ({ queue }) => queue))]
+  }
+
+  #now() {
+    return Number(this.#clock.monotonicTimeNanosUnsafe()) / 1e6
+  }
+
+  add(queue: WatchedQueue) {
+    this.#queues.set(queue, { lookAt: this.#now() + queue.pollMillis })
+    this.#changed.notify()
+  }
+
+  /** Says whether none is left. */
+  remove(queue: WatchedQueue): boolean {
+    this.#queues.delete(queue)
+    return this.#queues.size === 0
+  }
+
+  /** Takes the queues that are due, and says when the next ones are. */
+  #due() {
+    const now = this.#now()
+    const due: Array<WatchedQueue> = []
+    let next = Infinity
+    for (const [queue, place] of this.#queues) {
+      if (place.lookAt <= now + together) {
+        due.push(queue)
+        place.lookAt = now + queue.pollMillis
+      }
+      next = Math.min(next, place.lookAt)
+    }
+    return { due, next: next - now }
+  }
+
+  /** Looks for jobs that nobody told about. */
+  readonly looking = Effect.suspend(() => {
+    if (this.#store.tellsAll) return Effect.never
+    const { due, next } = this.#due()
+    if (due.length === 0) return this.#changed.wait(next)
+    return Effect.map(Effect.exit(this.#store.look(due.map(({ queue }) => queue))), (exit) => {
+      // One that cannot be asked is asked by whoever claims.
+      const found = Exit.isSuccess(exit) ? new Set(exit.value) : undefined
+      for (const queue of due) if (found === undefined || found.has(queue.queue)) queue.wake()
+    })
+  }).pipe(Effect.forever)
+
+  /** Ends leases that have lapsed. Not while the store is away: nobody can renew meanwhile. */
+  readonly sweep = Effect.suspend(() =>
+    Effect.flatMap(this.#store.readiness, ({ ready }) =>
+      ready && this.#queues.size > 0
+        ? Effect.map(this.#store.sweep(this.#names), ({ dead }) => {
+            for (const one of dead)
+              for (const queue of this.#queues.keys()) if (queue.queue === one.queue) return queue.died(one)
+          })
+        : Effect.void
+    )
+  )
+
+  readonly prune = Effect.suspend(() =>
+    this.#queues.size === 0 ? Effect.succeed(0) : this.#store.prune(this.#names)
+  )
+}
+
+/** The watches of stores, each until the last of its queues has left. */
+const watches = new WeakMap<Store, { readonly watch: Watch; readonly scope: Scope.Closeable }>()
+
+const begin = Effect.fnUntraced(function* (store: Store) {
+  const scope = Scope.makeUnsafe()
+  const watch = new Watch(store, yield* Clock.Clock)
+  const third = store.leaseMillis / 3
+  const keep = (what: string, work: Effect.Effect<never>) =>
+    Effect.forkIn(Housekeeping.watched(`The ${what} of jobs`, work), scope)
+  yield* keep("look for jobs", watch.looking)
+  yield* keep("sweep", Housekeeping.repeat(watch.sweep, third, "The sweep of lapsed leases"))
+  // Not with the leases: where there is much to remove they would lapse meanwhile.
+  yield* keep("pruning", Housekeeping.repeat(watch.prune, third, "The pruning of jobs"))
+  const begun = { watch, scope }
+  watches.set(store, begun)
+  return begun
+})
+
+/**
+ * Watches a queue until the scope closes.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const watch = (store: Store, queue: WatchedQueue): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        const there = watches.get(store)
+        return Effect.tap(there === undefined ? begin(store) : Effect.succeed(there), ({ watch }) =>
+          Effect.sync(() => watch.add(queue))
+        )
+      }),
+      ({ scope, watch }) =>
+        Effect.suspend(() => {
+          if (!watch.remove(queue)) return Effect.void
+          watches.delete(store)
+          return Scope.close(scope, Exit.void)
+        })
+    )
+  )
