@@ -96,7 +96,7 @@ const programTest = (fence: Fence, name: string, program: string) =>
     `      done({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr })))`,
     `  strictEqual(run.code, 0, \`the program ended with \${run.code}\\n\${run.stderr}\${run.stdout}\`)`,
     ...(fence.prints === undefined
-      ? []
+      ? [`  strictEqual(run.stdout.trim() === "", false, "who pastes the program sees nothing")`]
       : [`  strictEqual(run.stdout.trim(), ${JSON.stringify(fence.prints.trim())})`]),
     `})`,
     ``
