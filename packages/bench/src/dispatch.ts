@@ -122,6 +122,31 @@ const run = (load: Load, bottleneckMost: number): Race => {
   }
 }
 
+/** Each contestant does its work in a store, as everything does that a request of a server has begun. */
+const inStore =
+  (contestant: Contestant): Contestant =>
+  async () => {
+    // Loaded by this race alone: it is what others are spared.
+    const { AsyncLocalStorage } = await import("node:async_hooks")
+    return new AsyncLocalStorage().run({ user: "ada" }, contestant)
+  }
+
+const withContext = (load: Load): Race => {
+  const { ours, peers, units } = run(load, 0)
+  const { "Effect.Semaphore": semaphore, "p-queue": queue } = peers
+  return {
+    name: "dispatch/run/promise/context",
+    units,
+    ours: inStore(ours),
+    peers: {
+      "no store": ours,
+      ...(queue === undefined ? {} : { "p-queue": inStore(queue) }),
+      ...(semaphore === undefined ? {} : { "Effect.Semaphore": inStore(semaphore) })
+    },
+    note: `${load.callers} callers, one task after the other, ${load.n} in all, in an AsyncLocalStorage; "no store" is ours without.`
+  }
+}
+
 const submit = (load: Load): Race => ({
   name: "dispatch/submit/promise",
   units: unit,
@@ -246,6 +271,7 @@ export const dispatch: Bench = {
       [load(body), load(body, 64), load(body, 1)].map((one) => run(one, bottleneckMost))
     return [
       ...bodies.flatMap(runs),
+      withContext(load("promise", 64)),
       submit(load("promise")),
       ...bodies.map((body) => runAll(load(body))),
       uncontended(load("sync"))
