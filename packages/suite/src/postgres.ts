@@ -10,14 +10,15 @@ import { connect } from "node:net"
 import { text } from "node:stream/consumers"
 import { Client } from "pg"
 
-/** Where `setup.ts` says the address of the server: a port of this machine, told to the processes of the tests. */
+/** Where `setup.ts` tells the processes of the tests whom to ask: a port of this machine, and the word that it wants to hear. */
 export const variable = "LEMMINGS_SUITE_POSTGRES"
 
 /** The address of the server that all share; the server starts when somebody asks first. */
 const shared = Effect.promise(async () => {
-  const port = Number(process.env[variable])
-  const socket = connect(port, "127.0.0.1")
+  const [port, word = ""] = (process.env[variable] ?? "").split(" ")
+  const socket = connect(Number(port), "127.0.0.1")
   await once(socket, "connect")
+  socket.end(word)
   return text(socket)
 })
 
