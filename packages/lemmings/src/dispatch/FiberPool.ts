@@ -14,7 +14,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Duration, Effect, type Fiber, Layer, Scheduler } from "effect"
+import { Cause, Context, Duration, Effect, type Fiber, Layer, Scheduler } from "effect"
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
@@ -26,7 +26,7 @@ import type { Line, Offer } from "./TaskQueue.ts"
 import type { Timers } from "../internal/Timers.ts"
 import { type Holder, type Lease, type Share, utilizationOf, type Worker } from "../workers/Worker.ts"
 import * as Workers from "../workers/Workers.ts"
-import type { WorkerCounts, WorkersListener, WorkersOptions } from "../workers/Workers.ts"
+import type { WorkerCounts, WorkersListener, WorkersOptions } from "../workers/Crew.ts"
 
 /**
  * News for somebody who waits.
@@ -61,6 +61,8 @@ export interface Leasable extends QueuedTask, Deliverable, Holder {
 export interface PoolListener extends Omit<WorkersListener, "ready" | "waiting"> {
   /** Tasks that wait for a worker. */
   readonly queued: () => number
+  /** Whether tasks may be accepted. */
+  readonly accepting: () => boolean
   /** The loop has nothing left to do for now. */
   readonly quiet: () => void
   /** A limit may have opened: there may be more tasks that wait for a worker alone. */
@@ -89,12 +91,19 @@ export interface Pool<T extends Leasable> {
   /** The leases that are held, in no order. */
   readonly leases: () => Array<Lease>
   readonly paused: () => boolean
+  /** Call `pump` afterwards. */
   readonly setPaused: (paused: boolean) => void
-  /** Sets the number of workers wanted. Returns at once; idle workers leave first, busy ones after their task. */
+  /**
+   * Sets the number of workers wanted. Returns at once; idle workers leave first, then the busy ones whose task ends
+   * first. Call `pump` afterwards.
+   */
   readonly resize: (target: number) => void
+  /** Call `pump` afterwards. */
   readonly setBounds: (min: number, max: number) => void
-  /** Starts the task on an idle worker, or offers it to the line. */
-  readonly submit: (task: T) => Offer<T>
+  /** Whether all that was settled has been delivered. */
+  readonly told: () => boolean
+  /** Starts the task on an idle worker, or offers it to the line, unless the herd closes. */
+  readonly submit: (task: T) => Offer<T> | "closed"
   /** Replaces every resource, or the one given, those in use when they come back. Returns how many. */
   readonly evict: (only?: unknown) => number
   /** Lends an idle worker without regard to the line. None while paused, and none whose resource has to be looked at first. */
@@ -152,9 +161,11 @@ const isGuest = (lease: Lease): lease is Guest => "returned" in lease
 const isWorker = (lease: Lease): lease is Worker => "leaving" in lease
 const isShare = (lease: Lease): lease is Share => "worker" in lease
 
-// How long the loop may keep the event loop, and how many steps it takes between two looks at the clock.
-const sliceNanos = 8_000_000n
-const stepsPerLook = 128
+// How long the loop may keep the event loop, and in how many steps. The end of a task says what time it is; while it only
+// resumes callers, the loop looks at the clock in so many steps, and at each when they are slow.
+const sliceMillis = 8
+const stepsPerLook = 16
+const slowMillis = 1
 const mostSteps = 16_384
 // Tasks that start tasks nest on one stack, at most this deep.
 const mostNested = 16
@@ -163,6 +174,7 @@ const unset = -1
 
 const nobody: PoolListener = {
   queued: () => 0,
+  accepting: () => false,
   elastic: () => false,
   quiet: () => {},
   starved: () => {},
@@ -182,7 +194,6 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   timers: Timers
 ) {
   const context = yield* Effect.context()
-  const clock = yield* Clock.Clock
   const own = AsyncContext.here()
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
   const ended = new Ring<Deliverable>()
@@ -193,6 +204,8 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   // Each with whether a pool that closes counts it: not when another fiber of the set waits for its end.
   const fibers = new Map<Fiber.Fiber<unknown, unknown>, boolean>()
   let owner = nobody
+  // The latest time that somebody has read.
+  let latest = 0
   let nested = 0
   let isPaused = false
   let pumping = false
@@ -215,35 +228,45 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   }
 
   const pump = (now?: number) => {
-    if (pumping) return
+    if (now !== undefined) latest = now
+    // Whoever holds back the news of a step pumps after it.
+    if (pumping || events.holding()) return
     pumping = true
-    let began: bigint | undefined
+    let began = now
     let steps = 0
-    try {
-      for (;;) {
-        // A freed worker first, then the news of what freed it: never all of one before any of the other.
-        const next = isPaused || waiting() === 0 || !mayTake() ? undefined : lend(now)
-        now = undefined
-        const done = ended.shift()
-        if (done !== undefined) done.deliver()
-        else if (next === undefined) break
-        if (++steps % stepsPerLook === 0) {
-          const instant = clock.monotonicTimeNanosUnsafe()
-          if (began === undefined) began = instant
-          if (steps >= mostSteps || instant - began > sliceNanos) {
-            later()
-            break
-          }
-        }
+    let nextLook = 1
+    for (;;) {
+      // A freed worker first, then the news of what freed it: never all of one before any of the other.
+      const next = isPaused || waiting() === 0 || !mayTake() ? undefined : lend(now)
+      now = undefined
+      const done = ended.shift()
+      if (done !== undefined) deliver(done)
+      else if (next === undefined) break
+      if (++steps >= nextLook && next === undefined) {
+        const time = timers.now()
+        nextLook = steps + (time - latest > slowMillis ? 1 : stepsPerLook)
+        latest = time
       }
-    } finally {
-      pumping = false
-      // A task's caller that throws on our stack must not stop the others.
-      if (ended.size > 0) later()
+      began ??= latest
+      if (latest - began > sliceMillis || steps >= mostSteps) {
+        later()
+        break
+      }
     }
+    pumping = false
+    events.flush()
     // Also where no worker is free: what opens may want more workers.
     if (flow !== undefined && waiting() > 0) remind(flow.wakesAt(timers.now()))
     if (ended.size === 0) owner.quiet()
+  }
+
+  /** Resumes those who wait. What an observer of their fibers throws stays theirs. */
+  const deliver = (done: Deliverable) => {
+    try {
+      done.deliver()
+    } catch (defect) {
+      events.report("an observer of a caller", Cause.die(defect))
+    }
   }
 
   const later = () => {
@@ -283,6 +306,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
 
   /** Starts the next task, if there is a worker for it and no limit holds it. */
   const lend = (now: number = timers.now()): T | undefined => {
+    latest = now
     // Before a worker is taken: what is held takes nothing.
     if (flow !== undefined && flow.look(now) === undefined) return undefined
     const lease = take(now)
@@ -386,24 +410,24 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     paused: () => isPaused,
     setPaused: (paused) => {
       isPaused = paused
-      pump()
     },
-    resize: (n) => {
-      workers.resize(n)
-      pump()
-    },
-    setBounds: (low, high) => {
-      workers.setBounds(low, high)
-      pump()
-    },
+    resize: workers.resize,
+    setBounds: workers.setBounds,
+    told: () => ended.size === 0,
     submit: (task) => {
       const lease =
         flow !== undefined || isPaused || !mayTake() || nested >= mostNested || waiting() > 0
           ? undefined
           : take(task.enqueuedAt)
+      // Taking one may ask the user about its resource, who may close the herd.
+      if (resources.owning && !owner.accepting()) {
+        if (lease !== undefined) release(lease, true)
+        return "closed"
+      }
       if (lease === undefined) {
         const offer = line.offer(task)
-        if (mayTake()) pump()
+        // One that was dropped for it has to be counted first.
+        if (typeof offer === "string" && mayTake()) pump()
         return offer
       }
       nested++

@@ -29,7 +29,12 @@ export type {
    * @category models
    * @since 0.1.0
    */
-  Offer
+  Offer,
+  /**
+   * @category models
+   * @since 0.5.0
+   */
+  Taken
 } from "../flow/Line.ts"
 
 /**
@@ -84,6 +89,12 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
     next.victim = -1
     next.admitted()
     return next
+  }
+  const unlist = (all: PriorityHeap<T>) => {
+    for (const task of all.values()) {
+      task.slot = -1
+      task.victim = -1
+    }
   }
   const refill = () => {
     while (line.size > 0 && ready.size < capacity) {
@@ -163,11 +174,8 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
     waiting: () => ready.values(),
     suspended: () => line.values(),
     clear() {
-      const all = ready.drain()
-      for (const task of all) {
-        task.slot = -1
-        task.victim = -1
-      }
+      const all = ready.split()
+      unlist(all)
       victims?.clear()
       urgent = 0
       refill()
@@ -180,11 +188,8 @@ export const make = <T extends QueuedTask>({ ageing, capacity, overflow }: TaskQ
       return tasks
     },
     dismiss() {
-      const all = line.drain()
-      for (const task of all) {
-        task.slot = -1
-        task.victim = -1
-      }
+      const all = line.split()
+      unlist(all)
       return all
     }
   }

@@ -18,7 +18,7 @@ import { explain, useOf } from "./Explain.ts"
 import { type Flow, type Key, none, Places, Room } from "./Flows.ts"
 import { Gate } from "./Gate.ts"
 import type { Limits, OverloadLaw } from "../model/Limits.ts"
-import type { Line, Offer, Refusal } from "./Line.ts"
+import type { Line, Offer, Refusal, Taken } from "./Line.ts"
 import { upcoming } from "./Upcoming.ts"
 
 /**
@@ -43,7 +43,7 @@ export interface FlowOptions extends CapacityOptions {
 }
 
 /** A seat that this line has given. */
-class Taken implements Seat {
+class TakenSeat implements Seat {
   readonly key: Key
   readonly flow: Flow | undefined
   readonly weight: number
@@ -84,7 +84,7 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
   const { keys } = gate
   const crowd = options.overload === undefined ? undefined : new Crowd(options.overload, fair, gate)
   const rooms = new Capacity(places, options)
-  let lastSeat: Taken | undefined
+  let lastSeat: TakenSeat | undefined
   // The look that `pop` may rely on: nothing has changed since.
   let seen: { readonly place: number; readonly flow: Flow; readonly version: number } | undefined
   let version = 0
@@ -250,7 +250,7 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
     const { key } = flow
     const weight = weightOf(task)
     const charged = cost === "time" ? weight * (options.expected(task.label) ?? 1) : weight
-    lastSeat = new Taken(key, flow, weight, charged, now, gate.probes(key))
+    lastSeat = new TakenSeat(key, flow, weight, charged, now, gate.probes(key))
     gate.take(key, flow, weight, fair ? charged : 0, now)
     if (gate.limits.perKey.ordered && key.name !== undefined) key.turn = task
     key.waitingWeight -= weight
@@ -278,7 +278,7 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
     const found = [...places.all(isRoom)]
     return found.toSorted((a, b) => rooms.keyOf(a) - rooms.keyOf(b) || a.sequence - b.sequence)
   }
-  const takeOut = (tasks: Array<T>): Array<T> => {
+  const takeOut = (tasks: Array<T>): Taken<T> => {
     const now = options.now()
     const touched = new Set<Key>()
     for (const task of tasks) {
@@ -286,7 +286,14 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
       leave(task, now)
     }
     for (const key of touched) refill(key, now)
-    return tasks
+    let popped = 0
+    return {
+      get size() {
+        return tasks.length - popped
+      },
+      values: () => tasks.slice(popped),
+      pop: () => tasks[popped++]
+    }
   }
 
   return {
@@ -356,10 +363,10 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
         const weight = weightOf(task)
         gate.seat(key, weight)
         gate.touch(key, now)
-        return new Taken(key, undefined, weight, 0, now, false)
+        return new TakenSeat(key, undefined, weight, 0, now, false)
       },
       returned(seat, now) {
-        if (!(seat instanceof Taken) || seat.returned) return
+        if (!(seat instanceof TakenSeat) || seat.returned) return
         seat.returned = true
         version++
         const { charged, epoch, flow, key, probe, startedAt, weight } = seat
@@ -390,7 +397,7 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
       },
       hold(name, millis, now, seat) {
         const key = keys.get(name)
-        if (seat instanceof Taken && seat.epoch !== key.epoch) return
+        if (seat instanceof TakenSeat && seat.epoch !== key.epoch) return
         version++
         gate.hold(key, millis, now)
       },

@@ -50,6 +50,21 @@ export type Offer<T extends QueuedTask> =
   | { readonly dropped: T; readonly reason?: ShedReason | undefined }
 
 /**
+ * Tasks that were taken out of a line together. They stand in no line, whatever their places say, and whoever took them
+ * settles them in the same step.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Taken<T> {
+  readonly size: number
+  /** All of them that `pop` has not returned, in no order. */
+  readonly values: () => Iterable<T>
+  /** The next of them, in the order of the line. */
+  readonly pop: () => T | undefined
+}
+
+/**
  * A line of tasks. Replace it to change who is next.
  *
  * @category models
@@ -88,10 +103,10 @@ export interface Line<T extends QueuedTask = QueuedTask> {
   readonly waiting: () => Iterable<T>
   /** Every task that waits for room, in no order. */
   readonly suspended: () => Iterable<T>
-  /** Takes out all waiting tasks, next first. Those waiting for room then move up. */
-  readonly clear: () => Array<T>
-  /** Takes out all tasks that wait for room, next first. */
-  readonly dismiss: () => Array<T>
+  /** Takes out all waiting tasks. Those waiting for room then move up. */
+  readonly clear: () => Taken<T>
+  /** Takes out all tasks that wait for room. */
+  readonly dismiss: () => Taken<T>
   /** Tasks before a waiting task in its flow: of the same key, where keys count, and the same level. */
   readonly ahead: (task: T) => number
   /** Limits, fairness and overload. A line without them starts whatever it has. */

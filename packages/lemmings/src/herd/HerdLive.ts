@@ -27,6 +27,7 @@ import * as Submit from "./Submit.ts"
 import * as Sizing from "./Sizing.ts"
 import type { Hooks, Middleware, TaskOptions } from "../model/Task.ts"
 import { TaskQueue } from "../dispatch/TaskQueue.ts"
+import { drop } from "../task/Dropping.ts"
 import { rememberPlaces } from "../task/TaskPlace.ts"
 import * as TaskRuntime from "../task/TaskRuntime.ts"
 import { type Runtime, type Waiting, waiting } from "../task/TaskRuntime.ts"
@@ -114,6 +115,7 @@ const listener = (rt: Runtime, sizing: Sizing.Sizing, waits: Shutdown.Waits): Po
       if (rt.supervision.resting()) rt.supervision.awoken()
       rt.supervision.noticed()
     },
+    accepting: () => rt.state === "running",
     elastic: sizing.elastic,
     shrunk: sizing.shrunk,
     quiet: waits.check,
@@ -132,10 +134,14 @@ const listener = (rt: Runtime, sizing: Sizing.Sizing, waits: Shutdown.Waits): Po
       for (const task of line.waiting()) task.unlimit()
     },
     workerStarted: (worker) => {
-      if (hooks.onWorkerStart !== undefined) pool.background("onWorkerStart", hooks.onWorkerStart(worker))
+      const { onWorkerStart } = hooks
+      if (onWorkerStart !== undefined)
+        events.after(() => pool.background("onWorkerStart", onWorkerStart(worker)))
     },
     workerStopped: (worker) => {
-      if (hooks.onWorkerStop !== undefined) pool.background("onWorkerStop", hooks.onWorkerStop(worker))
+      const { onWorkerStop } = hooks
+      if (onWorkerStop !== undefined)
+        events.after(() => pool.background("onWorkerStop", onWorkerStop(worker)))
     }
   }
 }
@@ -188,7 +194,7 @@ export const make = Effect.fnUntraced(function* (
     system: () => 0,
     report: (where, defect) => events.report(where, Cause.die(defect))
   })
-  const waits = Shutdown.makeWaits()
+  const waits = Shutdown.makeWaits((defect) => events.report("an observer of a caller", Cause.die(defect)))
   const hooks = withContext(options.hooks ?? {}, context)
   const drops = line.overflow !== "suspend" && line.overflow !== "reject"
 
@@ -268,11 +274,7 @@ export const make = Effect.fnUntraced(function* (
     ),
     awaitEmpty: waits.until(() => line.size() === 0 && line.admitting() === 0),
     clear: Effect.sync(() => {
-      let shed = 0
-      for (const entry of line.clear()) {
-        shed += entry.tasks
-        entry.shed("cleared")
-      }
+      const shed = drop(rt, line.clear(), "cleared")
       pool.pump()
       return shed
     }),

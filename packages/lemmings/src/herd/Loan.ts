@@ -63,7 +63,7 @@ export const borrow = <A, R>(
         Effect.suspend(() => {
           returned = true
           end?.(exit)
-          return run.exit === undefined ? Effect.asVoid(run.await) : Effect.void
+          return run.end() === undefined ? Effect.asVoid(run.await) : Effect.void
         })
       const waiting = Effect.callback<Loan, unknown>((resume) => {
         lent = (loan) => resume(Effect.succeed(loan))
@@ -72,7 +72,7 @@ export const borrow = <A, R>(
         run.accept(true)
       })
       const borrowed = Effect.onExit(restore(waiting), (exit) => {
-        if (Exit.isSuccess(exit) || run.exit !== undefined) return Effect.void
+        if (Exit.isSuccess(exit) || run.end() !== undefined) return Effect.void
         returned = true
         return end === undefined ? run.interrupt : giveBack(Exit.void)
       })

@@ -9,7 +9,11 @@ import * as Fibers from "../internal/Fibers.ts"
 import type { HerdState } from "../model/HerdError.ts"
 import type { ShutdownReport } from "../model/HerdStats.ts"
 import type { Resources } from "../workers/Resources.ts"
+import { drop } from "../task/Dropping.ts"
 import type { Counts, News, Place, Standing } from "../task/TaskRuntime.ts"
+
+// How long the end of many tasks may keep the event loop.
+const sliceMillis = 8
 
 /**
  * Time limits of a shutdown, in milliseconds.
@@ -36,10 +40,12 @@ export interface Waits {
 }
 
 /**
+ * `failed` hears what an observer threw of a fiber that waited.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const makeWaits = (): Waits => {
+export const makeWaits = (failed: (defect: unknown) => void): Waits => {
   const waiting = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()
   return {
     until: (holds) =>
@@ -54,7 +60,11 @@ export const makeWaits = (): Waits => {
       for (const wait of waiting) {
         if (!wait.holds()) continue
         waiting.delete(wait)
-        wait.resume()
+        try {
+          wait.resume()
+        } catch (defect) {
+          failed(defect)
+        }
       }
     }
   }
@@ -105,22 +115,21 @@ export const make = (
       const before = tally.succeeded + tally.failed
       if (!killed) {
         enter("draining")
-        for (const task of line.dismiss()) task.close()
+        drop(rt, line.dismiss(), "closed")
         pool.setPaused(false)
+        pool.pump()
         yield* within(limits.drain, () => killed || empty() || stuck())
       }
       const completed = tally.succeeded + tally.failed - before
 
       enter("interrupting")
-      for (const task of line.dismiss()) task.close()
-      let abandoned = 0
-      for (const entry of [...line.clear(), ...rt.delayed]) {
-        abandoned += entry.tasks
-        entry.close()
-      }
-      const running = pool.leases().flatMap(({ holder }) => holder ?? [])
-      for (const task of running) task.close()
+      // In one step: what moves up when the queue is cleared would otherwise be accepted by a closing herd.
+      drop(rt, line.dismiss(), "closed")
+      const abandoned = drop(rt, line.clear(), "closed") + rt.delayed.size
       pool.pump()
+      yield* inTurns(rt.delayed, (task) => task.close())
+      const running = pool.leases().flatMap(({ holder }) => holder ?? [])
+      yield* inTurns(running, (task) => task.close())
       yield* within(limits.interrupt, idle)
       let leaked = running.filter((task) => task.giveUp()).length
       pool.pump()
@@ -130,9 +139,24 @@ export const make = (
       leaked += yield* pool.close(2 * limits.destroy)
       leaked += resources.tally.leaked - leakedBefore
       rt.timers.close()
+      yield* waits.until(pool.told)
       enter("closed")
       waits.check()
       return { completed, interrupted: running.length, abandoned, leaked }
+    })
+
+  /** Ends tasks, and gives the event loop its turns when there are many. */
+  const inTurns = <T>(tasks: Iterable<T>, end: (task: T) => void) =>
+    Effect.gen(function* () {
+      let began = rt.timers.now()
+      for (const task of tasks) {
+        end(task)
+        if (rt.timers.now() - began < sliceMillis) continue
+        rt.pool.pump()
+        yield* Effect.yieldNow
+        began = rt.timers.now()
+      }
+      rt.pool.pump()
     })
 
   const begin = (limits: Limits) =>

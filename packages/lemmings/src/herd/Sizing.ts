@@ -65,7 +65,8 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     const text = `herd ${inLine(rt.herd)}: ${from} -> ${to} workers, ${by}: ${inLine(reason)}`
     // Workers that own nothing cost nothing, and starting is no change: nobody has to know at 3 a.m.
     const matters = resources.owning && by !== "start"
-    pool.background("the log", matters ? Effect.logInfo(text) : Effect.logDebug(text))
+    const line = matters ? Effect.logInfo(text) : Effect.logDebug(text)
+    rt.events.after(() => pool.background("the log", line))
   }
 
   const pausing = () => {
@@ -81,9 +82,22 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     const from = pool.counts().target
     const changed = from !== decision.to || byPolicy !== decision.paused
     byPolicy = decision.paused
-    if (changed) remember({ from, ...decision })
-    pausing()
-    pool.resize(decision.to)
+    step(() => {
+      if (changed) remember({ from, ...decision })
+      pausing()
+      pool.resize(decision.to)
+    })
+  }
+
+  /** All is changed before anybody is told, who may change it again. */
+  const step = (change: () => void) => {
+    rt.events.hold()
+    try {
+      change()
+    } finally {
+      rt.events.release()
+    }
+    pool.pump()
   }
 
   const supervised: Supervised = {
@@ -119,11 +133,19 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     start: (initial: number) =>
       Effect.map(supervisor.supervise(supervised, initial), (begun) => {
         supervision = rt.supervision = inContext(rt.own, begun)
+        // It says now whether idle workers may go.
+        step(() => pool.resize(pool.counts().target))
       }),
     resize: (workers: number | "auto"): Effect.Effect<void, InvalidConfig | HerdClosed> =>
       Effect.suspend((): Effect.Effect<void, InvalidConfig | HerdClosed> => {
         const { max } = pool.counts()
-        if (workers === "auto") return open(() => supervision.pin(false))
+        if (workers === "auto") {
+          return open(() => {
+            supervision.pin(false)
+            // Idle ones may go again.
+            step(() => pool.resize(pool.counts().target))
+          })
+        }
         if (Number.isInteger(workers) && workers >= 0 && workers <= max) {
           return open(() => {
             supervision.pin(true)
@@ -142,17 +164,13 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     }): Effect.Effect<void, InvalidConfig | HerdClosed> =>
       Effect.flatMap(HerdConfig.checkBounds({ min, max }), () =>
         open(() => {
-          const from = pool.counts().target
-          pool.setBounds(min, max)
-          const to = pool.counts().target
-          if (from !== to)
-            remember({
-              from,
-              to,
-              by: "setBounds",
-              reason: `${min} to ${max} allowed`,
-              paused: byPolicy
-            })
+          step(() => {
+            const from = pool.counts().target
+            pool.setBounds(min, max)
+            const to = pool.counts().target
+            const reason = `${min} to ${max} allowed`
+            if (from !== to) remember({ from, to, by: "setBounds", reason, paused: byPolicy })
+          })
           supervision.pin(false)
         })
       ),
@@ -160,11 +178,11 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     history: Effect.sync((): ReadonlyArray<ScalingDecision> => [...history]),
     pause: Effect.sync(() => {
       byCaller = true
-      pausing()
+      step(pausing)
     }),
     resume: Effect.sync(() => {
       byCaller = false
-      pausing()
+      step(pausing)
     }),
     /** Changes of the number of workers since the start. */
     changes,

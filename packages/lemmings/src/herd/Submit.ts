@@ -30,8 +30,9 @@ export const run = (rt: Runtime, task: Task, terms: TaskTerms): Effect.Effect<un
   Effect.callback((resume) => {
     const run = new TaskRun(rt, task, Fibers.contextHere(), terms)
     run.accept(true)
-    if (run.exit !== undefined) {
-      resume(run.exit)
+    const exit = run.end()
+    if (exit !== undefined) {
+      resume(exit)
       return undefined
     }
     run.listen(resume)
@@ -59,8 +60,9 @@ export const submit = (
         resume(Effect.succeed(run))
         return undefined
       }
-      if (run.exit !== undefined) {
-        resume(run.exit as Exit.Exit<never, unknown>)
+      const exit = run.end()
+      if (exit !== undefined) {
+        resume(exit as Exit.Exit<never, unknown>)
         return undefined
       }
       let waiting = true
@@ -95,7 +97,7 @@ export const runNow = (
     const run = new TaskRun(rt, task, Fibers.contextHere(), urgent)
     if (lease === undefined) run.accept(true)
     else if (!run.acceptOn(lease)) rt.pool.release(lease, true)
-    return run.exit ?? Effect.onInterrupt(restore(run.join), () => run.interrupt)
+    return run.end() ?? Effect.onInterrupt(restore(run.join), () => run.interrupt)
   }
   const giveBack = (lease: Lease, healthy: boolean) => {
     const { resource } = lease
@@ -150,8 +152,7 @@ type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 /** Before any level that a caller would choose, and small enough that ageing keeps its precision. */
 const foremost = 1_000_000_000
 
-// Tasks accepted between two looks at the clock, and how long accepting may keep the event loop.
-const stepsPerLook = 128
+// How long accepting may keep the event loop.
 const sliceMillis = 8
 
 /**
@@ -220,10 +221,11 @@ export const runAll = (
           const run = new TaskRun(rt, task, fiber.context, terms, undefined, undefined, from)
           pending++
           run.accept(true)
-          if (run.exit === undefined) follow(index, run)
-          else keep(index, run.exit)
+          const exit = run.end()
+          if (exit === undefined) follow(index, run)
+          else keep(index, exit)
           if (run.phase === "queued" && fed < list.length && Batch.fits(rt, terms)) return feedRest()
-          if (fed % stepsPerLook === 0 && rt.timers.now() - began > sliceMillis) return rt.pool.soon(feed)
+          if (run.enqueuedAt - began > sliceMillis) return rt.pool.soon(feed)
         }
         finish()
       }
@@ -232,7 +234,8 @@ export const runAll = (
         batch = new Batch(rt, list, fed, fiber.context, from, terms, {
           starting: follow,
           skipped: (index, exit) => {
-            keep(index, exit)
+            if (settle || stopped === undefined) keep(index, exit())
+            else pending--
             finish()
           }
         })

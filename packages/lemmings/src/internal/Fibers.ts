@@ -8,7 +8,7 @@
  * - A fiber runs on the stack of whoever starts it until it waits for the first time.
  * - Whoever resumes a fiber that waits runs it on their own stack, until it waits again or ends.
  * - Observers run on the stack on which the fiber ends, once, in the order in which they came. One that throws keeps the
- *   later ones from hearing.
+ *   later ones from hearing, and throws into whoever started or resumed the fiber.
  * - An interruption ends a waiting fiber on the stack of the interrupter, reaches one that runs at its next step, and one
  *   that is masked when the mask ends.
  * - A failure that nobody observes is silent.
@@ -16,6 +16,7 @@
  *
  * @since 0.5.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -35,7 +36,8 @@ export interface Running<out A = unknown, out E = unknown> {
 }
 
 /**
- * Starts a fiber, which runs its first steps before this returns.
+ * Starts a fiber, which runs its first steps before this returns. Never throws: where an observer that the effect gave
+ * its own fiber does, the fiber that comes back has died of it.
  *
  * @category operations
  * @since 0.5.0
@@ -43,7 +45,13 @@ export interface Running<out A = unknown, out E = unknown> {
 export const start = <A, E>(
   context: Context.Context<never>,
   effect: Effect.Effect<A, E>
-): Fiber.Fiber<A, E> => Effect.runForkWith(context)(effect)
+): Fiber.Fiber<A, E> => {
+  try {
+    return Effect.runForkWith(context)(effect)
+  } catch (defect) {
+    return Effect.runForkWith(context)(Effect.die(defect))
+  }
+}
 
 /**
  * Its end, if it has ended.
@@ -54,21 +62,36 @@ export const start = <A, E>(
 export const exitOf = <A, E>(fiber: Running<A, E>): Exit.Exit<A, E> | undefined => fiber.pollUnsafe()
 
 /**
- * Calls `ended` when it ends, or now when it has. `ended` must not throw.
+ * Calls `ended` when it ends, or now when it has. `ended` must not throw. It hears before the observers that the effect
+ * gave its own fiber in its first steps, of which one may throw.
  *
  * @category operations
  * @since 0.5.0
  */
-export const onEnd = <A, E>(fiber: Running<A, E>, ended: (exit: Exit.Exit<A, E>) => void): void =>
-  void fiber.addObserver(ended)
+export const onEnd = <A, E>(fiber: Running<A, E>, ended: (exit: Exit.Exit<A, E>) => void): void => {
+  fiber.addObserver(ended)
+  // No part of the interface of a fiber: where it is missing, ours is the last to hear.
+  const { _observers: observers } = fiber as { readonly _observers?: ReadonlyArray<unknown> | undefined }
+  if (observers === undefined || observers.length < 2 || observers.at(-1) !== ended) return
+  const list = observers as Array<unknown>
+  list.pop()
+  list.unshift(ended)
+}
 
 /**
- * Interrupts it, without waiting for its end. `by`: the id of the fiber that the interruption is said to come from.
+ * Interrupts it, without waiting for its end. `by`: the id of the fiber that the interruption is said to come from. Never
+ * throws: what an observer throws that the effect gave its own fiber is logged.
  *
  * @category operations
  * @since 0.5.0
  */
-export const interrupt = (fiber: Running | undefined, by?: number): void => fiber?.interruptUnsafe(by)
+export const interrupt = (fiber: Running | undefined, by?: number): void => {
+  try {
+    fiber?.interruptUnsafe(by)
+  } catch (defect) {
+    Effect.runFork(Effect.logWarning("an observer of a fiber failed", Cause.die(defect)))
+  }
+}
 
 /**
  * The context of the fiber that is running now. Empty outside of fibers.

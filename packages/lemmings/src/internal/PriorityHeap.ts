@@ -114,6 +114,20 @@ export class PriorityHeap<A> {
     this.rise(earlier ? position : this.sink(position), slot, key, sequence)
   }
 
+  /** Moves every entry to a heap of its own, in O(1). Its slots there are those that it had here. */
+  split(): PriorityHeap<A> {
+    const taken = new PriorityHeap<A>()
+    taken.pairs = this.pairs
+    taken.slots = this.slots
+    taken.positions = this.positions
+    taken.held = this.held
+    taken.vacant = this.vacant
+    taken.upper = this.upper
+    taken.end = this.end
+    this.reset()
+    return taken
+  }
+
   /** Takes every entry out and returns them in no particular order. */
   clear(): Array<A> {
     const values = [...this.values()]

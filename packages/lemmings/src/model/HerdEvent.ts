@@ -1,8 +1,9 @@
 /**
  * Everything a herd says about itself while it works, as one union.
  *
- * An event is built only while somebody listens. A listener that falls behind
- * loses the oldest events, and never slows the herd.
+ * An event is built only while somebody listens, and told when the step that it
+ * happened in has ended. A reader that falls behind loses the oldest events, and
+ * never slows the herd.
  *
  * @since 0.1.0
  */
@@ -10,6 +11,7 @@ import { Cause, Clock, Context, Effect, Layer, Queue, Schema, Stream } from "eff
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { inLine } from "../internal/Line.ts"
+import { Outbox } from "../internal/Outbox.ts"
 import { HerdState, ShedReason } from "./HerdError.ts"
 import { RecycleReason, ScalingDecision } from "./HerdStats.ts"
 
@@ -108,11 +110,22 @@ export class HerdEvents extends Context.Service<
     /** Whether anybody listens. When not, do not build the event. */
     readonly active: () => boolean
     readonly emit: (event: WithoutBase<HerdEvent>) => void
+    /** Keeps the event until the next one is emitted, or `flush`: for a step that is not over. */
+    readonly keep: (event: WithoutBase<HerdEvent>) => void
+    readonly flush: () => void
+    /** Begins a step of the herd: what happens in it is told after as many calls of `release`. */
+    readonly hold: () => void
+    readonly release: () => void
+    /** Whether a step goes on. */
+    readonly holding: () => boolean
+    /** Calls what runs code of the user once the step has ended, after the events before it. It must not throw. */
+    readonly after: (f: () => void) => void
     /** Emits `Failed`, and logs it as a warning whether or not anybody listens. */
     readonly report: (where: string, cause: Cause.Cause<unknown>) => void
     /**
-     * Calls the listener for every event from now on, in the step that it happens in: it must be quick, and none is lost.
-     * One that throws is not called again. Returns how to stop.
+     * Calls the listener for every event from now on, in order, when the step that it happened in has ended: all is
+     * counted, and the listener may do what it wants with the herd. Of very many events in one step the last ones come
+     * in later turns. It must be quick; none is lost. One that throws is not called again. Returns how to stop.
      */
     readonly listen: (listener: (event: HerdEvent) => void) => () => void
     /** Every event from now on. A reader more than 1,024 events behind loses the oldest. Ends with the herd. */
@@ -133,26 +146,33 @@ export class HerdEvents extends Context.Service<
         let closed = false
         yield* Effect.addFinalizer(() =>
           Effect.sync(() => {
+            outbox.flush(Infinity)
             closed = true
             for (const reader of readers) Queue.endUnsafe(reader)
           })
         )
-        const emit = (event: WithoutBase<HerdEvent>) => {
-          if (listeners.size === 0) return
-          const full = { ...event, herd, at: clock.currentTimeMillisUnsafe() } as HerdEvent
+        const tell = (event: HerdEvent) => {
           for (const [listener, from] of listeners) {
             try {
-              AsyncContext.run(from, listener, full)
+              AsyncContext.run(from, listener, event)
             } catch (defect) {
               listeners.delete(listener)
               report("a listener of events", Cause.die(defect))
             }
           }
         }
+        const later = (f: () => void) =>
+          void Fibers.start(context, Effect.andThen(Effect.yieldNow, Effect.sync(f)))
+        const outbox = new Outbox(tell, later)
+        const full = (event: WithoutBase<HerdEvent>) =>
+          ({ ...event, herd, at: clock.currentTimeMillisUnsafe() }) as HerdEvent
+        const emit = (event: WithoutBase<HerdEvent>) => {
+          if (listeners.size > 0) outbox.add(full(event))
+        }
         const report = (where: string, cause: Cause.Cause<unknown>) => {
           emit({ _tag: "Failed", where, error: cause })
-          const told = Effect.logWarning(`herd ${inLine(herd)}: ${where} failed`, cause)
-          AsyncContext.run(own, () => Fibers.start(context, told))
+          const warn = Effect.logWarning(`herd ${inLine(herd)}: ${where} failed`, cause)
+          outbox.after(() => AsyncContext.run(own, () => void Fibers.start(context, warn)))
         }
         const listen = (listener: (event: HerdEvent) => void) => {
           listeners.set(listener, AsyncContext.here())
@@ -174,6 +194,14 @@ export class HerdEvents extends Context.Service<
         return HerdEvents.of({
           active: () => listeners.size > 0,
           emit,
+          keep: (event) => {
+            if (listeners.size > 0) outbox.keep(full(event))
+          },
+          flush: () => outbox.flush(),
+          hold: () => outbox.hold(),
+          release: () => outbox.release(),
+          holding: () => outbox.holding,
+          after: (f) => outbox.after(f),
           report,
           listen,
           stream: Stream.unwrap(

@@ -141,6 +141,9 @@ const supervise = (
     let turn = unset
     let urgent = unset
     let dormant = lazy
+    let asking = false
+    // Somebody had to wait while the policy was asked.
+    let missed = false
     // Said once, until there is a good reading again.
     let complained: string | undefined
 
@@ -161,6 +164,9 @@ const supervise = (
     const ask = (sample: ScalingSample): void => {
       const { target } = sample.workers
       const [answer, next] = policy.decide(sample, state)
+      asking = false
+      // It may have set the number of workers itself.
+      if (pinned) return
       if (!Number.isInteger(answer.target)) {
         return complain("the scaling policy", `${policy.name} answered ${answer.target} workers`)
       }
@@ -183,11 +189,13 @@ const supervise = (
     /** Returns whether the herd grew. */
     const tick = (): boolean => {
       const now = timers.now()
-      if (!herd.active()) return false
+      if (asking || !herd.active()) return false
       let rests = false
       grew = false
       try {
         lastTick = now
+        // What the policy does to the herd is no reason to ask it in the middle of its answer.
+        asking = true
         const sample = read(now)
         if (sample !== undefined) {
           if (!pinned) ask(sample)
@@ -197,9 +205,12 @@ const supervise = (
       } catch (defect) {
         complain("the scaling policy", Cause.die(defect))
       }
+      asking = false
       resting = rests
       if (turn !== unset) timers.cancel(turn)
       turn = rests ? unset : timers.schedule(now + interval, inTurn)
+      if (missed && urgent === unset) remind(shortest)
+      missed = false
       return grew
     }
     /** Asks at once, and a policy without patience again while it helps. */
@@ -247,7 +258,8 @@ const supervise = (
       },
       resting: () => resting,
       noticed: () => {
-        if (pinned || urgent !== unset || policy.targetWait === Infinity || herd.full()) return
+        if (asking) missed = true
+        if (asking || pinned || urgent !== unset || policy.targetWait === Infinity || herd.full()) return
         const now = timers.now()
         const nobody = herd.empty()
         if (nobody || policy.targetWait === 0) {

@@ -9,10 +9,10 @@
  *
  * @since 0.1.0
  */
-import type { Context, Effect, Exit } from "effect"
+import { type Context, type Effect, Exit } from "effect"
 import type * as AsyncContext from "../internal/AsyncContext.ts"
 import type { ShedReason } from "../model/HerdError.ts"
-import { endOf, shedding, type Stop } from "./TaskLimits.ts"
+import { closing, shedding } from "./TaskLimits.ts"
 import * as TaskNews from "./TaskNews.ts"
 import { TaskRun } from "./TaskRun.ts"
 import { notATask, type TaskTerms } from "./TaskTerms.ts"
@@ -29,8 +29,12 @@ export interface Receiver {
   /** The task with this index starts. */
   readonly starting: (index: number, run: TaskRun) => void
   /** The task with this index ended before it could start. Called by the loop. */
-  readonly skipped: (index: number, exit: Exit.Exit<never, unknown>) => void
+  readonly skipped: (index: number, exit: () => Exit.Exit<never, unknown>) => void
 }
+
+type Skip = "caller" | "closed" | ShedReason
+
+const interrupted = Exit.interrupt()
 
 /**
  * The tasks of a `runAll` that have not started.
@@ -52,6 +56,9 @@ export class Batch implements Waiting {
   private readonly base: number
   /** What was cut off behind it. */
   private rest: Batch | undefined
+  /** Why the tasks that have not started never will, and the index of the first of them that was not told. */
+  private why: Skip = "caller"
+  private untold = Infinity
   private readonly rt: Runtime
   private readonly list: ReadonlyArray<Effect.Effect<unknown, unknown>>
   private readonly context: Context.Context<never>
@@ -126,9 +133,14 @@ export class Batch implements Waiting {
     const { rt, tasks } = this
     rt.tally.submitted += tasks
     rt.window.arrival(this.enqueuedAt, tasks)
-    if (rt.events.active()) this.each((id) => TaskNews.accepted(rt, { ...this.told, id }))
     rt.batches.add(this)
     rt.line.push(this)
+    if (rt.events.active()) {
+      rt.events.hold()
+      for (let index = this.next; index < this.end; index++)
+        TaskNews.accepted(rt, { ...this.about, id: String(this.base + index) })
+      rt.events.release()
+    }
     if (rt.supervision.resting()) rt.supervision.awoken()
     rt.supervision.noticed()
   }
@@ -148,7 +160,7 @@ export class Batch implements Waiting {
   first(count: number) {
     const { enqueuedAt } = this
     return Array.from({ length: Math.min(count, this.tasks) }, (_, offset) => ({
-      ...this.told,
+      ...this.about,
       id: String(this.sequence + offset),
       enqueuedAt
     }))
@@ -176,58 +188,70 @@ export class Batch implements Waiting {
       }
     }
     rt.tally.interrupted++
-    const exit = endOf(rt, { id: String(sequence), terms: this.terms }, "caller", "waiting")
-    rt.pool.settle({ deliver: () => receiver.skipped(index, exit) })
+    rt.pool.settle({ deliver: () => receiver.skipped(index, () => interrupted) })
   }
 
   /** Ends the tasks that have not started. Call `pump` afterwards. */
-  stop(why: Stop): void {
-    const { rt } = this
+  stop(why: "caller" | "closed"): void {
     // A closing herd finds every part in the line, and counts it.
     if (why === "caller") this.rest?.stop(why)
     if (this.tasks === 0) return
-    rt.line.remove(this)
-    if (why === "closed") {
-      rt.tally.shed += this.tasks
-      if (rt.events.active()) this.each((id) => TaskNews.shed(rt, { ...this.told, id }, "closed"))
-    } else rt.tally.interrupted += this.tasks
-    this.skip(() => endOf(rt, this, why, "waiting"))
+    this.rt.line.remove(this)
+    if (why === "closed") this.rt.tally.shed += this.tasks
+    else this.rt.tally.interrupted += this.tasks
+    this.skip(why)
+    this.rt.pool.settle(this)
   }
   close(): void {
     this.stop("closed")
   }
-  shed(reason: ShedReason): void {
-    const { rt } = this
-    rt.tally.shed += this.tasks
-    if (rt.events.active()) this.each((id) => TaskNews.shed(rt, { ...this.told, id }, reason))
-    this.skip((id) => shedding(rt, id, reason))
+  drop(reason: ShedReason | "closed"): void {
+    this.rt.tally.shed += this.tasks
+    this.skip(reason)
   }
 
-  private get told() {
+  shed(reason: ShedReason): void {
+    this.drop(reason)
+    this.rt.pool.settle(this)
+  }
+
+  private get about() {
     return { level: this.level, begun: 0, requeues: 0, terms: this.terms }
   }
-  private each(f: (id: string) => void): void {
-    for (let index = this.next; index < this.end; index++) f(String(this.base + index))
-  }
-  private skip(exitOf: (id: string) => Exit.Exit<never, unknown>): void {
-    const { receiver, rt } = this
-    const first = this.next
+  private skip(why: Skip): void {
+    this.why = why
+    this.untold = this.next
     this.next = this.end
-    rt.batches.delete(this)
-    rt.pool.settle({
-      deliver: () => {
-        for (let index = first; index < this.end; index++) {
-          receiver.skipped(index, exitOf(String(this.base + index)))
-        }
-      }
-    })
+    this.rt.batches.delete(this)
+  }
+
+  get told(): boolean {
+    return this.untold >= this.end
+  }
+  /** Tells the next task that was skipped. */
+  tell(): void {
+    if (this.told) return
+    const { receiver, rt, why } = this
+    const index = this.untold++
+    const id = String(this.base + index)
+    if (why !== "caller") TaskNews.shed(rt, { ...this.about, id }, why)
+    receiver.skipped(index, () => this.exitOf(id))
+  }
+  deliver(): void {
+    if (this.told) return
+    this.rt.pool.settle(this)
+    this.tell()
+  }
+  private exitOf(id: string): Exit.Exit<never, unknown> {
+    const { rt, why } = this
+    if (why === "caller") return interrupted
+    return why === "closed" ? closing(rt) : shedding(rt, id, why)
   }
 
   // A batch never runs, and its tasks have no limit on their wait.
   giveUp(): boolean {
     return false
   }
-  deliver(): void {}
   limit(): void {}
   unlimit(): void {}
 }

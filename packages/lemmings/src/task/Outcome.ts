@@ -18,9 +18,15 @@ export class Outcome {
   /** One listener is by far the commonest number. */
   private listeners: Listener | Array<Listener> | undefined
 
+  /** The exit, if it has come. */
+  end(): Exit.Exit<unknown, unknown> | undefined {
+    return this.exit
+  }
+
   get await(): Effect.Effect<Exit.Exit<unknown, unknown>> {
     return Effect.callback((resume) => {
-      if (this.exit !== undefined) return resume(Effect.succeed(this.exit))
+      const exit = this.end()
+      if (exit !== undefined) return resume(Effect.succeed(exit))
       const listener: Listener = (exit) => resume(Effect.succeed(exit))
       this.listen(listener)
       return Effect.sync(() => this.forget(listener))
@@ -43,11 +49,22 @@ export class Outcome {
     else if (Array.isArray(this.listeners))
       this.listeners = this.listeners.filter((other) => other !== listener)
   }
+  /** Tells every listener, and then throws what some of them threw. */
   deliver(): void {
-    const { exit, listeners } = this
+    const { listeners } = this
+    if (listeners === undefined) return
+    const exit = this.end()
     this.listeners = undefined
-    if (exit === undefined || listeners === undefined) return
-    if (typeof listeners === "function") listeners(exit)
-    else for (const listener of listeners) listener(exit)
+    if (exit === undefined) return
+    if (typeof listeners === "function") return listeners(exit)
+    const thrown: Array<unknown> = []
+    for (const listener of listeners) {
+      try {
+        listener(exit)
+      } catch (defect) {
+        thrown.push(defect)
+      }
+    }
+    if (thrown.length > 0) throw thrown.length === 1 ? thrown[0] : new AggregateError(thrown)
   }
 }

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import type { Exit } from "effect"
-import type { ShedReason } from "../model/HerdError.ts"
 import type { Step } from "./Retry.ts"
 import type { Stop } from "./TaskLimits.ts"
 
@@ -23,7 +22,6 @@ export const unset = -1
 export interface Extra {
   /** Why the herd ends the running attempt. */
   stopping: Stop | undefined
-  shedReason: ShedReason | "closed" | undefined
   /** Its wait is in the statistics already, although it has not begun. */
   counted: boolean
   /** Executions begun again because a worker was unhealthy. */
@@ -49,7 +47,6 @@ export interface Extra {
  */
 export const make = (): Extra => ({
   stopping: undefined,
-  shedReason: undefined,
   counted: false,
   requeues: 0,
   holds: 0,

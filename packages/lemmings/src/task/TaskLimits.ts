@@ -6,6 +6,7 @@
 import { Cause, Exit } from "effect"
 import type { Pool } from "../dispatch/FiberPool.ts"
 import type { Prediction } from "../flow/Prediction.ts"
+import type { Overflow } from "../model/HerdConfig.ts"
 import {
   AcquireTimeout,
   DeadlineExceeded,
@@ -52,6 +53,35 @@ const situation = ({ herd, lastCreateError, line, pool }: Situation, taskId: str
  */
 export const closed = ({ herd, state }: Pick<Situation, "herd" | "state">): HerdClosed =>
   new HerdClosed({ herd, state })
+
+// One for all tasks of a herd that close in the same state: of a hundred thousand of them, each would have its own stack.
+const closedExits = new WeakMap<
+  object,
+  { readonly state: HerdState; readonly exit: Exit.Exit<never, unknown> }
+>()
+
+/**
+ * How a task ends that a closing herd does not run.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export const closing = (herd: Pick<Situation, "herd" | "state">): Exit.Exit<never, unknown> => {
+  const known = closedExits.get(herd)
+  if (known !== undefined && known.state === herd.state) return known.exit
+  const exit = Exit.fail(closed(herd))
+  closedExits.set(herd, { state: herd.state, exit })
+  return exit
+}
+
+/**
+ * Why a full line drops a task.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const droppedBy = (overflow: Overflow): ShedReason =>
+  overflow === "dropOldest" ? "dropOldest" : "dropLowest"
 
 /**
  * How a task ends that was dropped: with a failure where its type has one, and otherwise with a defect.
@@ -108,7 +138,7 @@ export const endOf = (
       )
     }
     case "closed":
-      return Exit.fail(closed(herd))
+      return closing(herd)
   }
 }
 

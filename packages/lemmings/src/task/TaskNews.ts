@@ -98,11 +98,13 @@ export const retryRefused = ({ events }: Pick<Listeners, "events">, task: Told):
 }
 
 /**
+ * Told with the next thing that is told, or by `flush`: the task stands nowhere yet.
+ *
  * @category news
  * @since 0.1.0
  */
 export const accepted = ({ events }: Listeners, task: Told): void => {
-  if (events.active()) events.emit({ _tag: "TaskAccepted", ...named(task) })
+  if (events.active()) events.keep({ _tag: "TaskAccepted", ...named(task) })
 }
 
 /**
@@ -117,7 +119,10 @@ export const started = (
 ): void => {
   if (events.active())
     events.emit({ _tag: "TaskStarted", ...named(task), ...numbered(task, lease), waitMillis })
-  if (hooks.onTaskStart !== undefined) pool.background("onTaskStart", hooks.onTaskStart(info(task, lease)))
+  const { onTaskStart } = hooks
+  if (onTaskStart === undefined) return
+  const about = info(task, lease)
+  events.after(() => pool.background("onTaskStart", onTaskStart(about)))
 }
 
 /**
@@ -135,11 +140,14 @@ export const finished = (
     const ended = { ...named(task), ...numbered(task, lease), outcome: outcome(exit), runMillis }
     events.emit({ _tag: "TaskFinished", ...ended })
   }
+  const { onTaskComplete, onTaskError } = hooks
   if (exit._tag === "Success") {
-    if (hooks.onTaskComplete === undefined) return
-    pool.background("onTaskComplete", hooks.onTaskComplete(info(task, lease), runMillis))
-  } else if (hooks.onTaskError !== undefined) {
-    pool.background("onTaskError", hooks.onTaskError(info(task, lease), exit.cause, runMillis))
+    if (onTaskComplete === undefined) return
+    const about = info(task, lease)
+    events.after(() => pool.background("onTaskComplete", onTaskComplete(about, runMillis)))
+  } else if (onTaskError !== undefined) {
+    const about = info(task, lease)
+    events.after(() => pool.background("onTaskError", onTaskError(about, exit.cause, runMillis)))
   }
 }
 

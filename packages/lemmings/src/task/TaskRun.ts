@@ -10,11 +10,11 @@
 import { Cause, type Context, Effect, Exit } from "effect"
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
-import { QueueFull, type ShedReason } from "../model/HerdError.ts"
-import { Described } from "./Described.ts"
+import { QueueFull } from "../model/HerdError.ts"
+import { Ending } from "./Ending.ts"
 import * as Opinion from "./Opinion.ts"
 import * as Retry from "./Retry.ts"
-import { type Priority, priorityLevel, type TaskHandle, type TaskStatus } from "../model/Task.ts"
+import { type Priority, priorityLevel, type TaskHandle } from "../model/Task.ts"
 import type { Refusal } from "../flow/Line.ts"
 import * as TaskFlow from "./TaskFlow.ts"
 import * as TaskExtra from "./TaskExtra.ts"
@@ -22,7 +22,7 @@ import * as TaskFiber from "./TaskFiber.ts"
 import * as TaskNews from "./TaskNews.ts"
 import { notATask, type TaskTerms } from "./TaskTerms.ts"
 import * as TaskTimers from "./TaskTimers.ts"
-import { closed, endOf, isOpen, shedding, type Stop, stopOverdue, verdict } from "./TaskLimits.ts"
+import { closing, droppedBy, endOf, isOpen, type Stop, stopOverdue, verdict } from "./TaskLimits.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import type { Lease } from "../workers/Worker.ts"
 
@@ -31,25 +31,21 @@ const { unset } = TaskExtra
 /** Why a task was not accepted. */
 type Refused = "full" | "closed" | Refusal["refused"]
 
-type Phase = "new" | "queued" | "delayed" | "running" | "done"
-
 /**
  * A task of a herd, and the handle of whoever submitted it.
  *
  * @category models
  * @since 0.1.0
  */
-export class TaskRun extends Described implements Waiting, TaskHandle<unknown, unknown> {
+export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unknown> {
   level: number
   readonly enqueuedAt: number
   slot: number = unset
   victim: number = unset
-  phase: Phase = "new"
-  private readonly rt: Runtime
-  private task: Effect.Effect<unknown, unknown> | undefined
+  /** Whether it was accepted. */
+  private entered = false
   private lease: Lease | undefined
   private fiber: Fibers.Running | undefined
-  private extra: TaskExtra.Extra | undefined
 
   constructor(
     rt: Runtime,
@@ -60,9 +56,7 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     sequence: number = rt.sequence++,
     from?: AsyncContext.AsyncContext
   ) {
-    super(terms, sequence, context, from)
-    this.rt = rt
-    this.task = task ?? notATask("task", task)
+    super(rt, task ?? notATask("task", task), terms, sequence, context, from)
     this.level = terms.level
     this.enqueuedAt = now
   }
@@ -70,24 +64,11 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
   get waitingSince(): number {
     return this.extra?.waitingSince ?? this.enqueuedAt
   }
-  get requeues(): number {
-    return this.extra === undefined ? 0 : this.extra.requeues
-  }
-  get more(): TaskExtra.Extra {
-    return (this.extra ??= TaskExtra.make())
-  }
   get interrupt(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.stop("caller")
       this.rt.pool.pump()
-      return this.exit === undefined ? Effect.asVoid(this.await) : Effect.void
-    })
-  }
-  get status(): Effect.Effect<TaskStatus> {
-    return Effect.sync(() => {
-      if (this.phase !== "done") return this.phase === "new" ? "queued" : this.phase
-      if (this.extra?.shedReason !== undefined) return "shed"
-      return this.exit === undefined ? "failed" : TaskNews.outcome(this.exit)
+      return this.phase === "done" ? Effect.void : Effect.asVoid(this.await)
     })
   }
   setPriority(priority: Priority): Effect.Effect<boolean> {
@@ -115,24 +96,23 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     if (wrong !== undefined) return this.refuse("full", Exit.die(wrong))
     TaskTimers.begin(rt, this)
     const offer = rt.pool.submit(this)
-    if (offer === "accepted") {
-      if (this.phase === "queued") this.stands()
-      return offer
-    }
-    if (offer === "suspended") {
-      if (mayWait) {
-        this.stands()
-        return offer
-      }
-      rt.line.remove(this)
+    if (offer === "closed") return this.refuse(offer)
+    if (offer === "full" || (offer === "suspended" && !mayWait && !this.entered)) {
+      if (offer === "suspended") rt.line.remove(this)
       return this.refuse("full")
     }
-    if (offer === "full") return this.refuse("full")
-    if ("refused" in offer) return this.refuse(offer.refused, TaskFlow.refusal(rt, this.id, offer))
-    offer.dropped.shed(offer.reason ?? (rt.line.overflow === "dropOldest" ? "dropOldest" : "dropLowest"))
-    if (this.phase === "queued") this.stands()
-    rt.pool.pump()
-    return "accepted"
+    if (typeof offer === "object") {
+      if ("refused" in offer) return this.refuse(offer.refused, TaskFlow.refusal(rt, this.id, offer))
+      const { dropped, reason } = offer
+      dropped.shed(reason ?? droppedBy(rt.line.overflow))
+    }
+    // From here on all is counted, and whoever is told may do what it wants.
+    rt.events.flush()
+    if (rt.supervision.resting()) rt.supervision.awoken()
+    if (this.phase === "queued" || this.phase === "new") this.stands()
+    if (typeof offer === "object") rt.pool.pump()
+    // It may have moved up at once, and may even have ended.
+    return this.entered ? "accepted" : "suspended"
   }
   /** In line, because no worker is there. Called on the submitter's stack, or once `from` is known. */
   private stands(): void {
@@ -148,31 +128,31 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     }
     TaskTimers.begin(this.rt, this)
     this.admitted()
+    if (this.rt.supervision.resting()) this.rt.supervision.awoken()
     lease.seat = this.rt.line.flow?.seatFor(this, this.enqueuedAt)
     this.start(lease, this.enqueuedAt)
     return true
   }
   private refuse(reason: Refused, exit?: Exit.Exit<never, unknown>): Refused {
-    this.rt.tally.rejected++
-    this.rt.events.emit({ _tag: "TaskRejected", reason })
-    this.finish(
+    const { rt } = this
+    rt.tally.rejected++
+    this.conclude(
       exit ??
-        Exit.fail(
-          reason === "closed"
-            ? closed(this.rt)
-            : new QueueFull({ herd: this.rt.herd, capacity: this.rt.line.capacity })
-        )
+        (reason === "closed"
+          ? closing(rt)
+          : Exit.fail(new QueueFull({ herd: rt.herd, capacity: rt.line.capacity })))
     )
-    this.rt.pool.pump()
+    rt.events.emit({ _tag: "TaskRejected", reason })
+    rt.pool.pump()
     return reason
   }
   admitted(): void {
     const { extra, rt } = this
     this.phase = "queued"
+    this.entered = true
     rt.tally.submitted++
     rt.window.arrival(this.enqueuedAt)
     if (rt.starved) this.limit()
-    if (rt.supervision.resting()) rt.supervision.awoken()
     TaskNews.accepted(rt, this)
     if (extra?.whenAccepted !== undefined) {
       rt.pool.settle({ deliver: extra.whenAccepted })
@@ -186,7 +166,8 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
 
   start(lease: Lease, now: number = this.rt.timers.now()): void {
     const { context, extra, rt, task, terms } = this
-    if (task === undefined || context === undefined) return
+    // It was ended by whoever was told that it is about to start.
+    if (task === undefined || context === undefined) return rt.pool.release(lease, true)
     // Its timer fires in this very instant, behind that of the task that had the worker until now.
     if (stopOverdue(this, now, rt.prediction)) return rt.pool.release(lease, true)
     this.phase = "running"
@@ -202,7 +183,11 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     }
     if (extra !== undefined) TaskTimers.disarm(rt, extra)
     if (rt.leakAfter !== Infinity) TaskTimers.watch(rt, this, context, lease, now)
-    if (rt.listening()) TaskNews.started(rt, this, lease, wait)
+    if (rt.listening()) {
+      TaskNews.started(rt, this, lease, wait)
+      // A closing herd gave it up meanwhile.
+      if (this.lease !== lease) return
+    }
     if (this.terms.timeout !== undefined) this.limit(now)
     // On the submitter's stack, and it may run again on another.
     if (rt.resource !== undefined || rt.line.flow !== undefined || (terms.retry ?? rt.retry) !== undefined)
@@ -222,22 +207,28 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     if (lease === undefined) return
     const now = rt.timers.now()
     const runMillis = now - lease.startedAt
+    const result = extra === undefined ? exit : verdict(rt, this, exit, extra.stopping)
+    if (result._tag === "Failure") return this.endedBadly(result, runMillis, lease, now)
+    this.leave(lease)
+    rt.window.finished(now, runMillis, true)
+    rt.runs.record(runMillis)
+    rt.prediction.ran(this.label, runMillis)
+    this.settle(result)
+    if (rt.listening()) TaskNews.finished(rt, this, lease, result, runMillis)
+    rt.pool.release(lease, true, now)
+    rt.pool.pump(now)
+  }
+
+  /** Its attempt is over. Where it stands now is decided in the same step. */
+  private leave(lease: Lease): void {
+    const { extra, rt } = this
     this.lease = undefined
     this.fiber = undefined
     lease.holder = undefined
     rt.tally.running--
-    if (extra !== undefined) TaskTimers.disarm(rt, extra)
-    const result = extra === undefined ? exit : verdict(rt, this, exit, extra.stopping)
-    if (result._tag === "Success") {
-      rt.window.finished(now, runMillis, true)
-      rt.runs.record(runMillis)
-      rt.prediction.ran(this.label, runMillis)
-      if (rt.listening()) TaskNews.finished(rt, this, lease, result, runMillis)
-      if (extra !== undefined) extra.stopping = undefined
-      this.settle(result)
-      rt.pool.release(lease, true, now)
-    } else this.endedBadly(result, runMillis, lease, now)
-    rt.pool.pump(now)
+    if (extra === undefined) return
+    TaskTimers.disarm(rt, extra)
+    extra.stopping = undefined
   }
 
   private endedBadly(
@@ -248,23 +239,31 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
   ): void {
     const { rt } = this
     const { cause } = result
-    const open = isOpen(rt.state) && this.extra?.stopping === undefined
-    if (open && (Retry.didNotBegin(cause, this.task) || TaskFlow.holds(rt, this, lease, cause, now))) {
-      this.putBack()
-      return rt.pool.release(lease, true, now)
-    }
-    if (!Cause.hasInterruptsOnly(cause)) {
+    const untouched = isOpen(rt.state) && this.extra?.stopping === undefined
+    // Asked while it still counts as running: whoever is asked may look at the herd, and act on it.
+    const notBegun =
+      untouched && (Retry.didNotBegin(cause, this.task) || TaskFlow.holds(rt, this, lease, cause, now))
+    const healthy = notBegun || Opinion.isHealthy(rt, cause)
+    // Stopped meanwhile: it does not run again.
+    const next = notBegun && this.extra?.stopping === undefined ? "putBack" : this.next(cause, healthy)
+    // Given up meanwhile.
+    if (this.lease !== lease) return
+    if (!notBegun && !Cause.hasInterruptsOnly(cause)) {
       rt.window.finished(now, runMillis, false)
       rt.runs.record(runMillis)
     }
-    const healthy = Opinion.isHealthy(rt, cause)
-    TaskNews.finished(rt, this, lease, result, runMillis)
-    const next = this.next(cause, healthy)
-    if (this.extra !== undefined) this.extra.stopping = undefined
-    if (next === "requeue") this.requeue(lease, cause)
-    else if (next === "retry" && TaskFlow.mayRetry(rt, this, now)) this.wait(result)
+    rt.events.hold()
+    if (!notBegun) TaskNews.finished(rt, this, lease, result, runMillis)
+    this.leave(lease)
+    if (next === "putBack") this.putBack()
+    else if (next === "requeue") this.requeue(lease, cause)
+    else if (next === "retry" && TaskFlow.mayRetry(rt, this, now)) this.delay(result)
     else this.settle(result)
     rt.pool.release(lease, healthy, now)
+    rt.events.release()
+    if (next === "retry") this.ask(result)
+    rt.pool.pump(now)
+    this.waitsAgain()
   }
 
   /** Back to its place in the queue, as if it had not been started. */
@@ -302,25 +301,37 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     this.enqueue()
   }
 
+  /** Into the line again. Call `waitsAgain` when all is counted. */
   private enqueue(): void {
     const { more, rt } = this
     this.phase = "queued"
     more.waitingSince = rt.timers.now()
     rt.line.push(this)
     if (rt.starved) this.limit()
+  }
+
+  private waitsAgain(): void {
+    const { rt } = this
+    if (this.phase !== "queued") return
     if (rt.supervision.resting()) rt.supervision.awoken()
     this.stands()
   }
 
-  /** Asks the schedule, then waits. Holds no worker. */
-  private wait(result: Exit.Failure<unknown, unknown>): void {
+  /** Will be tried again, and holds no worker until then. */
+  private delay(result: Exit.Failure<unknown, unknown>): void {
+    this.phase = "delayed"
+    this.more.last = result
+    this.rt.delayed.add(this)
+  }
+
+  /** Asks the schedule when. */
+  private ask(result: Exit.Failure<unknown, unknown>): void {
     const { context, rt, terms } = this
     const schedule = terms.retry ?? rt.retry
-    if (context === undefined || schedule === undefined || schedule === false) return this.settle(result)
+    // Ended by whoever was told.
+    if (this.phase !== "delayed" || context === undefined || schedule === undefined || schedule === false)
+      return
     const { more } = this
-    this.phase = "delayed"
-    more.last = result
-    rt.delayed.add(this)
     const ask = Effect.suspend(() =>
       more.step === undefined
         ? Effect.tap(Retry.begin(schedule), (step) =>
@@ -334,6 +345,7 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     Fibers.onEnd(fiber, (exit) => {
       if (this.phase !== "delayed") return
       if (exit._tag === "Failure") rt.events.report("the retry schedule", exit.cause)
+      if (this.phase !== "delayed") return
       if (exit._tag === "Failure" || exit.value === undefined) {
         this.settle(result)
         rt.pool.pump()
@@ -348,13 +360,17 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     rt.tally.retried++
     if (this.more.last !== undefined) TaskNews.failed(rt, this, this.more.last.cause, true)
     TaskNews.retried(rt, this, delayMillis)
+    // Ended by whoever was told.
+    if (this.phase !== "delayed") return
     const again = () => {
-      // Ended while the timer was being set: a task that is done would take a lease and never give it back.
-      if (this.phase !== "delayed") return
+      // Ended while the timer was being set: a task that is done would take a lease and never give it back. A closing
+      // herd is about to end it.
+      if (this.phase !== "delayed" || !isOpen(rt.state)) return
       this.more.delay = unset
       rt.delayed.delete(this)
       this.enqueue()
       rt.pool.pump()
+      this.waitsAgain()
     }
     if (delayMillis <= 0) return again()
     if (delayMillis < Infinity) this.more.delay = rt.timers.schedule(rt.timers.now() + delayMillis, again)
@@ -369,10 +385,10 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
       case "new":
         rt.line.remove(this)
         rt.tally.rejected++
-        return this.finish(endOf(rt, this, why, "waiting"))
+        return this.conclude(endOf(rt, this, why, "waiting"))
       case "queued":
         rt.line.remove(this)
-        if (why === "closed") this.more.shedReason = "closed"
+        if (why === "closed") this.dropped = "closed"
         return this.settle(endOf(rt, this, why, "waiting"))
       case "delayed": {
         const last = this.extra?.last
@@ -395,45 +411,8 @@ export class TaskRun extends Described implements Waiting, TaskHandle<unknown, u
     if (this.phase !== "running") return false
     this.lease = undefined
     this.rt.tally.running--
-    this.settle(Exit.fail(closed(this.rt)))
+    this.settle(closing(this.rt))
     return true
-  }
-
-  /** Drops a task that the queue no longer holds. */
-  shed(reason: ShedReason): void {
-    this.more.shedReason = reason
-    this.settle(shedding(this.rt, this.id, reason))
-  }
-
-  private settle(exit: Exit.Exit<unknown, unknown>): void {
-    const { extra, rt } = this
-    if (this.phase === "delayed") rt.delayed.delete(this)
-    if (extra?.shedReason !== undefined) {
-      rt.tally.shed++
-      TaskNews.shed(rt, this, extra.shedReason)
-    } else if (exit._tag === "Success") rt.tally.succeeded++
-    else {
-      const outcome = TaskNews.outcome(exit)
-      rt.tally[outcome]++
-      if (outcome === "failed") TaskNews.failed(rt, this, exit.cause, false)
-    }
-    this.finish(exit)
-  }
-
-  private finish(exit: Exit.Exit<unknown, unknown>): void {
-    const { extra } = this
-    this.phase = "done"
-    this.exit = exit
-    this.rt.line.flow?.ended(this, this.rt.timers.now())
-    if (extra !== undefined) {
-      TaskTimers.disarm(this.rt, extra, true)
-      const { requeues, shedReason } = extra
-      this.extra = undefined
-      if (shedReason !== undefined) this.more.shedReason = shedReason
-      if (requeues > 0) this.more.requeues = requeues
-    }
-    this.task = this.context = this.from = undefined
-    if (this.awaited) this.rt.pool.settle(this)
   }
 
   /** Starts the clock of one attempt, or of the wait for a worker that cannot be made. */

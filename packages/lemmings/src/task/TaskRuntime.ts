@@ -50,8 +50,17 @@ interface TaskTally {
  * @since 0.1.0
  */
 export interface Waiting extends Leasable {
-  /** Drops what the queue no longer holds. Call `pump` afterwards. */
+  /** Settles what the queue no longer holds, and has it told by the loop. Call `pump` afterwards. */
   readonly shed: (reason: ShedReason) => void
+  /**
+   * Settles what the queue no longer holds, in a step that must be short: it is counted, and nobody is told. Call `tell`
+   * afterwards, until `told`.
+   */
+  readonly drop: (reason: ShedReason | "closed") => void
+  /** Tells those who wait, by one task, that it was dropped. */
+  readonly tell: () => void
+  /** Whether nobody is left to be told. */
+  readonly told: boolean
   /** Bounds the wait for a worker that cannot be made. */
   readonly limit: () => void
   readonly unlimit: () => void

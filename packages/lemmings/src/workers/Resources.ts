@@ -193,6 +193,10 @@ export class Resources extends Context.Service<
 const lifetimeJitter = 0.025
 const keepAliveJitter = 0.1
 
+/** A logger that throws is no failure of what is logged. */
+const warned = (...message: ReadonlyArray<unknown>): Effect.Effect<void> =>
+  Effect.ignoreCause(Effect.logWarning(...message))
+
 const nothing: Lifecycle = { onCreate: () => Effect.void }
 
 const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
@@ -323,12 +327,10 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
             true,
             new Error(`onDestroy took longer than ${options.destroyTimeout} ms`)
           )
-          yield* Effect.logWarning(
-            `herd ${inLine(options.herd)}: a resource of worker ${info.workerId} was left behind`
-          )
+          yield* warned(`herd ${inLine(options.herd)}: a resource of worker ${info.workerId} was left behind`)
         } else if (Exit.isFailure(ended.value)) {
           yield* destroyFailed(info, false, Cause.squash(ended.value.cause))
-          yield* Effect.logWarning(`herd ${inLine(options.herd)}: onDestroy failed`, ended.value.cause)
+          yield* warned(`herd ${inLine(options.herd)}: onDestroy failed`, ended.value.cause)
         }
       })
     )

@@ -4,9 +4,9 @@
  *
  * **Details**
  *
- * One timer, at the next time that something may be due, where there are resources at most 30 seconds away. It also
- * notices that the wall clock has jumped, as it does when the machine slept: what is on the other end of a resource may
- * be gone.
+ * One timer, at the next time that something is due: with nothing due there is none. It also notices that the wall clock
+ * has jumped, as it does when the machine slept, when a resource is wanted or something is due: what is on the other end
+ * of a resource may be gone.
  *
  * @since 0.2.0
  */
@@ -57,6 +57,8 @@ interface Housekeeping<W extends Idler> {
 export interface Upkeep {
   /** There is a new resource. */
   readonly watch: (resource: Owned) => void
+  /** Somebody wants a resource. */
+  readonly look: (now: number) => void
   /** A worker has nothing to do from now on. */
   readonly rests: (worker: Idler) => void
   /** A worker has gone: where no other may and nothing is owned, no timer is left. */
@@ -64,7 +66,8 @@ export interface Upkeep {
   readonly close: () => void
 }
 
-const periodMillis = 30_000
+// How often the clocks are compared while resources are wanted.
+const lookMillis = 100
 // How far the two clocks may go apart between two looks. Wall clocks are corrected by some milliseconds all the time.
 const jumpMillis = 15_000
 const unset = -1
@@ -77,6 +80,7 @@ export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): U
   let slot = unset
   let wakesAt = Infinity
   let apart: number | undefined
+  let lookedAt = -Infinity
 
   const arm = (at: number) => {
     if (at >= wakesAt) return
@@ -85,15 +89,20 @@ export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): U
     slot = timers.schedule(at, keep)
   }
 
+  const compare = (now: number) => {
+    lookedAt = now
+    const before = apart
+    apart = timers.wallClock() - now
+    if (before !== undefined && Math.abs(apart - before) > jumpMillis && house.owning())
+      house.jumped(apart - before)
+  }
+
   const keep = () => {
     slot = unset
     wakesAt = Infinity
     const now = timers.now()
-    const before = apart
-    apart = timers.wallClock() - now
-    const owning = house.owning()
-    if (owning && before !== undefined && Math.abs(apart - before) > jumpMillis) house.jumped(apart - before)
-    let next = owning ? now + periodMillis : Infinity
+    compare(now)
+    let next = Infinity
     let spare = house.spare()
     for (const worker of house.idle.slice()) {
       const what = due(worker, now, spare > 0 ? worker.idleSince + house.idleTimeToLive : Infinity)
@@ -113,12 +122,18 @@ export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): U
   }
 
   return {
-    watch: ({ checkAt, expiresAt, usedAt }) => {
+    watch: ({ checkAt, expiresAt }) => {
       apart ??= timers.wallClock() - timers.now()
-      arm(Math.min(usedAt + periodMillis, checkAt, expiresAt))
+      arm(Math.min(checkAt, expiresAt))
     },
-    rests: ({ idleSince }) => {
-      const leaves = idleSince + house.idleTimeToLive
+    look: (now) => {
+      if (apart !== undefined && now - lookedAt >= lookMillis) compare(now)
+    },
+    rests: ({ idleSince, resource }) => {
+      // It may have been in use when it was due.
+      if (resource !== undefined) arm(Math.max(idleSince, Math.min(resource.checkAt, resource.expiresAt)))
+      // The first one may have had to stay until there was another.
+      const leaves = (house.idle[0]?.idleSince ?? idleSince) + house.idleTimeToLive
       if (leaves < wakesAt && house.spare() > 0) arm(leaves)
     },
     left: () => {

@@ -63,12 +63,39 @@ export interface Worker extends Lease {
   state: "starting" | "idle" | "busy" | "stopping"
   /** Since when it has had nothing to do, in milliseconds on the herd's monotonic clock. */
   idleSince: number
-  /** Leaves as soon as its task has ended. */
+  /** Its resource was validated for a task, and is given to it until then. */
+  vettedUntil: number
+  /** Resources in a row that were lost or found bad soon after they were made, before they served a task. */
+  fruitless: number
+  /** Leaves as soon as its task has ended, or stays in the place of another that has ended before. */
   leaving: boolean
   starter: Fiber.Fiber<unknown, unknown> | undefined
   /** Leases that are held beside each other, where resources take several tasks at a time. */
   shares: number
 }
+
+/**
+ * A worker that is about to start.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const unborn = (workerId: number, burst: boolean): Worker => ({
+  workerId,
+  burst,
+  resource: undefined,
+  state: "starting",
+  healthy: true,
+  holds: 0,
+  holder: undefined,
+  startedAt: 0.5,
+  idleSince: 0.5,
+  vettedUntil: -Infinity,
+  fruitless: 0,
+  leaving: false,
+  starter: undefined,
+  shares: 0
+})
 
 /**
  * One of several leases on the same worker.
@@ -106,7 +133,8 @@ export const roomiest = (
     if (best !== undefined && shares >= best.shares) continue
     if (hasRoom?.(resource) === true && stale(resource, now) === undefined) best = worker
   }
-  return best
+  // Whoever was asked may have sent it away.
+  return best !== undefined && best.state === "busy" && !best.leaving ? best : undefined
 }
 
 /**

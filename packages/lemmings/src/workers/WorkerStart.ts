@@ -15,6 +15,18 @@ const creationBackoff = Schedule.min([Schedule.exponential("10 millis"), Schedul
 )
 
 /**
+ * The longest time between a resource that went bad as soon as it was made and the next, in milliseconds.
+ *
+ * @category constants
+ * @since 0.5.0
+ */
+export const longestPause = 5_000
+
+/** A resource that goes bad as soon as it is made is replaced at once, its successors at growing intervals. */
+const pauseOf = ({ fruitless }: Worker): Effect.Effect<void> =>
+  fruitless < 2 ? Effect.void : Effect.sleep(Math.min(longestPause, 10 * 2 ** (fruitless - 2)))
+
+/**
  * Runs an effect beside the herd, reporting its failure as `where`. `counts`: whether a closing herd counts it as left
  * behind.
  *
@@ -75,14 +87,15 @@ export const make = (
   owner: Owner
 ): WorkerStart => {
   // Workers that wait until fewer resources are in creation.
-  const patient: Array<{ readonly worker: Worker; readonly replaced: boolean }> = []
+  const patient = new Map<Worker, boolean>()
   let creating = 0
 
   const next = () => {
     while (creating < options.maxCreating) {
-      const first = patient.shift()
+      const [first] = patient
       if (first === undefined) return
-      const { replaced, worker } = first
+      const [worker, replaced] = first
+      patient.delete(worker)
       if (owner.needed(worker) || worker.resource !== undefined) create(worker, replaced)
       else owner.unneeded(worker)
     }
@@ -116,7 +129,8 @@ export const make = (
           // The worker keeps its old resource until here: a starter that is interrupted before leaves it to the stop.
           const old = worker.resource
           worker.resource = undefined
-          return Effect.andThen(old === undefined ? Effect.void : resources.destroy(old), restore(again))
+          const created = restore(Effect.andThen(pauseOf(worker), again))
+          return Effect.andThen(old === undefined ? Effect.void : resources.destroy(old), created)
         }).pipe(
           Effect.ensuring(
             Effect.sync(() => {
@@ -134,11 +148,8 @@ export const make = (
   return {
     start: (worker, replaced) => {
       if (creating < options.maxCreating) create(worker, replaced)
-      else patient.push({ worker, replaced })
+      else patient.set(worker, replaced)
     },
-    forget: (worker) => {
-      const at = patient.findIndex((waiting) => waiting.worker === worker)
-      if (at !== -1) patient.splice(at, 1)
-    }
+    forget: (worker) => void patient.delete(worker)
   }
 }

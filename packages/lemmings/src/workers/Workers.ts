@@ -7,106 +7,18 @@
  *
  * @since 0.1.0
  */
-import { Effect, Fiber, type Schedule } from "effect"
+import { Effect, Fiber } from "effect"
 import type { HerdEvents } from "../model/HerdEvent.ts"
 import type { RecycleReason } from "../model/HerdStats.ts"
+import { servedNothing, surplusOf, type Workers, type WorkersListener, type WorkersOptions } from "./Crew.ts"
 import type { Owned, Resources } from "./Resources.ts"
-import type { WorkerInfo } from "../model/Task.ts"
 import type { Timers } from "../internal/Timers.ts"
 import * as Upkeep from "./Upkeep.ts"
-import { roomiest, stays, type Worker } from "./Worker.ts"
+import { roomiest, stays, unborn, type Worker } from "./Worker.ts"
 import * as WorkerStart from "./WorkerStart.ts"
 
-/**
- * Workers counted, as in `HerdStats`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface WorkerCounts {
-  readonly min: number
-  readonly max: number
-  readonly target: number
-  readonly size: number
-  readonly idle: number
-  readonly busy: number
-  readonly starting: number
-  readonly stopping: number
-  readonly base: number
-  readonly burst: number
-  readonly peak: number
-}
-
-/**
- * What the owner of the workers wants to know.
- *
- * @category models
- * @since 0.1.0
- */
-export interface WorkersListener {
-  /** Creation failed, and no worker can run a task. */
-  readonly starved: () => void
-  /** A worker became able to run tasks. */
-  readonly fed: () => void
-  /** A worker is idle. */
-  readonly ready: () => void
-  readonly workerStarted: (worker: WorkerInfo) => void
-  readonly workerStopped: (worker: WorkerInfo) => void
-  /** Tasks that wait for a worker. */
-  readonly waiting: () => number
-  /** Whether a policy makes workers when they are needed, so that unneeded ones may go. */
-  readonly elastic: () => boolean
-  /** There are fewer workers wanted, because one was not needed. */
-  readonly shrunk: (from: number, reason: string) => void
-  /** The wall clock and the monotonic clock went apart. */
-  readonly clockJumped: (millis: number) => void
-}
-
-/**
- * @category models
- * @since 0.1.0
- */
-export interface WorkersOptions {
-  readonly min: number
-  readonly max: number
-  /** Most resources in creation at one time. */
-  readonly maxCreating: number
-  /** Milliseconds. `Infinity`: never. */
-  readonly idleTimeToLive: number
-  readonly reuse: "lifo" | "fifo"
-  /** When to call a failing `onCreate` again. */
-  readonly createRetry?: Schedule.Schedule<unknown> | undefined
-}
-
-/**
- * The workers of one herd.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Workers {
-  readonly counts: () => WorkerCounts
-  readonly all: () => Iterable<Worker>
-  readonly idle: () => number
-  readonly full: () => boolean
-  /** Workers that are not on their way out. */
-  readonly size: () => number
-  /**
-   * Makes an idle worker busy. One whose resource is too old is replaced, and one whose resource is doubtful is
-   * validated, before it is there again: then there may be none although some are idle.
-   */
-  readonly take: (now: number) => Worker | undefined
-  /** A busy worker that has room for one more task, the one with the fewest. */
-  readonly roomy: (now: number) => Worker | undefined
-  /** Ends a busy worker's task: it becomes idle, is replaced when unhealthy, or leaves. `now` spares a look at the clock. */
-  readonly released: (worker: Worker, now: number | undefined) => void
-  readonly resize: (target: number) => void
-  /** Replaces every resource, or the one given, those in use when they come back. Returns how many. */
-  readonly evict: (reason: RecycleReason, only?: unknown) => number
-  readonly setBounds: (min: number, max: number) => void
-  /** Sends every worker away, and lets none come. */
-  readonly close: () => void
-}
+// How long a resource that was validated for a task is good for it without another question.
+const vettedMillis = 50
 
 /**
  * Creates a set without workers.
@@ -124,23 +36,40 @@ export const make = (
 ): Workers => {
   const workers = new Map<number, Worker>()
   const idle: Array<Worker> = []
+  // Busy ones that leave after their task, as far as no other busy one is free before.
+  const leavers = new Set<Worker>()
   let { max, min } = options
   let target = 0
   let nextId = 1
   let busy = 0
   let starting = 0
   let stopping = 0
-  let leaving = 0
   let peak = 0
   let checking = 0
   let open = true
+  // Adjusting, and whether something has changed meanwhile.
+  let adjusting = false
+  let changed = false
 
-  const size = () => workers.size - stopping - leaving
+  const isOpen = () => open
+  const size = () => workers.size - stopping - leavers.size
 
   const lifo = options.reuse === "lifo"
   const next = () => (lifo ? idle.pop() : idle.shift())
 
+  /** Changes several things in one step, of which others are told afterwards. What is idle then may be given away. */
+  const step = (change: () => void) => {
+    events.hold()
+    try {
+      change()
+    } finally {
+      events.release()
+    }
+    listener.ready()
+  }
+
   const take = (now: number): Worker | undefined => {
+    upkeep.look(now)
     for (;;) {
       let worker = next()
       if (worker === undefined) return undefined
@@ -151,7 +80,7 @@ export const make = (
           recycle(worker, stale)
           continue
         }
-        if (resources.doubtful(resource, now)) {
+        if (now > worker.vettedUntil && resources.doubtful(resource, now)) {
           // A worker being validated is for a task that waits: one each, not all for the first.
           if (checking === 0 || checking < listener.waiting()) {
             check(worker, true)
@@ -161,6 +90,7 @@ export const make = (
           worker = fresh(now)
           if (worker === undefined) return undefined
         }
+        worker.vettedUntil = -Infinity
       }
       worker.state = "busy"
       worker.holds = 1
@@ -180,20 +110,23 @@ export const make = (
     events.emit({ _tag: "ResourceRecycled", workerId, burst, reason })
 
   /** Replaces the resource of a worker that is neither busy nor in the idle list, or lets the worker go. */
-  const recycle = (worker: Worker, reason: RecycleReason) => {
-    tell(worker, reason)
-    if (worker.burst && listener.elastic() && listener.waiting() <= idle.length) surplus(worker, reason)
-    else startWorker(worker, true)
-  }
+  const recycle = (worker: Worker, reason: RecycleReason) =>
+    step(() => {
+      worker.fruitless = servedNothing(worker.resource, reason, timers.now()) ? worker.fruitless + 1 : 0
+      tell(worker, reason)
+      if (worker.burst && listener.elastic() && listener.waiting() <= idle.length) surplus(worker, reason)
+      else startWorker(worker, true)
+    })
 
   /** Lets a worker go that is neither busy nor in the idle list, and wants one fewer. */
-  const surplus = (worker: Worker, reason: string) => {
-    const from = target
-    target = Math.max(0, target - 1)
-    retire(worker)
-    relabel()
-    listener.shrunk(from, reason)
-  }
+  const surplus = (worker: Worker, reason: string) =>
+    step(() => {
+      const from = target
+      target = Math.max(0, target - 1)
+      retire(worker)
+      if (!worker.burst) relabel()
+      listener.shrunk(from, reason)
+    })
 
   /** Validates the resource of a worker that is not in the idle list, `wanted` for a task that waits. */
   const check = (worker: Worker, wanted: boolean) => {
@@ -204,14 +137,17 @@ export const make = (
     if (wanted) checking++
     const ask = Effect.flatMap(resources.validate(resource), (valid) =>
       Effect.sync(() => {
-        if (worker.state !== "starting") return
+        if (worker.state !== "starting" || worker.resource !== resource) return
         starting--
         worker.starter = undefined
         worker.state = "idle"
+        const now = timers.now()
         // It may have been evicted meanwhile.
-        const reason = valid ? resources.stale(resource, timers.now()) : "invalid"
-        if (reason === undefined) backToIdle(worker)
-        else recycle(worker, reason)
+        const reason = valid ? resources.stale(resource, now) : "invalid"
+        if (reason !== undefined) return recycle(worker, reason)
+        // For whoever it was asked for, however short `validateAfter` is.
+        if (wanted) worker.vettedUntil = now + vettedMillis
+        backToIdle(worker)
       })
     ).pipe(
       Effect.ensuring(
@@ -237,6 +173,14 @@ export const make = (
     worker.state = "idle"
     const later = idle.findIndex(({ idleSince }) => (lifo ? idleSince > at : idleSince >= at))
     idle.splice(later === -1 ? idle.length : later, 0, worker)
+    upkeep.rests(worker)
+  }
+
+  /** Takes a worker out of the idle ones. `false`: it was none of them. */
+  const fromIdle = (worker: Worker): boolean => {
+    const place = idle.indexOf(worker)
+    if (place !== -1) idle.splice(place, 1)
+    return place !== -1
   }
 
   const started = (worker: Worker, resource: Owned | undefined, replaced: boolean) => {
@@ -250,17 +194,17 @@ export const make = (
     worker.starter = undefined
     worker.healthy = true
     toIdle(worker)
-    if (resource !== undefined) {
-      upkeep.watch(resource)
-      resources.watch(resource, () => void evict("lost", resource.value))
-    }
+    listener.fed()
     events.emit({
       _tag: replaced ? "WorkerReplaced" : "WorkerStarted",
       workerId: worker.workerId,
       burst: worker.burst
     })
     listener.workerStarted(worker)
-    listener.fed()
+    if (resource !== undefined) {
+      upkeep.watch(resource)
+      resources.watch(resource, () => void evict("lost", resource.value))
+    }
     listener.ready()
   }
 
@@ -285,41 +229,30 @@ export const make = (
   }
 
   const spawn = () => {
-    const worker: Worker = {
-      workerId: nextId++,
-      burst: size() >= min,
-      resource: undefined,
-      state: "starting",
-      leaving: false,
-      healthy: true,
-      holds: 0,
-      holder: undefined,
-      startedAt: 0.5,
-      idleSince: 0.5,
-      starter: undefined,
-      shares: 0
-    }
+    const worker = unborn(nextId++, size() >= min)
     workers.set(worker.workerId, worker)
     peak = Math.max(peak, size())
     startWorker(worker, false)
   }
 
   const gone = (worker: Worker) => {
+    if (!workers.delete(worker.workerId)) return
     stopping--
-    workers.delete(worker.workerId)
     events.emit({ _tag: "WorkerStopped", workerId: worker.workerId, burst: worker.burst })
     listener.workerStopped(worker)
     adjust()
   }
 
-  /** Sends away a worker that is neither busy nor in the idle list. */
-  const retire = (worker: Worker) => {
-    if (worker.leaving) leaving--
+  /** Counts a worker as stopping that is neither busy nor in the idle list. Call `dismiss` afterwards. */
+  const sendAway = (worker: Worker) => {
     if (worker.state === "starting") starting--
     starts.forget(worker)
-    worker.leaving = false
     worker.state = "stopping"
     stopping++
+  }
+
+  /** Destroys what a stopping worker owns, after its starter has ended. */
+  const dismiss = (worker: Worker) => {
     upkeep.left()
     const { starter } = worker
     worker.starter = undefined
@@ -331,50 +264,56 @@ export const make = (
         const { resource } = worker
         worker.resource = undefined
         if (resource !== undefined) yield* resources.destroy(resource)
-        gone(worker)
-      }).pipe(Effect.uninterruptible)
+      }).pipe(Effect.ensuring(Effect.sync(() => gone(worker))), Effect.uninterruptible)
     )
   }
 
-  /**
-   * Starting workers leave before idle ones, and those before busy ones; of these, burst workers before base ones. Of
-   * the idle ones the one that is idle longest, otherwise the newest.
-   */
-  const leaver = (): Worker | undefined => {
-    let best: Worker | undefined
-    for (const worker of workers.values()) {
-      if (worker.leaving || worker.state === "stopping" || worker.state === "idle") continue
-      if (best === undefined || before(worker, best)) best = worker
-    }
-    if (best?.state === "starting") return best
-    return idle.find((worker) => worker.burst) ?? idle[0] ?? best
-  }
-  const before = (a: Worker, b: Worker) => {
-    if (a.state !== b.state) return a.state === "starting"
-    return a.burst === b.burst ? a.workerId > b.workerId : a.burst
+  const retire = (worker: Worker) => {
+    sendAway(worker)
+    dismiss(worker)
   }
 
-  const adjust = () => {
-    if (!open) return
-    while (size() < target) {
-      const staying = leaving === 0 ? undefined : [...workers.values()].find((worker) => worker.leaving)
-      if (staying !== undefined) {
-        staying.leaving = false
-        leaving--
-      } else if (workers.size < max) spawn()
-      else break
-    }
-    while (size() > target) {
-      const worker = leaver()
-      if (worker === undefined) break
+  const shrink = (count: number) => {
+    const leaving = surplusOf(workers.values(), idle, count)
+    // All are counted before one of them runs code of the user, who may look at the herd and change it.
+    const away = leaving.filter((worker) => worker.state !== "busy")
+    for (const worker of leaving) {
       if (worker.state === "busy") {
         worker.leaving = true
-        leaving++
-      } else {
-        if (worker.state === "idle") idle.splice(idle.indexOf(worker), 1)
-        retire(worker)
-      }
+        leavers.add(worker)
+      } else sendAway(worker)
     }
+    const staying = idle.filter((worker) => worker.state === "idle")
+    if (staying.length < idle.length) idle.splice(0, idle.length, ...staying)
+    if (leaving.some((worker) => !worker.burst)) relabel()
+    for (const worker of away) dismiss(worker)
+  }
+
+  /** Brings the number of workers to the target. Called again while it works, it goes on when it has worked. */
+  const adjust = () => {
+    if (!open) return
+    changed = true
+    if (adjusting) return
+    adjusting = true
+    try {
+      for (;;) {
+        if (!isOpen() || !changed) break
+        changed = false
+        for (const worker of leavers) {
+          if (size() >= target) break
+          stay(worker)
+        }
+        while (size() < target && workers.size < max) spawn()
+        if (size() > target) shrink(size() - target)
+      }
+    } finally {
+      adjusting = false
+    }
+  }
+
+  const stay = (worker: Worker) => {
+    worker.leaving = false
+    leavers.delete(worker)
     relabel()
   }
 
@@ -386,17 +325,37 @@ export const make = (
   const released = (worker: Worker, at: number | undefined) => {
     // A closing herd has already sent it away.
     if (worker.state !== "busy") return
-    busy--
-    if (worker.leaving || !open) return retire(worker)
-    if (!worker.healthy) {
-      tell(worker, "unhealthy")
-      return startWorker(worker, true)
-    }
-    if (worker.resource !== undefined) {
-      const stale = resources.used(worker.resource, at ?? timers.now())
-      if (stale !== undefined) return recycle(worker, stale)
-    }
     const { resource } = worker
+    // It asks the user, who may do anything meanwhile.
+    const stale =
+      worker.healthy && resource !== undefined ? resources.used(resource, at ?? timers.now()) : undefined
+    if (worker.state !== "busy" || worker.shares > 0) return
+    const burst = worker.burst
+    busy--
+    if (leavers.size > 0 && !worker.leaving) {
+      // The first one that is free leaves, or more tasks would start than there may be workers.
+      const [other] = leavers
+      if (other !== undefined) {
+        other.leaving = false
+        leavers.delete(other)
+        worker.leaving = true
+        leavers.add(worker)
+      }
+    }
+    if (worker.leaving) {
+      worker.leaving = false
+      leavers.delete(worker)
+      retire(worker)
+      if (!burst) relabel()
+      return
+    }
+    if (!open) return retire(worker)
+    if (!worker.healthy)
+      return step(() => {
+        tell(worker, "unhealthy")
+        startWorker(worker, true)
+      })
+    if (stale !== undefined) return recycle(worker, stale)
     if (resources.ready === undefined || resource === undefined) return toIdle(worker, at)
     const { ready } = resources
     worker.state = "starting"
@@ -421,15 +380,15 @@ export const make = (
     owning: () => open && resources.owning && workers.size > 0,
     idle,
     act: (worker, what) => {
-      const place = idle.indexOf(worker)
       // What was done for another may have given it to a task.
-      if (place === -1) return
-      idle.splice(place, 1)
+      if (!fromIdle(worker)) return
       if (what === "check") check(worker, false)
-      else if (what === "idle") {
-        tell(worker, "idle")
-        surplus(worker, "idleTimeToLive")
-      } else recycle(worker, what)
+      else if (what === "idle")
+        step(() => {
+          tell(worker, "idle")
+          surplus(worker, "idleTimeToLive")
+        })
+      else recycle(worker, what)
     },
     jumped: (millis) => {
       listener.clockJumped(millis)
@@ -438,17 +397,18 @@ export const make = (
   })
 
   const evict = (reason: RecycleReason, only?: unknown): number => {
+    const resting: Array<Worker> = []
     let evicted = 0
-    for (const worker of Array.from(workers.values())) {
+    for (const worker of workers.values()) {
       const { resource } = worker
       if (resource === undefined || resource.condemned !== undefined) continue
       if (only !== undefined && resource.value !== only) continue
       resource.condemned = reason
       evicted++
-      if (worker.state !== "idle") continue
-      idle.splice(idle.indexOf(worker), 1)
-      recycle(worker, reason)
+      if (worker.state === "idle") resting.push(worker)
     }
+    // What is done for one may give another to a task, which finds that its resource is condemned.
+    for (const worker of resting) if (fromIdle(worker)) recycle(worker, reason)
     return evicted
   }
 
@@ -457,19 +417,20 @@ export const make = (
     size,
     evict,
     counts: () => {
-      const burst = [...workers.values()].filter((worker) => worker.burst && stays(worker)).length
+      const all = size()
+      const base = Math.min(min, all)
       return {
         min,
         max,
         target,
-        size: size(),
+        size: all,
         idle: idle.length,
         // Those that leave after their task are counted as stopping.
-        busy: busy - leaving,
+        busy: busy - leavers.size,
         starting,
-        stopping: stopping + leaving,
-        base: size() - burst,
-        burst,
+        stopping: stopping + leavers.size,
+        base,
+        burst: all - base,
         peak
       }
     },
@@ -481,6 +442,7 @@ export const make = (
     resize: (n) => {
       target = Math.min(n, max)
       adjust()
+      if (idle[0] !== undefined) upkeep.rests(idle[0])
     },
     setBounds: (low, high) => {
       min = low
@@ -488,18 +450,23 @@ export const make = (
       target = Math.min(Math.max(target, low), high)
       relabel()
       adjust()
+      if (idle[0] !== undefined) upkeep.rests(idle[0])
     },
     close: () => {
       open = false
       target = 0
       upkeep.close()
+      idle.length = 0
+      leavers.clear()
+      const away: Array<Worker> = []
       for (const worker of workers.values()) {
         if (worker.state === "stopping") continue
         if (worker.state === "busy") busy--
-        // One by one, because an onDestroy may look at the stats.
-        else if (worker.state === "idle") idle.splice(idle.indexOf(worker), 1)
-        retire(worker)
+        worker.leaving = false
+        sendAway(worker)
+        away.push(worker)
       }
+      for (const worker of away) dismiss(worker)
     }
   }
 }

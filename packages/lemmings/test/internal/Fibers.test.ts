@@ -84,8 +84,8 @@ describe("the contract with Effect's runtime", () => {
   it("observers run on the stack of the end, once, in their order, and at once when it has ended", () => {
     const log: Array<string> = []
     const { fiber, resume } = waiting(log, "end")
-    Fibers.onEnd(fiber, () => void log.push("first"))
-    Fibers.onEnd(fiber, () => void log.push("second"))
+    fiber.addObserver(() => void log.push("first"))
+    fiber.addObserver(() => void log.push("second"))
     resume()
     log.push("resumed")
     Fibers.onEnd(fiber, () => void log.push("late"))
@@ -98,13 +98,44 @@ describe("the contract with Effect's runtime", () => {
     )
   })
 
+  it("ours hears first, whatever observers the fiber was given before", () => {
+    const log: Array<string> = []
+    const { fiber, resume } = waiting(log, "end")
+    fiber.addObserver(() => void log.push("theirs"))
+    fiber.addObserver(() => {
+      throw new Error("observer")
+    })
+    Fibers.onEnd(fiber, () => void log.push("ours"))
+
+    assert.throws(resume, "observer")
+    assert.deepStrictEqual(
+      log,
+      ["end", "ours", "theirs"],
+      "fiber._observers is not the list of observers any more: a task that gives its own fiber one that throws loses its lease"
+    )
+  })
+
+  it("a fiber whose own observer throws in its first steps has died of it, and does not throw at us", () => {
+    const fiber = Fibers.start(
+      none,
+      Effect.withFiber((self) => {
+        self.addObserver(() => {
+          throw new Error("observer")
+        })
+        return Effect.void
+      })
+    )
+    const exit = Fibers.exitOf(fiber)
+    assert.isTrue(exit !== undefined && Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+  })
+
   it("an observer that throws throws at whoever ended the fiber", () => {
     const { fiber, resume } = waiting([], "end")
     let heard = false
-    Fibers.onEnd(fiber, () => {
+    fiber.addObserver(() => {
       throw new Error("observer")
     })
-    Fibers.onEnd(fiber, () => (heard = true))
+    fiber.addObserver(() => (heard = true))
 
     assert.throws(
       resume,
