@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schedule, Scope } from "effect"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
+import { Herd } from "lemmings"
 import { fileURLToPath } from "node:url"
 import { chromium, type Page } from "playwright-core"
 import { alone, Db, herd, Mail, serve, until } from "./support/control.ts"
@@ -279,6 +280,33 @@ describe.skipIf(missing)("the dashboard in a real browser", () => {
         const other = yield* open(readOnly.url)
         yield* does(() => other.page.getByTestId("queue").waitFor())
         assert.strictEqual(yield* does(() => other.page.getByTestId("queue-pause").count()), 0)
+      }).pipe(alone),
+    60_000
+  )
+
+  it.live(
+    "shows texts of others as texts, wherever they stand",
+    () =>
+      Effect.gen(function* () {
+        const evil = (n: number) =>
+          `<img src=x onerror="document.title='${n}'"></script><script>document.title='${n}'</script>`
+        const one = yield* herd(class X extends Herd.Service<X>()(evil(1), { sheds: true }) {}, {
+          workers: { min: 1, max: 1 }
+        })
+        const failing = { label: evil(2), key: evil(3), id: evil(4) }
+        yield* Effect.exit(one.run(Effect.die(new Error(evil(5))), failing))
+        yield* one.submit(Effect.never, { label: evil(6), key: evil(7), id: evil(8) })
+        yield* one.submit(Effect.never, { label: evil(9), key: evil(10) })
+        yield* queue(evil(11), 2)
+        const { url } = yield* serve({ exposeErrors: true, exposePayloads: true })
+        const { page, wrong } = yield* open(url)
+        yield* does(() => page.getByTestId("queue").waitFor())
+        yield* Effect.sleep("1 second")
+        assert.notMatch(yield* does(() => page.title()), /^\d+$/)
+        assert.strictEqual(yield* does(() => page.locator("img").count()), 0)
+        assert.include(yield* does(() => page.innerText("body")), evil(1))
+        yield* does(() => page.goto(`${url}/docs`))
+        assert.deepStrictEqual(wrong, [])
       }).pipe(alone),
     60_000
   )

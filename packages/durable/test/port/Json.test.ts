@@ -58,6 +58,15 @@ group("what is stored of a value", () => {
     }
   })
 
+  it("keeps keys that have a meaning elsewhere as what they are, and changes no prototype", () => {
+    const text = '{"__proto__":{"x":1},"constructor":{"prototype":{"x":1}},"toString":1}'
+    for (const kept of [plain(JSON.parse(text)), clean(JSON.parse(text))]) {
+      assert.strictEqual(jsonOf(kept), text)
+      assert.strictEqual(Object.getPrototypeOf(kept), Object.prototype)
+    }
+    assert.notProperty({}, "x")
+  })
+
   it("says what is wrong with a value that is not JSON", () => {
     assert.throws(() => jsonOf({ n: 1n }), /BigInt/)
     assert.strictEqual(jsonOf(undefined), "null")
