@@ -105,7 +105,7 @@ export const watched = (what: string, work: Effect.Effect<unknown, unknown>): Ef
  */
 export const repeat = (
   work: Effect.Effect<unknown, JobStoreError>,
-  pause: Duration.Input,
+  pause: Duration.Input | Effect.Effect<void>,
   what = "Housekeeping of the job store"
 ): Effect.Effect<never> =>
   Effect.suspend(() => {
@@ -113,5 +113,5 @@ export const repeat = (
     const once = Effect.flatMap(Effect.exit(work), (exit) =>
       Exit.isSuccess(exit) ? Effect.sync(well) : failed(exit.cause, "does not succeed")
     )
-    return Effect.forever(Effect.andThen(once, Effect.sleep(pause)))
+    return Effect.forever(Effect.andThen(once, Effect.isEffect(pause) ? pause : Effect.sleep(pause)))
   })

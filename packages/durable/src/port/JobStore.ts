@@ -254,6 +254,8 @@ export type News =
   | { readonly _tag: "Ended"; readonly queue: string; readonly id: string }
   /** Whether a holder still holds its claims should be looked at. */
   | { readonly _tag: "Cancelled"; readonly queue: string }
+  /** Leases have lapsed, or jobs were kept for long enough. Told by a store that tells all. */
+  | { readonly _tag: "Overdue"; readonly queue: string }
   /** News may have been missed. */
   | { readonly _tag: "Missed" }
 
@@ -341,7 +343,7 @@ export interface Store {
   readonly settle: (queue: string, settlements: ReadonlyArray<Settlement>) => Op<ReadonlyArray<string>>
   /** Renews leases. Returns the ids of claims that are not held any more. */
   readonly heartbeat: (queue: string, claims: ReadonlyArray<Claim>) => Op<ReadonlyArray<string>>
-  /** Whether all jobs that may be claimed are told as news, so that nobody needs to look for them. */
+  /** Whether all that comes due is told as news, so that nobody needs to look for it. */
   readonly tellsAll: boolean
   /** Those of the queues that have jobs to be claimed now. */
   readonly look: (queues: ReadonlyArray<string>) => Op<ReadonlyArray<string>>

@@ -106,6 +106,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     row.endedAt = now()
     queue.running.delete(row)
     queue.ended.add(row)
+    alarm.set(row.endedAt + queue.spec.keepEndedMillis)
     if (state === "failed" && queue.spec.deadLetter) {
       const id = crypto.randomUUID()
       const letter: DeadLetter = {
@@ -168,7 +169,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     }
     prune(queue)
   }
-  yield* Effect.forkScoped(alarm.keep(queues, (queue) => tell({ _tag: "Available", queue })))
+  yield* Effect.forkScoped(alarm.keep(queues, tell))
 
   const sweep = (queue: Queue): Swept => {
     housekeep(queue)
@@ -205,6 +206,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       row.claim++
       row.attempts++
       row.leasedUntil = steady() + leaseMillis
+      alarm.set(row.leasedUntil + 1)
       queue.running.add(row)
       const { attempts: attempt, claim, id, maxAttempts: attempts, payload, priority, trace } = row
       // A handler may change what it is given.

@@ -81,6 +81,8 @@ export class Puller {
   readonly #pull = new Signal()
   readonly #beat = new Signal()
   readonly #quiet = new Signal()
+  /** There is something to be renewed. */
+  readonly #busy = new Signal()
   readonly #claiming: { count: number }
   readonly #settler: Settler
   readonly #claims: ReturnType<typeof Housekeeping.teller>
@@ -279,6 +281,7 @@ export class Puller {
       returning: this.#stopping
     }
     this.#held.set(job.id, held)
+    if (this.#held.size === 1) this.#busy.notify()
     if (this.#stopping) return this.#end(held, { _tag: "Release" })
     // A row is what anybody wrote into it, and the schema is the user's.
     try {
@@ -466,6 +469,8 @@ export class Puller {
   /** Three times in a lease: renews ours. When the store is back after it was away, within a sixth of a lease. */
   readonly keeping: Effect.Effect<never> = Effect.forever(
     Effect.suspend(() => {
+      if (this.#held.size === 0 && this.#settler.unwritten.length === 0)
+        return Effect.asVoid(this.#busy.wait(Infinity))
       const { leaseMillis } = this.#store
       // What is held when the time has come, and again with every try.
       const keep = Effect.suspend(() =>

@@ -112,9 +112,19 @@ const begin = Effect.fnUntraced(function* (store: Store) {
   const keep = (what: string, work: Effect.Effect<never>) =>
     Effect.forkIn(Housekeeping.watched(`The ${what} of jobs`, work), scope)
   yield* keep("look for jobs", watch.looking)
-  yield* keep("sweep", Housekeeping.repeat(watch.sweep, third, "The sweep of lapsed leases"))
+  // A store that tells all says when. Any other is asked three times in a lease.
+  const overdue = [new Signal(), new Signal()] as const
+  if (store.tellsAll)
+    yield* Scope.provide(
+      store.listen(({ _tag }) => {
+        if (_tag === "Overdue") for (const signal of overdue) signal.notify()
+      }),
+      scope
+    )
+  const pause = (signal: Signal) => Effect.asVoid(signal.wait(store.tellsAll ? Infinity : third))
+  yield* keep("sweep", Housekeeping.repeat(watch.sweep, pause(overdue[0]), "The sweep of lapsed leases"))
   // Not with the leases: where there is much to remove they would lapse meanwhile.
-  yield* keep("pruning", Housekeeping.repeat(watch.prune, third, "The pruning of jobs"))
+  yield* keep("pruning", Housekeeping.repeat(watch.prune, pause(overdue[1]), "The pruning of jobs"))
   const begun = { watch, scope }
   watches.set(store, begun)
   return begun

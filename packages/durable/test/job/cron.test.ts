@@ -243,13 +243,33 @@ describe("a schedule", () => {
     }).pipe(Effect.provide(Jobs.layerMemory()))
   )
 
-  it.effect("of a day in virtual time runs once an hour", () => {
+  it.effect("of a day in virtual time runs once an hour, and between nobody asks the store anything", () => {
     let ran = 0
+    let asked = 0
     const Hourly = Report.toLayer(() => Effect.sync(() => void ran++))
+    const counting = Layer.effect(
+      JobStore,
+      Effect.map(JobStore, (store): Store => {
+        const ask = <A, E>(effect: Effect.Effect<A, E>) => {
+          asked++
+          return effect
+        }
+        return {
+          ...store,
+          look: (queues) => ask(store.look(queues)),
+          claim: (name, max) => ask(store.claim(name, max)),
+          sweep: (queues) => ask(store.sweep(queues)),
+          prune: (queues) => ask(store.prune(queues)),
+          heartbeat: (name, claims) => ask(store.heartbeat(name, claims))
+        }
+      })
+    ).pipe(Layer.provide(JobStoreMemory.layer()))
     return Effect.gen(function* () {
       yield* Jobs.schedule(Report({ n: 1 }), "30 * * * *")
       yield* TestClock.adjust("1 day")
       assert.strictEqual(ran, 24)
-    }).pipe(Effect.provide(Hourly.pipe(Layer.provideMerge(Jobs.layerMemory()))))
+      // A claim for each, one that finds nothing more, and a look whether its lease has lapsed.
+      assert.isBelow(asked, 24 * 6)
+    }).pipe(Effect.provide(Hourly.pipe(Layer.provideMerge(Jobs.layer), Layer.provideMerge(counting))))
   })
 })

@@ -438,6 +438,7 @@ describe("jobs that were kept for long enough", () => {
       JobStore,
       Effect.map(JobStore, (store) => ({
         ...store,
+        tellsAll: false,
         prune: () =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {
             asked.push(now)
