@@ -10,7 +10,6 @@ import type {
   Failure,
   NewJob,
   QueueSpec,
-  QueueStats,
   Settlement,
   Store,
   Swept,
@@ -21,6 +20,7 @@ import type { Engine } from "./PgBossEngine.ts"
 import { claimedOf, insertOf, isId, recordOf, saidOf, type Claimed } from "./PgBossRow.ts"
 import * as PgBossLetters from "./PgBossLetters.ts"
 import type { Schedules } from "./PgBossSchedules.ts"
+import * as PgBossStats from "./PgBossStats.ts"
 import { deadQueue, type Stored } from "./PgBossSql.ts"
 
 /** pg-boss deletes waiting jobs of this age. Ours are never dropped: ten years, in seconds. */
@@ -97,7 +97,7 @@ export const make = (
   engine: "pglite" | "postgres"
 ): Store => {
   // Those that were declared: others are refused before anything is sent.
-  const known = new Set<string>()
+  const known = new Map<string, string>()
   // An embedded database tells milliseconds, and jobs come faster.
   const accepted = engine === "pglite" ? microseconds(clock) : undefined
   /** Writes jobs of one queue. Returns the ids that are there already. */
@@ -183,11 +183,14 @@ export const make = (
   return {
     engine,
     leaseMillis,
-    declare: (spec) =>
-      Effect.map(
+    declare: (spec) => {
+      const said = JSON.stringify(spec)
+      if (known.get(spec.name) === said) return Effect.void
+      return Effect.map(
         run("declare", (boss) => declare(boss, spec)),
-        () => void known.add(spec.name)
-      ),
+        () => void known.set(spec.name, said)
+      )
+    },
     enqueue,
     claim: (queue, max) =>
       run("claim", async (_, db) => {
@@ -260,24 +263,9 @@ export const make = (
     pause: (queue) => Effect.asVoid(run("pause", (_, db) => db.executeSql(sql.pause, [queue]))),
     resume: (queue) => Effect.asVoid(run("resume", (_, db) => db.executeSql(sql.resume, [queue]))),
     stats: (queue) =>
-      run("stats", async (_, db): Promise<QueueStats> => {
-        const { rows } = await bounded(db, (tx) => tx.executeSql(sql.stats, [queue]))
-        const row = rows[0] as StatsRow
-        return {
-          queue,
-          paused: row.paused,
-          waiting: row.waiting,
-          delayed: row.delayed,
-          running: row.running,
-          deadLetters: row.dead,
-          oldestMillis: row.oldest,
-          lastMinute: {
-            completed: row.completed,
-            failed: row.failed,
-            cancelled: row.cancelled,
-            attempts: row.attempts
-          }
-        }
+      run("stats", async (_, db) => {
+        const { rows } = await bounded(db, (tx) => tx.executeSql(sql.stats, [queue, deadQueue(queue)]))
+        return PgBossStats.statsOf(queue, rows[0])
       }),
     dead: {
       list: (queue, { after, filter, limit }) =>
@@ -317,17 +305,4 @@ export const make = (
 interface Answer {
   readonly jobs: ReadonlyArray<Claimed>
   readonly opens: number | "Infinity" | null
-}
-
-interface StatsRow {
-  readonly paused: boolean
-  readonly waiting: number
-  readonly delayed: number
-  readonly running: number
-  readonly dead: number
-  readonly oldest: number
-  readonly completed: number
-  readonly failed: number
-  readonly cancelled: number
-  readonly attempts: number
 }

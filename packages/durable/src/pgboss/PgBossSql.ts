@@ -32,6 +32,7 @@ import * as PgBossLetters from "./PgBossLetters.ts"
 import * as PgBossLimits from "./PgBossLimits.ts"
 import * as PgBossPulse from "./PgBossPulseSql.ts"
 import * as PgBossScheduleSql from "./PgBossScheduleSql.ts"
+import * as PgBossStats from "./PgBossStats.ts"
 
 /**
  * Where the tables are unless somebody says otherwise.
@@ -348,23 +349,7 @@ export const make = (schema: string) => {
     watch: `UPDATE ${jobs} SET data = data || '{"w":1}'::jsonb
       WHERE name = $1 AND id = $2::uuid AND state < 'completed' AND NOT data ? 'w'`,
 
-    /** $1 queue. */
-    stats: `SELECT
-      (SELECT count(*) FROM ${jobs} WHERE name = $1 AND state < 'active' AND start_after <= ${now})::int AS waiting,
-      (SELECT count(*) FROM ${jobs} WHERE name = $1 AND state < 'active' AND start_after > ${now})::int AS delayed,
-      (SELECT count(*) FROM ${jobs} WHERE name = $1 AND state = 'active')::int AS running,
-      (SELECT count(*) FROM ${jobs} WHERE name = $1 || '.dead' AND state < 'active')::int AS dead,
-      (SELECT COALESCE(GREATEST(extract(epoch FROM ${now} - min(start_after)) * 1000, 0), 0) FROM ${jobs}
-        WHERE name = $1 AND state < 'active' AND start_after <= ${now})::float8 AS oldest,
-      EXISTS (SELECT FROM ${schema}.lemmings_paused WHERE name = $1) AS paused,
-      l.* FROM (
-        SELECT count(*) FILTER (WHERE state = 'completed')::int AS completed,
-          count(*) FILTER (WHERE state = 'failed')::int AS failed,
-          count(*) FILTER (WHERE state = 'cancelled')::int AS cancelled,
-          COALESCE(sum(CASE WHEN started_on IS NULL THEN 0
-            ELSE retry_count + 1 - COALESCE((data->>'r')::int, 0) END), 0)::int AS attempts
-        FROM ${jobs} WHERE name = $1 AND completed_on > ${now} - interval '1 minute'
-      ) l`,
+    stats: PgBossStats.make(schema),
 
     /** What of ours is beside the tables of pg-boss. */
     install: PgBossInstall.make(schema, [

@@ -195,7 +195,7 @@ export interface DeadFilter {
 }
 
 /**
- * A queue at one instant.
+ * A queue at one instant. In a database what is more than 10,000 is estimated.
  *
  * @category models
  * @since 0.4.0

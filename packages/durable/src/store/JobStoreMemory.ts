@@ -225,17 +225,16 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const stats = (queue: Queue): QueueStats => {
     housekeep(queue)
     const at = now()
-    const waiting = [...queue.rows.values()].filter((row) => row.state === "waiting" && !queue.later.has(row))
     const lately = [...queue.ended].filter((row) => row.endedAt! > at - 60_000)
     const count = (state: JobState) => lately.filter((row) => row.state === state).length
     return {
       queue: queue.spec.name,
       paused: queue.paused,
-      waiting: waiting.length,
+      waiting: queue.line.size,
       delayed: queue.later.size,
       running: queue.running.size,
       deadLetters: queue.dead.size,
-      oldestMillis: waiting.reduce((oldest, row) => Math.max(oldest, steady() - row.startAt), 0),
+      oldestMillis: Math.max(0, steady() - queue.line.oldest),
       lastMinute: {
         completed: count("completed"),
         failed: count("failed"),

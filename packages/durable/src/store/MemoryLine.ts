@@ -93,6 +93,14 @@ export class Line {
     return this.#size
   }
 
+  /** When the first of them could have run. Infinity where there is none. */
+  get oldest(): number {
+    let oldest = Infinity
+    for (const level of this.#levels.values())
+      for (const { startAt } of level) if (startAt < oldest) oldest = startAt
+    return oldest
+  }
+
   add(row: Row) {
     this.#size++
     const level = this.#level(row.priority)
