@@ -3,7 +3,7 @@
  *
  * @since 0.5.0
  */
-import { buffersIn, type Origin, type Transfer, width } from "../wire/Wire.ts"
+import { buffersIn, type Origin, together, type Transfer, width } from "../wire/Wire.ts"
 import type { Host } from "./Host.ts"
 
 /**
@@ -54,7 +54,7 @@ export class Outbox {
     if (moved.length === 0) return
     this.clear()
     try {
-      host.post(batch, moved.length === 1 ? (moved[0] ?? []) : moved.flatMap((each) => each ?? []))
+      host.post(batch, together(moved))
     } catch (error) {
       if (moved.length === 1) return this.refused(batch[1] as number, error)
       // One of them cannot be cloned, or moves what another has moved. Each has its own list.

@@ -22,6 +22,7 @@ import {
   startKey,
   State,
   Status,
+  together,
   width,
   withBuffers,
   type Transfer
@@ -226,7 +227,11 @@ const link = (): Link | undefined => {
   if (port !== undefined) {
     return {
       start,
-      post: (message, transfer) => port.postMessage(message, transfer),
+      // An empty list costs as much as a short task.
+      post: (message, transfer) =>
+        transfer === undefined || transfer.length === 0
+          ? port.postMessage(message)
+          : port.postMessage(message, transfer),
       listen: (listener) => void port.on("message", listener),
       poll: () => receiveMessageOnPort(port),
       end: () => port.close()
@@ -273,10 +278,7 @@ export const serve = (serving: Serving): void => {
     moved = []
     if (heap) batch.push(process.memoryUsage().heapUsed)
     try {
-      herd.post(
-        batch,
-        buffers.flatMap((each) => each ?? [])
-      )
+      herd.post(batch, together(buffers))
     } catch {
       // One of them cannot be cloned: all but that one arrive.
       buffers.forEach((each, i) => alone(batch.slice(1 + width * i, 1 + width * (i + 1)), each))

@@ -164,6 +164,22 @@ export const width = 4
  */
 export const startKey: unique symbol = Symbol.for("@lemmings/threads/start")
 
+const nothing: ReadonlyArray<Transfer> = []
+
+/**
+ * What the tasks or answers of one message move, together.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const together = (
+  lists: ReadonlyArray<ReadonlyArray<Transfer> | undefined>
+): ReadonlyArray<Transfer> => {
+  let all: Array<Transfer> | undefined
+  for (const list of lists) if (list !== undefined) (all ??= []).push(...list)
+  return all ?? nothing
+}
+
 // Handlers may patch what is global.
 const isArray: (value: unknown) => value is ReadonlyArray<unknown> = Array.isArray
 const { isInteger } = Number
