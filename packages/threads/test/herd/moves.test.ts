@@ -10,6 +10,7 @@ class Moving extends ThreadHerd.Service<Moving>()("test/Moving", {
 }) {}
 
 const one = Moving.layer({ workers: { min: 1, max: 1 } })
+const eight = Moving.layer({ concurrency: 8, workers: { min: 1, max: 1 } })
 /** The tasks are known to be short, so that more are sent ahead. */
 const short = Effect.forEach(
   Array.from({ length: 50 }, (_, i) => i),
@@ -67,37 +68,41 @@ describe("what a task moves", () => {
     }).pipe(Effect.provide(one))
   )
 
-  it.live("is its own: neighbours that cannot be sent, or move the same, cost the others nothing", () =>
-    Effect.gen(function* () {
-      yield* short
-      const deep = Array.from({ length: 4 }, () => new ArrayBuffer(16))
-      const channel = new MessageChannel()
-      const exits = yield* Effect.all(
-        [
-          ...deep.map((buffer) =>
-            Effect.exit(Moving.run(Echo({ far: { down: [buffer] } }, { transfer: [buffer] })))
-          ),
-          Effect.exit(Moving.run(Act({ what: "sync", value: channel.port2 }))),
-          Effect.exit(Moving.run(Echo(() => 1)))
-        ],
-        { concurrency: "unbounded" }
-      )
-      assert.deepStrictEqual(exits.map(Exit.isSuccess), [true, true, true, true, false, false])
-      assert.deepStrictEqual(
-        deep.map(({ byteLength }) => byteLength),
-        [0, 0, 0, 0]
-      )
-      const shared = new ArrayBuffer(8)
-      const twice = yield* Effect.all(
-        [1, 2, 3].map((i) =>
-          Effect.exit(Moving.run(Echo(i === 3 ? 3 : shared, { transfer: i === 3 ? [] : [shared] })))
-        ),
-        { concurrency: "unbounded" }
-      )
-      assert.deepStrictEqual(twice.map(Exit.isSuccess), [true, false, true])
-      channel.port1.close()
-    }).pipe(Effect.provide(one))
-  )
+  for (const [where, layer] of Object.entries({ "sent ahead": one, "several at once": eight })) {
+    it.live(
+      `is its own: neighbours that cannot be sent, or move the same, cost the others nothing (${where})`,
+      () =>
+        Effect.gen(function* () {
+          yield* short
+          const deep = Array.from({ length: 4 }, () => new ArrayBuffer(16))
+          const channel = new MessageChannel()
+          const exits = yield* Effect.all(
+            [
+              ...deep.map((buffer) =>
+                Effect.exit(Moving.run(Echo({ far: { down: [buffer] } }, { transfer: [buffer] })))
+              ),
+              Effect.exit(Moving.run(Act({ what: "sync", value: channel.port2 }))),
+              Effect.exit(Moving.run(Echo(() => 1)))
+            ],
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual(exits.map(Exit.isSuccess), [true, true, true, true, false, false])
+          assert.deepStrictEqual(
+            deep.map(({ byteLength }) => byteLength),
+            [0, 0, 0, 0]
+          )
+          const shared = new ArrayBuffer(8)
+          const twice = yield* Effect.all(
+            [1, 2, 3].map((i) =>
+              Effect.exit(Moving.run(Echo(i === 3 ? 3 : shared, { transfer: i === 3 ? [] : [shared] })))
+            ),
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual(twice.map(Exit.isSuccess), [true, false, true])
+          channel.port1.close()
+        }).pipe(Effect.provide(layer))
+    )
+  }
 
   it.live("is read once, at the call", () =>
     Effect.gen(function* () {
