@@ -87,7 +87,12 @@ export const withoutLooks = (eventLoop: () => EventLoop, looked: () => number): 
  */
 export interface HostListener {
   readonly message: (message: unknown) => void
-  readonly ended: (exitCode: number | undefined, cause: unknown) => void
+  /** `running`: the slots of the tasks that had begun, where a process has said that. */
+  readonly ended: (
+    exitCode: number | undefined,
+    cause: unknown,
+    running?: ReadonlyArray<number> | undefined
+  ) => void
 }
 
 /**
@@ -196,6 +201,8 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
   }
 }
 
+const lastWordsMillis = 1000
+
 const entry = new URL(
   import.meta.url.endsWith(".ts") ? "../thread/child.ts" : "../thread/child.js",
   import.meta.url
@@ -220,25 +227,34 @@ const childProcess = (options: HostOptions, workerId: number, listener: HostList
   }
   direct(child, options, workerId)
   let cause: unknown
+  let running: ReadonlyArray<number> | undefined
   let over = false
   const ended = (code: number | null, signal: NodeJS.Signals | null) => {
     if (over) return
     over = true
     listener.ended(
       code ?? undefined,
-      cause ?? (signal === null ? undefined : new Error(`ended by ${signal}`))
+      cause ?? (signal === null ? undefined : new Error(`ended by ${signal}`)),
+      running
     )
   }
   child.on("message", (message) => {
     const dying = dyingOf(message, tag)
-    if (dying === undefined) listener.message(message)
-    else cause = unpackDefect(dying.cause)
+    if (dying === undefined) return listener.message(message)
+    if (dying.cause !== undefined) cause = unpackDefect(dying.cause)
+    running ??= dying.running
   })
   child.on("error", (error) => {
     cause ??= error
     if (child.pid === undefined) ended(null, null)
   })
-  child.on("exit", ended)
+  child.on("exit", (code, signal) => {
+    // What it said before its end counts, and may come after the news of it.
+    if (!child.connected) return ended(code, signal)
+    child.once("disconnect", () => ended(code, signal))
+    // oxlint-disable-next-line house/no-wall-clock -- a channel that somebody else holds open, in real time
+    setTimeout(() => ended(code, signal), lastWordsMillis).unref()
+  })
   // What the channel cannot take it throws; that it is closed, its end says.
   const post = (message: unknown) => {
     if (child.connected) child.send(message as object, () => {})

@@ -133,7 +133,7 @@ export class Thread implements Caller {
     options.tasks.forEach((name, i) => this.index.set(name, i))
     this.host = Host.start(options, workerId, {
       message: (message) => this.heard(message),
-      ended: (code, cause) => this.end(code, cause)
+      ended: (code, cause, running) => this.end(code, cause, running)
     })
     this.outbox = new Outbox(this.host, (slot, cause) => this.refused(slot, cause))
     const { eventLoop } = this.host
@@ -454,7 +454,7 @@ export class Thread implements Caller {
     }
   }
 
-  private end(code: number | undefined, cause: unknown): void {
+  private end(code: number | undefined, cause: unknown, running?: ReadonlyArray<number>): void {
     if (this.lost) return
     this.lost = true
     this.outbox.clear()
@@ -469,7 +469,11 @@ export class Thread implements Caller {
       const held = this.held.delete(slot)
       const pending = this.take(slot)
       if (pending === undefined) continue
-      const begun = !held && (states === undefined || Atomics.load(states, slot) !== State.sent)
+      const begun =
+        !held &&
+        (states === undefined
+          ? running === undefined || running.includes(slot)
+          : Atomics.load(states, slot) !== State.sent)
       const moved = !held && states !== undefined && moves(pending)
       if (!pending.left) {
         const { name } = pending.call.task

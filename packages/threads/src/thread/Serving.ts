@@ -10,6 +10,7 @@ import { Reporting } from "./Reporting.ts"
 import {
   buffersIn,
   closing,
+  type Dying,
   isError,
   isSlot,
   isTagged,
@@ -240,7 +241,9 @@ const link = (): Link | undefined => {
   if (process.send === undefined) return undefined
   return {
     start,
-    post: (message) => void process.send?.(message),
+    post: (message) => {
+      if (process.connected) process.send?.(message)
+    },
     listen: (listener) => void process.on("message", listener),
     poll: undefined,
     end: () => process.disconnect()
@@ -444,6 +447,9 @@ export const serve = (serving: Serving): void => {
     heard(message)
     drain()
   })
+  // What comes next may be on its way already, and must not be lost with us: only these had begun.
+  if (owned)
+    process.once("exit", () => herd.post({ dying: tag, running: [...running.keys()] } satisfies Dying))
   const served = Object.keys(serving.handlers)
   herd.post({
     ready: tag,

@@ -28,7 +28,7 @@ process.once("message", (start: Start & { readonly module: string }) => {
   Reflect.set(globalThis, startKey, start)
   process.argv[1] = start.module.startsWith("file:") ? fileURLToPath(start.module) : start.module
   process.on("uncaughtExceptionMonitor", (error) => {
-    process.send?.({ dying: start.tag, cause: packDefect(error) } satisfies Dying)
+    if (process.connected) process.send?.({ dying: start.tag, cause: packDefect(error) } satisfies Dying)
   })
   void import(start.module)
 })

@@ -125,14 +125,16 @@ export interface Ready {
 }
 
 /**
- * The last message of a process that ends by an uncaught exception.
+ * The last words of a process: what it dies of, and which tasks it had begun. They come one by one, or not at all.
  *
  * @category models
  * @since 0.5.0
  */
 export interface Dying {
   readonly dying: number
-  readonly cause: unknown
+  readonly cause?: unknown
+  /** Slots. */
+  readonly running?: ReadonlyArray<number> | undefined
 }
 
 /**
@@ -234,13 +236,16 @@ export const readyOf = (message: unknown, tag: number): Ready | undefined => {
 }
 
 /**
- * The last message of a process, if it is one.
+ * The last words of a process, if they are.
  *
  * @category operations
  * @since 0.5.0
  */
-export const dyingOf = (message: unknown, tag: number): Dying | undefined =>
-  isRecord(message) && message["dying"] === tag ? { dying: tag, cause: message["cause"] } : undefined
+export const dyingOf = (message: unknown, tag: number): Dying | undefined => {
+  if (!isRecord(message) || message["dying"] !== tag) return undefined
+  const { cause, running } = message
+  return { dying: tag, cause, running: isArray(running) ? running.filter(isSlot) : undefined }
+}
 
 // Longer arrays would take longer to look through than to clone, if they are empty.
 const longestLooked = 100_000

@@ -31,6 +31,28 @@ describe("ends while nothing runs", () => {
     )
   }
 
+  for (const isolation of ["thread", "process"] as const) {
+    for (const what of ["rejectLater", "exitNext"] as const) {
+      it.live(`a ${isolation} that ends right after an answer costs the next task nothing (${what})`, () =>
+        Effect.gen(function* () {
+          for (let i = 0; i < 4; i++) {
+            assert.strictEqual(yield* Threads.run(Act({ what, value: i })), i)
+            assert.strictEqual(yield* Threads.run(Echo(i)), i)
+          }
+        }).pipe(
+          Effect.provide(
+            Threads.layer({
+              isolation,
+              workers: { min: 1, max: 1 },
+              crashes: { max: "unlimited" },
+              output: "ignore"
+            })
+          )
+        )
+      )
+    }
+  }
+
   it.live("what a thread answered before its end counts, although nobody had the time to read it", () =>
     Effect.gen(function* () {
       yield* Threads.run(Echo(0))

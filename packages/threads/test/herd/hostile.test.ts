@@ -77,8 +77,17 @@ for (const isolation of ["thread", "process"] as const) {
       "a Buffer stays a Buffer, alone and in a field, and what a bad neighbour moves costs the others nothing",
       () =>
         Effect.gen(function* () {
-          for (const value of [Buffer.from("x"), { a: 1, b: Buffer.from("x") }, [Buffer.from("x"), 2]])
-            assert.deepStrictEqual(yield* run({ how: "echo", value }), Exit.succeed(value))
+          const bytes = Buffer.from("x")
+          for (const [value, at] of [
+            [bytes, (got: unknown) => got],
+            [{ a: 1, b: bytes }, (got: unknown) => Reflect.get(got as object, "b") as unknown],
+            [[2, bytes], (got: unknown) => Reflect.get(got as object, 1) as unknown]
+          ] as const) {
+            const exit = yield* run({ how: "echo", value })
+            assert.deepStrictEqual(exit, Exit.succeed(value))
+            // To compare is not to look at the class.
+            assert.isTrue(Exit.isSuccess(exit) && Buffer.isBuffer(at(exit.value)))
+          }
           const plain = yield* run({ how: "echo", value: new Uint8Array(2) })
           assert.isFalse(Exit.isSuccess(plain) && Buffer.isBuffer(plain.value))
 

@@ -30,6 +30,9 @@ export default ThreadTasks.serve(all, {
         return value
       case "throw":
         throw Object.assign(new RangeError("a defect"), { code: 7 })
+      case "rejectLater":
+        void Promise.reject(new Error("nobody hears"))
+        return value
       case "exitNext":
         setImmediate(() => process.exit(3))
         return value

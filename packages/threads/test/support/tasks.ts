@@ -27,6 +27,7 @@ export const Act = ThreadTask.make("Act", {
       | "throw"
       | "exit"
       | "exitNext"
+      | "rejectLater"
       | "crash"
       | "oom"
       | "spin"
