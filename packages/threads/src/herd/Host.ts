@@ -88,11 +88,7 @@ export const withoutLooks = (eventLoop: () => EventLoop, looked: () => number): 
 export interface HostListener {
   readonly message: (message: unknown) => void
   /** `running`: the slots of the tasks that had begun, where a process has said that. */
-  readonly ended: (
-    exitCode: number | undefined,
-    cause: unknown,
-    running?: ReadonlyArray<number> | undefined
-  ) => void
+  readonly ended: (exitCode: number | undefined, cause: unknown, running?: ReadonlyArray<number>) => void
 }
 
 /**

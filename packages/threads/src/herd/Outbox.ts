@@ -34,8 +34,7 @@ export class Outbox {
     origin: Origin | undefined,
     transfer: ReadonlyArray<Transfer> | undefined
   ): void {
-    // A process is told which are which.
-    const buffers = this.host.states === undefined ? undefined : buffersIn(payload)
+    const buffers = buffersIn(payload)
     if (buffers === undefined) this.batch.push(slot, task, payload, origin)
     else this.batch.push(slot, ~task, [payload, buffers], origin)
     this.moved.push(transfer)

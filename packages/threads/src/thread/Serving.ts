@@ -306,7 +306,7 @@ export const serve = (serving: Serving): void => {
     millis: number,
     buffers?: ReadonlyArray<Transfer>
   ) => {
-    const views = owned ? undefined : buffersIn(value)
+    const views = buffersIn(value)
     if (views === undefined) answers.push(slot, status, value, millis)
     else answers.push(slot, ~status, [value, views], millis)
     moved.push(buffers)

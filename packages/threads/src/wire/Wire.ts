@@ -247,35 +247,41 @@ export const dyingOf = (message: unknown, tag: number): Dying | undefined => {
   return { dying: tag, cause, running: isArray(running) ? running.filter(isSlot) : undefined }
 }
 
-// Longer arrays would take longer to look through than to clone, if they are empty.
-const longestLooked = 100_000
+// Looking further would take longer than to clone.
+const deepest = 4
+const mostLooked = 1000
+
+type Path = ReadonlyArray<string | number>
 
 /**
- * Which parts of a value are a `Buffer`, where structured clone would make a plain `Uint8Array` of it: `true`, the value itself, or the
- * keys of its fields, those of an array up to 100,000. `undefined`: none.
+ * Which parts of a value are a `Buffer`, where structured clone would make a plain `Uint8Array` of it: their paths, those
+ * at most four levels down, among the first 1,000 values. `undefined`: none.
  *
  * @category operations
  * @since 0.5.0
  */
-export const buffersIn = (value: unknown): Buffers | undefined => {
+export const buffersIn = (value: unknown): ReadonlyArray<Path> | undefined => {
   if (!isRecord(value)) return undefined
-  try {
-    if (ArrayBuffer.isView(value)) return Buffer.isBuffer(value) ? true : undefined
-    let found: Array<string | number> | undefined
-    if (isArray(value)) {
-      if (value.length > longestLooked) return undefined
-      for (let i = 0; i < value.length; i++) {
-        const part = value[i]
-        if (typeof part === "object" && ArrayBuffer.isView(part) && Buffer.isBuffer(part))
-          (found ??= []).push(i)
-      }
-    } else {
-      for (const key in value) {
-        const part = value[key]
-        if (typeof part === "object" && ArrayBuffer.isView(part) && Buffer.isBuffer(part))
-          (found ??= []).push(key)
-      }
+  let found: Array<Path> | undefined
+  let looked = 0
+  const look = (part: unknown, key: string | number, path: Path) => {
+    if (typeof part !== "object" || part === null || looked > mostLooked) return
+    inside(part, [...path, key])
+  }
+  const inside = (part: object, path: Path) => {
+    if (ArrayBuffer.isView(part)) {
+      if (Buffer.isBuffer(part)) (found ??= []).push(path)
+    } else if (path.length < deepest) {
+      if (isArray(part)) for (let i = 0; i < part.length && looked++ < mostLooked; i++) look(part[i], i, path)
+      else
+        for (const key in part) {
+          if (looked++ > mostLooked) break
+          look(part[key as keyof typeof part], key, path)
+        }
     }
+  }
+  try {
+    inside(value, [])
     return found
   } catch {
     // What cannot be looked at cannot be cloned either.
@@ -284,26 +290,32 @@ export const buffersIn = (value: unknown): Buffers | undefined => {
 }
 
 /**
- * @category models
- * @since 0.5.0
- */
-export type Buffers = true | ReadonlyArray<string | number>
-
-/**
  * Makes those parts of a cloned value a `Buffer` again, without copying.
  *
  * @category operations
  * @since 0.5.0
  */
-export const withBuffers = (value: unknown, buffers: unknown): unknown => {
-  if (buffers === true) return value instanceof Uint8Array ? asBuffer(value) : value
-  if (!isArray(buffers) || !isRecord(value)) return value
-  for (const key of buffers.map(String)) {
-    const part = Object.hasOwn(value, key) ? value[key] : undefined
-    if (part instanceof Uint8Array) Reflect.set(value, key, asBuffer(part))
+export const withBuffers = (value: unknown, paths: unknown): unknown => {
+  if (!isArray(paths)) return value
+  let all = value
+  for (const path of paths) {
+    if (!isArray(path)) continue
+    const keys = path.map(String)
+    const last = keys.pop()
+    if (last === undefined) {
+      all = asBuffer(all)
+      continue
+    }
+    let holder: unknown = value
+    for (const key of keys) holder = ownPart(holder, key)
+    const part = ownPart(holder, last)
+    if (part instanceof Uint8Array) Reflect.set(holder as object, last, asBuffer(part))
   }
-  return value
+  return all
 }
 
-const asBuffer = ({ buffer, byteLength, byteOffset }: Uint8Array) =>
-  Buffer.from(buffer, byteOffset, byteLength)
+const ownPart = (value: unknown, key: string): unknown =>
+  isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined
+
+const asBuffer = (value: unknown): unknown =>
+  value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value
