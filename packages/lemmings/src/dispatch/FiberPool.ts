@@ -193,7 +193,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   line: Line<T>,
   timers: Timers
 ) {
-  const context = yield* Effect.context()
+  const context = yield* Fibers.lasting
   const own = AsyncContext.here()
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
   const ended = new Ring<Deliverable>()
@@ -204,6 +204,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   // Each with whether a pool that closes counts it: not when another fiber of the set waits for its end.
   const fibers = new Map<Fiber.Fiber<unknown, unknown>, boolean>()
   let owner = nobody
+  // The lease that was held longest when somebody asked, and since when.
+  let oldest: Lease | undefined
+  let oldestAt: number | undefined
   // The latest time that somebody has read.
   let latest = 0
   let nested = 0
@@ -400,11 +403,15 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     size: workers.size,
     idle: workers.idle,
     oldestStart: () => {
-      let oldest: number | undefined
-      for (const { holder, startedAt } of sharing ? shares : workers.all()) {
-        if (holder !== undefined && (oldest === undefined || startedAt < oldest)) oldest = startedAt
+      // It stays the oldest until its task ends: others start later.
+      if (oldest?.holder !== undefined && oldest.startedAt === oldestAt) return oldestAt
+      oldest = undefined
+      for (const lease of sharing ? shares : workers.all()) {
+        if (lease.holder !== undefined && (oldest === undefined || lease.startedAt < oldest.startedAt))
+          oldest = lease
       }
-      return oldest
+      oldestAt = oldest?.startedAt
+      return oldestAt
     },
     leases: () => [...workers.all(), ...shares, ...guests].filter(({ holder }) => holder !== undefined),
     paused: () => isPaused,

@@ -123,7 +123,10 @@ export interface ResourcePool<S> extends Borrowing<S, never> {
   /** Lends nothing until `resume`. Borrowers wait, and their time runs. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
-  /** Lends nothing more, waits for what is lent, and destroys all resources, each step within its limit. */
+  /**
+   * Refuses new borrowers, lends to those who wait already, as a herd runs its queued tasks, waits for what is lent, and
+   * destroys all resources, each step within its limit.
+   */
   readonly close: (options?: StopOptions) => Effect.Effect<ShutdownReport, InvalidConfig>
   readonly stats: Effect.Effect<PoolStats>
   /** As `Herd.keys`, `hold`, `release` and `setLimits`: borrowers are its tasks. */

@@ -21,6 +21,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
 import * as AsyncContext from "./AsyncContext.ts"
 
 /**
@@ -100,6 +101,19 @@ export const interrupt = (fiber: Running | undefined, by?: number): void => {
  * @since 0.5.0
  */
 export const contextHere = (): Context.Context<never> => Fiber.getCurrent()?.context ?? Context.empty()
+
+/**
+ * The context of a layer for what lives on after it was built. Where it is built by `runSync`, its scheduler would never
+ * let the event loop turn: another takes its place.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const lasting: Effect.Effect<Context.Context<never>> = Effect.map(Effect.context(), (context) =>
+  Context.get(context, Scheduler.Scheduler).executionMode === "sync"
+    ? Context.add(context, Scheduler.Scheduler, new Scheduler.MixedScheduler())
+    : context
+)
 
 /**
  * Whether it is in a step that an interruption cannot end. No part of the interface of a fiber: where it is missing, a

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Clock, type Context, Duration, type Fiber } from "effect"
+import { type Clock, Context, Duration, type Fiber, Scheduler } from "effect"
 import * as AsyncContext from "./AsyncContext.ts"
 import * as Fibers from "./Fibers.ts"
 import { PriorityHeap } from "./PriorityHeap.ts"
@@ -33,6 +33,8 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
   const heap = new PriorityHeap<() => void>()
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const own = AsyncContext.here()
+  const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
+  let lulled = false
   let sequence = 0
   let sleeper: Fiber.Fiber<void> | undefined
   let wakesAt = Infinity
@@ -63,6 +65,23 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
     Fibers.interrupt(old)
   }
 
+  /**
+   * Nothing is left to wait for: a sleep that nobody needs would keep the process. In the next turn, because most who
+   * cancel the last timer set another at once.
+   */
+  const lull = () => {
+    if (lulled || sleeper === undefined) return
+    lulled = true
+    dispatcher.scheduleTask(() => {
+      lulled = false
+      if (heap.size > 0) return
+      const old = sleeper
+      sleeper = undefined
+      wakesAt = Infinity
+      Fibers.interrupt(old)
+    }, 0)
+  }
+
   return {
     now,
     wallClock: () => clock.currentTimeMillisUnsafe(),
@@ -71,7 +90,10 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
       arm()
       return slot
     },
-    cancel: (slot) => void heap.remove(slot),
+    cancel: (slot) => {
+      heap.remove(slot)
+      if (heap.size === 0) lull()
+    },
     close: () => {
       open = false
       heap.clear()

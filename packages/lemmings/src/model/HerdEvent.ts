@@ -141,7 +141,7 @@ export class HerdEvents extends Context.Service<
         const listeners = new Map<(event: HerdEvent) => void, AsyncContext.AsyncContext>()
         const own = AsyncContext.here()
         const readers = new Set<Queue.Queue<HerdEvent, Cause.Done>>()
-        const context = yield* Effect.context()
+        const context = yield* Fibers.lasting
         const clock = yield* Clock.Clock
         let closed = false
         yield* Effect.addFinalizer(() =>

@@ -138,6 +138,8 @@ const supervise = (
     let grew = false
     // When somebody waited and the policy did not want more workers.
     let declinedAt = -Infinity
+    // It gives fewer workers than there is work for: it will say the same to the next who waits.
+    let capped = false
     let turn = unset
     let urgent = unset
     let dormant = lazy
@@ -180,6 +182,7 @@ const supervise = (
       const to = alone ? Math.min(1, max) : within
       grew = to > target
       if (!grew && sample.queued > 0) declinedAt = sample.now
+      capped = !grew && within < sample.workers.busy + sample.queued
       if (to === target && pause === paused) return
       paused = pause
       const reason = alone ? "a task waits and there is no worker" : answer.reason
@@ -263,6 +266,8 @@ const supervise = (
         const now = timers.now()
         const nobody = herd.empty()
         if (nobody || policy.targetWait === 0) {
+          // Not for each who waits, or each would cost a look at all of them.
+          if (capped && !nobody && now - lastTick < shortest) return remind(shortest)
           // Without a worker, asking again in the same instant would give the same answer.
           if (policy.targetWait === 0 || declinedAt !== now) satisfy()
           if (policy.targetWait === 0 || nobody) return

@@ -225,7 +225,14 @@ const makeClock = (turns: Turns, live: Clock.Clock) => {
         const millis = Durations.decodeUnsafe("adjust", duration)
         return advance(() => now + millis)
       }),
-    setTime: (timestamp) => advance(() => timestamp),
+    setTime: (timestamp) =>
+      Effect.suspend(() =>
+        timestamp < now
+          ? Effect.die(
+              new RangeError(`TestClock.setTime: time does not go back, from ${now} to ${timestamp}`)
+            )
+          : advance(() => timestamp)
+      ),
     withLive: (effect) => Effect.provideService(effect, Clock.Clock, live)
   }
   return clock

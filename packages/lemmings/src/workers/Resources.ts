@@ -205,7 +205,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
   const random = yield* Random.Random
   const { awaitLost, hasRoom, onCreate, onDestroy, onInterrupt, ready, recycleWhen, utilization, validate } =
     options.lifecycle ?? nothing
-  const context = yield* Effect.context()
+  const context = yield* Fibers.lasting
   const own = AsyncContext.here()
   const createTimeout = Duration.millis(options.createTimeout)
   const destroyTimeout = Duration.millis(options.destroyTimeout)
