@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Client } from "pg"
+import * as PgBossInstall from "../../src/pgboss/PgBossInstall.ts"
 import * as Admin from "../../src/Admin.ts"
 import * as Job from "../../src/Job.ts"
 import * as Jobs from "../../src/Jobs.ts"
@@ -153,7 +154,7 @@ describe.skipIf(missing.postgres)("roles", () => {
           await client.query(sql)
           await client.end()
         })
-      yield* Effect.acquireRelease(say(`CREATE ROLE ${role} LOGIN`), () =>
+      yield* Effect.acquireRelease(say(`CREATE ROLE ${role} LOGIN PASSWORD '${new URL(url).password}'`), () =>
         say(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
       )
       const own = new URL(url)
@@ -181,6 +182,54 @@ describe.skipIf(missing.postgres)("roles", () => {
         Effect.provide(doubling.pipe(Layer.provideMerge(Jobs.layerPostgres({ url: own.href }))))
       )
       assert.strictEqual(yield* again, 8)
+    })
+  )
+
+  it.live("what two releases have installed stands side by side, whichever starts last", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const client = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const one = new Client({ connectionString: url })
+          await one.connect()
+          return one
+        }),
+        (one) => Effect.promise(() => one.end())
+      )
+      const db = { executeSql: (text: string, values?: Array<unknown>) => client.query(text, values) }
+      // What another release calls is a function of another name.
+      const other = PgBossInstall.make("lemmings", [
+        `CREATE TABLE IF NOT EXISTS lemmings.lemmings_of_another (n int);
+        CREATE OR REPLACE FUNCTION lemmings.lemmings_claim_0(queue text) RETURNS int LANGUAGE sql AS
+          'SELECT count(*)::int FROM lemmings.job_common WHERE name = queue';`
+      ])
+      const live = () =>
+        doubling.pipe(Layer.provideMerge(Layer.fresh(Jobs.layerPostgres({ url, lease: "1 second" }))))
+      assert.strictEqual(yield* Effect.provide(Jobs.execute(Work(1)), live()), 2)
+      yield* Effect.promise(() => PgBossInstall.install(db, other))
+      yield* Effect.gen(function* () {
+        assert.strictEqual(yield* Jobs.execute(Work(2)), 4)
+        yield* Effect.promise(() => PgBossInstall.install(db, other))
+        yield* Admin.migrate({ url })
+        assert.strictEqual(yield* Jobs.execute(Work(3)), 6)
+      }).pipe(Effect.provide(live()))
+      const { rows } = yield* Effect.promise(() =>
+        client.query(
+          "SELECT lemmings.lemmings_claim_0('Work') AS n, (SELECT count(*)::int FROM lemmings.lemmings_installed) AS releases"
+        )
+      )
+      assert.deepStrictEqual(rows, [{ n: 3, releases: 2 }])
+    })
+  )
+
+  it.effect("are not installed for where an option is none", () =>
+    Effect.gen(function* () {
+      const url = "postgres://nobody@127.0.0.1:1/none"
+      assert.strictEqual((yield* Effect.flip(Admin.migrate({ url: "http://x" })))._tag, "InvalidConfig")
+      assert.strictEqual(
+        (yield* Effect.flip(Admin.migrate({ url, schema: "My-Schema" })))._tag,
+        "InvalidConfig"
+      )
     })
   )
 })
