@@ -7,6 +7,7 @@ const loads = {
   latency: () => import("./latency.ts").then(({ latency }) => latency),
   pool: () => import("./pool.ts").then(({ pool }) => pool),
   cancel: () => import("./cancel.ts").then(({ cancel }) => cancel),
+  turns: () => import("./turns.ts").then(({ turns }) => turns),
   timeouts: () => import("./timeouts.ts").then(({ timeouts }) => timeouts),
   flow: () => import("./flow.ts").then(({ flow }) => flow),
   soak: () => import("./soak.ts").then(({ soak }) => soak),

@@ -110,8 +110,10 @@ export interface ManagedHerd {
    */
   readonly interruptTask: (id: string) => Effect.Effect<boolean>
   /**
-   * Calls the listener for everything that happens until the scope closes, in the step that it happens in: it must be
-   * quick, and nothing is lost. One that throws is not called again.
+   * Calls the listener for everything that happens until the scope closes, in order, when the step that it happened in
+   * has ended: all is counted, and the listener may interrupt, submit, resize or stop. Of thousands of events in one step
+   * the last ones come in later turns of the event loop. It must be quick; nothing is lost. One that throws is not called
+   * again.
    */
   readonly listen: (listener: (event: HerdEvent) => void) => Effect.Effect<void, never, Scope.Scope>
   /** Everything that happens from now on. A slow reader loses the oldest events. Ends when the herd's scope closes. */
