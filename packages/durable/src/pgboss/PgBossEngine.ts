@@ -104,6 +104,10 @@ const abandoning = (db: Db, signal: AbortSignal): Transaction => ({
 /** Longest that an operation may take. A database that hangs is as good as none. */
 const patience = Duration.seconds(30)
 
+/** What the database has not said may be anything. */
+const unanswered = (limit: Duration.Duration): unknown =>
+  new Error(`no answer within ${Duration.format(limit)}`)
+
 /**
  * Ends in time, whatever the database does: a layer that closes must.
  *
@@ -192,17 +196,15 @@ export const make = Effect.fnUntraced(function* (
     hasBegun = () => true,
     limit = patience
   ) =>
-    Effect.tryPromise({
-      try: async (signal) => {
-        const done = await f(boss, db, signal)
-        await turn()
-        return done
-      },
-      catch: (cause) => cause
+    Effect.tryPromise(async (signal) => {
+      const done = await f(boss, db, signal)
+      await turn()
+      return done
     }).pipe(
+      Effect.mapError(({ cause }) => cause),
       Effect.timeoutOrElse({
         duration: limit,
-        orElse: () => Effect.fail(new Error(`no answer within ${Duration.format(limit)}`))
+        orElse: () => Effect.fail(unanswered(limit))
       }),
       Effect.mapError((cause) => {
         const kind = kindOf(cause)

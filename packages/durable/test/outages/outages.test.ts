@@ -183,7 +183,9 @@ describe.skipIf(missing.postgres)("PostgreSQL that", () => {
         yield* readOnly(false)
         yield* eventually(Jobs.readiness, (now) => now.ready)
         assert.lengthOf(said, 3, said.join("\n"))
-      }).pipe(Effect.provide(Jobs.layerPostgres({ url: server.url })), Effect.provide(Logger.layer([logger])))
+      }).pipe(
+        Effect.provide(Layer.provideMerge(Jobs.layerPostgres({ url: server.url }), Logger.layer([logger])))
+      )
     })
   )
 })

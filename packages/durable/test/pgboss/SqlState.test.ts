@@ -129,8 +129,7 @@ describe.skipIf(missing.postgres)("on PostgreSQL", () => {
             assert.lengthOf(about("The job store is unavailable"), 1, text)
             assert.lengthOf(about("is ready"), 0)
           }).pipe(
-            Effect.provide(Layer.fresh(Jobs.layerPostgres({ url: given }))),
-            Effect.provide(layer),
+            Effect.provide(Layer.provideMerge(Layer.fresh(Jobs.layerPostgres({ url: given })), layer)),
             Effect.scoped
           )
         }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger } from "effect"
+import { Layer, Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { JobStoreError, type StoreReason } from "../../src/port/JobError.ts"
 import { JobStore, type Failure, type Settlement } from "../../src/port/JobStore.ts"
@@ -36,7 +36,7 @@ const over = (thinks: (batch: ReadonlyArray<Settlement>) => StoreReason | undefi
     )
     yield* Effect.forkScoped(settler.settling)
     return { asked, settler, taken }
-  }).pipe(Effect.provide(JobStoreMemory.layer()), Effect.provide(Logger.layer([])))
+  }).pipe(Effect.provide(Layer.provideMerge(JobStoreMemory.layer(), Logger.layer([]))))
 
 const holds = (id: string) => (batch: ReadonlyArray<Settlement>) => batch.some((one) => one.id === id)
 

@@ -26,7 +26,7 @@ const once = (
     const end = yield* Effect.exit(Jobs.await(Once, id)).pipe(Effect.timeout("30 seconds"))
     const { attempts, failure, state } = yield* Jobs.inspect(Once, id)
     return { begun, end, attempts, failure, state }
-  }).pipe(Effect.provide(Jobs.layerMemory()), Effect.provide(Logger.layer([])))
+  }).pipe(Effect.provide(Layer.provideMerge(Jobs.layerMemory(), Logger.layer([]))))
 
 class Refused extends Schema.TaggedError<Refused>()("Refused", { code: Schema.Int }) {}
 

@@ -171,7 +171,7 @@ describe("a job that failed for good", () => {
           line!.text,
           /^Job \S+ of "Mail" is a dead letter after 2 attempt\(s\) \(failed\): "[^\n]*"$/
         )
-      }).pipe(Effect.provide(Jobs.layerMemory()), Effect.provide(layer), Effect.scoped)
+      }).pipe(Effect.provide(Layer.provideMerge(Jobs.layerMemory(), layer)), Effect.scoped)
     })
   )
 
@@ -188,7 +188,10 @@ describe("a job that failed for good", () => {
         yield* Effect.sleep(20)
         assert.lengthOf(about(`Job ${id} of "Lost" has failed for good after 1 attempt(s) (lost)`), 1)
         assert.lengthOf(about(`"onDead" of "Lost" failed`), 1)
-      }).pipe(Effect.provide(Jobs.layerMemory({ lease: "1 second" })), Effect.provide(layer), Effect.scoped)
+      }).pipe(
+        Effect.provide(Layer.provideMerge(Jobs.layerMemory({ lease: "1 second" }), layer)),
+        Effect.scoped
+      )
     })
   )
 })

@@ -289,13 +289,8 @@ export const decode = (options: LimitsOptions): Effect.Effect<Limits, InvalidCon
  * @category decoding
  * @since 0.5.0
  */
-export const decodeNow = (options: LimitsOptions): Effect.Effect<Limits, InvalidConfig> => {
-  try {
-    return Effect.succeed(decodeUnsafe(options))
-  } catch (error) {
-    return error instanceof InvalidConfig ? Effect.fail(error) : Effect.die(error)
-  }
-}
+export const decodeNow = (options: LimitsOptions): Effect.Effect<Limits, InvalidConfig> =>
+  decodedNow(() => decodeUnsafe(options))
 
 const overloadOf = (value: unknown): OverloadLaw => {
   const { after, maxWait, order = "oldestFirst" } = only("overload", value, ["after", "maxWait", "order"])
@@ -335,9 +330,15 @@ export const decodeAll = ({
 
 /** Runs a decoder that throws `InvalidConfig`. */
 const checked = <A>(decoder: () => A): Effect.Effect<A, InvalidConfig> =>
-  Effect.try({ try: decoder, catch: (error) => error }).pipe(
-    Effect.catch((error) => (error instanceof InvalidConfig ? Effect.fail(error) : Effect.die(error)))
-  )
+  Effect.suspend(() => decodedNow(decoder))
+
+const decodedNow = <A>(decoder: () => A): Effect.Effect<A, InvalidConfig> => {
+  try {
+    return Effect.succeed(decoder())
+  } catch (error) {
+    return error instanceof InvalidConfig ? Effect.fail(error) : Effect.die(error)
+  }
+}
 
 const rateOptions = (laws: ReadonlyArray<RateLaw>): ReadonlyArray<RateOptions> | undefined =>
   laws.length === 0

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Logger, References, Schema } from "effect"
+import { Layer, Effect, Exit, Fiber, Logger, References, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { inLine } from "../../src/internal/Line.ts"
 import { Herd } from "../../src/index.ts"
@@ -39,8 +39,9 @@ it.effect("ids, names and errors forge no line of the log, and no message of an 
       return Exit.isFailure(exit) ? exit.cause.reasons : []
     })
     const reasons = yield* run.pipe(
-      Effect.provide(Odd.layer({ workers: { min: 1, max: 2 }, leakAfter: "2 seconds" })),
-      Effect.provide(logger),
+      Effect.provide(
+        Layer.provideMerge(Odd.layer({ workers: { min: 1, max: 2 }, leakAfter: "2 seconds" }), logger)
+      ),
       Effect.provideService(References.MinimumLogLevel, "All")
     )
     const [reason] = reasons

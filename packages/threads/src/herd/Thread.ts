@@ -72,6 +72,14 @@ const unknownMillis = 1e6
 const newest = 0.1
 
 /**
+ * Why a thread does not serve. It comes from wherever the thread was started, so that nobody can say what it is.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export const notServing = (why: string): unknown => new Error(why)
+
+/**
  * Averages of what tasks take, in milliseconds, shared by the threads of a herd.
  *
  * @category models
@@ -168,7 +176,7 @@ export class Thread implements Caller {
         if (this.lost || this.isReady === undefined) return Effect.fail(this.lostAt("", false))
         if (missing.length === 0) return Effect.void
         const said = `${this.options.worker.href} serves no ${missing.join(", ")}: it serves ${this.isReady.served.join(", ")}`
-        return Effect.fail(new Error(said))
+        return Effect.fail(notServing(said))
       })
     )
   )

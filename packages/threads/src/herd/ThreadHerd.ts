@@ -17,7 +17,7 @@ import * as Broadcasting from "./Broadcasting.ts"
 import { Crashes } from "./Crashes.ts"
 import * as Inline from "./Inline.ts"
 import type { Serving } from "../thread/Serving.ts"
-import { type Averages, Thread, type ThreadOptions } from "./Thread.ts"
+import { type Averages, notServing, Thread, type ThreadOptions } from "./Thread.ts"
 import { ThreadsUnavailable } from "../task/ThreadError.ts"
 import { type AnyTask, type Caller, CurrentThread, type Runs } from "../task/ThreadTask.ts"
 import { describe } from "../wire/Wire.ts"
@@ -352,10 +352,10 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
     Effect.suspend(() => {
       const began = now()
       const thread = Effect.acquireRelease(
-        Effect.try({
-          try: () => new Thread(settings.thread, workerId, durations, listener, context),
-          catch: (cause) => cause
-        }),
+        Effect.mapError(
+          Effect.try(() => new Thread(settings.thread, workerId, durations, listener, context)),
+          ({ cause }) => cause
+        ),
         (made) => made.close
       )
       const ready = Effect.tap(thread, (made) =>
@@ -363,7 +363,7 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
           duration: settings.startMillis,
           orElse: () =>
             Effect.fail(
-              new Error(`${settings.thread.worker.href} did not serve within ${settings.startMillis} ms`)
+              notServing(`${settings.thread.worker.href} did not serve within ${settings.startMillis} ms`)
             )
         })
       )

@@ -54,16 +54,18 @@ for (const isolation of ["thread", "process"] as const) {
           assert.include(warnings(lines)[0], "no threads for 60000 ms after")
         }).pipe(
           Effect.provide(
-            Starting.layer({
-              isolation,
-              workers: { min: 1, max: 1 },
-              crashes: { coolDown: "1 minute" },
-              output: "ignore",
-              ...options,
-              ...flags
-            })
-          ),
-          Effect.provide(logged(lines))
+            Layer.provideMerge(
+              Starting.layer({
+                isolation,
+                workers: { min: 1, max: 1 },
+                crashes: { coolDown: "1 minute" },
+                output: "ignore",
+                ...options,
+                ...flags
+              }),
+              logged(lines)
+            )
+          )
         )
       })
     }
@@ -99,14 +101,16 @@ for (const isolation of ["thread", "process"] as const) {
           )
         }).pipe(
           Effect.provide(
-            Starting.layer({
-              isolation,
-              workers: { min: 1, max: 1 },
-              crashes: { coolDown: "200 millis" },
-              output: "ignore"
-            }).pipe(Layer.provide(Layer.succeed(Clock.Clock, clock)))
-          ),
-          Effect.provide(logged(lines))
+            Layer.provideMerge(
+              Starting.layer({
+                isolation,
+                workers: { min: 1, max: 1 },
+                crashes: { coolDown: "200 millis" },
+                output: "ignore"
+              }).pipe(Layer.provide(Layer.succeed(Clock.Clock, clock))),
+              logged(lines)
+            )
+          )
         )
       })
     )
@@ -129,8 +133,12 @@ for (const isolation of ["thread", "process"] as const) {
         assert.include(warnings(lines)[0], "without a task: out of the blue")
         assert.strictEqual(yield* Starting.run(Echo(1)), 1)
       }).pipe(
-        Effect.provide(Starting.layer({ isolation, workers: { min: 1, max: 1 }, output: "ignore" })),
-        Effect.provide(logged(lines))
+        Effect.provide(
+          Layer.provideMerge(
+            Starting.layer({ isolation, workers: { min: 1, max: 1 }, output: "ignore" }),
+            logged(lines)
+          )
+        )
       )
     })
   })
