@@ -4,9 +4,10 @@
  * @since 0.4.0
  */
 import { Clock, Context, Effect, Layer, Queue, type Result, Scope, Stream } from "effect"
-import { type InvalidConfig, type Priority, priorityLevel } from "lemmings"
+import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { Job, Request } from "./Job.ts"
-import type { AnyJob } from "./job/JobDefinition.ts"
+import { filterOf, whichOf } from "./job/DeadWhich.ts"
+import { type AnyJob, idOf, wordOf } from "./job/JobDefinition.ts"
 import { decoded, resultOf } from "./job/JobEnd.ts"
 import { type EnqueueOptions, newJobsOf, transactionOf } from "./job/JobRequest.ts"
 import { type ScheduleOptions, scheduleRefusal, schedulesOf } from "./job/JobSchedule.ts"
@@ -27,6 +28,7 @@ import {
   type JobRecord,
   type JobState,
   type NewJob,
+  type PagesOptions,
   type QueueStats,
   type Readiness,
   type Recurrence,
@@ -148,6 +150,11 @@ export interface Shape {
   readonly await: <P, A, E>(job: JobOf<P, A, E>, id: string) => Effect.Effect<A, E | EndError>
   /** Cancels jobs that have not ended; those that run are interrupted. Returns how many. */
   readonly cancel: (job: AnyJob, id: string | ReadonlyArray<string>) => Effect.Effect<number, JobStoreError>
+  /**
+   * Frees a key whose job has ended, however: the job is forgotten with its result, and the next one with the key is a new
+   * job. A dead letter of it stays. `false`: the job waits or runs, or there is none.
+   */
+  readonly release: (job: AnyJob, key: string) => Effect.Effect<boolean, JobStoreError | InvalidConfig>
   /** Moves a waiting job before or behind others. `false` when it waits no longer. */
   readonly setPriority: (job: AnyJob, id: string, priority: Priority) => Effect.Effect<boolean, JobStoreError>
   readonly inspect: <P, A, E>(
@@ -181,18 +188,27 @@ export interface Shape {
     readonly list: <P, A, E>(
       job: JobOf<P, A, E>,
       options?: DeadFilter & { readonly limit?: number; readonly after?: string }
-    ) => Effect.Effect<ReadonlyArray<InspectedLetter<P>>, JobStoreError>
+    ) => Effect.Effect<ReadonlyArray<InspectedLetter<P>>, JobStoreError | InvalidConfig>
     readonly inspect: <P, A, E>(
       job: JobOf<P, A, E>,
       id: string
     ) => Effect.Effect<InspectedLetter<P>, JobNotFound | JobStoreError>
     /**
-     * Back into the queue, with new ids and no attempt used: all of them, or those of the filter. They keep their priority and
-     * group, also those that were given at `enqueue`. Returns how many.
+     * Back into the queue, with no attempt used: those of the filter, or `"all"`. They keep their priority and group, also those
+     * that were given at `enqueue`, and their key, unless a newer job has it; without a key they get new ids. What dies later
+     * than the call begins is not among them. A page of 1,000 at a time: see `PagesOptions`. Returns how many.
      */
-    readonly replay: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
-    /** Deletes them: all of them, or those of the filter. Returns how many. */
-    readonly purge: (job: AnyJob, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
+    readonly replay: (
+      job: AnyJob,
+      which: DeadFilter | "all",
+      options?: PagesOptions
+    ) => Effect.Effect<number, JobStoreError | InvalidConfig>
+    /** Deletes those of the filter, or `"all"`. A page of 1,000 at a time. Returns how many. */
+    readonly purge: (
+      job: AnyJob,
+      which: DeadFilter | "all",
+      options?: PagesOptions
+    ) => Effect.Effect<number, JobStoreError | InvalidConfig>
   }
   /** What happens to jobs in this process, from the subscription on. Slow readers miss what is older than 1,024 events. */
   readonly events: Stream.Stream<JobEvent>
@@ -210,6 +226,9 @@ export class Jobs extends Context.Service<Jobs, Shape>()("@lemmings/durable/Jobs
 
 /** How often a result is looked for that nobody told about. */
 const lookMillis = 1_000
+
+/** Reads what somebody means. */
+const read = <A>(f: () => A) => Effect.try({ try: f, catch: (error) => error as InvalidConfig })
 
 const make = Effect.gen(function* () {
   const store = yield* JobStore
@@ -340,6 +359,11 @@ const make = Effect.gen(function* () {
     execute: execute as Shape["execute"],
     await: awaitEnd as Shape["await"],
     cancel: (job, id) => on(job, ({ cancel }) => cancel(job.name, typeof id === "string" ? [id] : id)),
+    release: (job, key) =>
+      Effect.flatMap(
+        read(() => idOf(job.name, wordOf("key", key) ?? "", 0)),
+        (id) => on(job, ({ forget }) => forget(job.name, id))
+      ),
     setPriority: (job, id, priority) =>
       on(job, ({ setPriority }) => setPriority(job.name, id, priorityLevel(priority))),
     inspect: <P>(job: AnyJob, id: string) =>
@@ -372,10 +396,14 @@ const make = Effect.gen(function* () {
     resume: (job) => on(job, ({ resume }) => resume(job.name)),
     stats: (job) => on(job, ({ stats }) => stats(job.name)),
     deadLetters: {
-      list: (job, { after, limit = 100, ...filter } = {}) =>
-        Effect.map(
-          on(job, ({ dead }) => dead.list(job.name, { limit, after, filter })),
-          (letters) => letters.map((one) => letter(job, one))
+      list: (job, { after, limit = 100, ...rest } = {}) =>
+        read(() => {
+          if (!(Number.isInteger(limit) && limit >= 1 && limit <= 10_000))
+            throw new InvalidConfig({ field: "limit", value: limit, rule: "an integer from 1 to 10,000" })
+          return Object.keys(rest).length === 0 ? {} : filterOf(rest)
+        }).pipe(
+          Effect.flatMap((filter) => on(job, ({ dead }) => dead.list(job.name, { limit, after, filter }))),
+          Effect.map((letters) => letters.map((one) => letter(job, one)))
         ),
       inspect: (job, id) =>
         Effect.flatMap(
@@ -385,8 +413,16 @@ const make = Effect.gen(function* () {
               ? Effect.fail(new JobNotFound({ queue: job.name, id }))
               : Effect.succeed(letter(job, one))
         ),
-      replay: (job, filter) => on(job, ({ dead }) => dead.replay(job.name, filter)),
-      purge: (job, filter) => on(job, ({ dead }) => dead.purge(job.name, filter))
+      replay: (job, which, options) =>
+        Effect.flatMap(
+          read(() => whichOf(which)),
+          (filter) => on(job, ({ dead }) => dead.replay(job.name, filter, options))
+        ),
+      purge: (job, which, options) =>
+        Effect.flatMap(
+          read(() => whichOf(which)),
+          (filter) => on(job, ({ dead }) => dead.purge(job.name, filter, options))
+        )
     },
     events: Stream.callback<JobEvent>(
       (queue) => JobEvents.listen(store, (event) => void Queue.offerUnsafe(queue, event)),
@@ -506,6 +542,14 @@ export {
 export const cancel = (...args: Parameters<Shape["cancel"]>) => Jobs.use((jobs) => jobs.cancel(...args))
 
 /**
+ * Frees a key. See `Shape`.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const release = (...args: Parameters<Shape["release"]>) => Jobs.use((jobs) => jobs.release(...args))
+
+/**
  * Moves a waiting job. See `Shape`.
  *
  * @category operations
@@ -601,6 +645,8 @@ export const deadLetters = {
   ) => Jobs.use((jobs) => jobs.deadLetters.list(job, options)),
   inspect: <P, A, E>(job: JobOf<P, A, E>, id: string) =>
     Jobs.use((jobs) => jobs.deadLetters.inspect(job, id)),
-  replay: (job: AnyJob, filter?: DeadFilter) => Jobs.use((jobs) => jobs.deadLetters.replay(job, filter)),
-  purge: (job: AnyJob, filter?: DeadFilter) => Jobs.use((jobs) => jobs.deadLetters.purge(job, filter))
+  replay: (job: AnyJob, which: DeadFilter | "all", options?: PagesOptions) =>
+    Jobs.use((jobs) => jobs.deadLetters.replay(job, which, options)),
+  purge: (job: AnyJob, which: DeadFilter | "all", options?: PagesOptions) =>
+    Jobs.use((jobs) => jobs.deadLetters.purge(job, which, options))
 }

@@ -46,9 +46,15 @@ const unknown = (queue: string, job: string, what: string) =>
   new UnknownJob({ queue, job, message: `Queue "${queue}" has no ${what} "${job}".` })
 
 /** Everything only where that was said. */
-const filterOf = ({ all, ...filter }: Letters) => {
-  if (all === true || filter.ids !== undefined || filter.diedBefore !== undefined)
+const filterOf = ({ all, diedBefore, ids }: Letters) => {
+  if (ids !== undefined || diedBefore !== undefined) {
+    const filter = {
+      ...(ids === undefined ? {} : { ids }),
+      ...(diedBefore === undefined ? {} : { diedBefore })
+    }
     return Effect.succeed(filter)
+  }
+  if (all === true) return Effect.succeed("all" as const)
   const rule = "an object with ids, diedBefore, or all: true"
   return Effect.fail(
     new BadRequest({ field: "body", rule, message: `body must be ${rule}. Nothing was changed.` })

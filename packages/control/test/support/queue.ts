@@ -42,7 +42,8 @@ export const queue = (id: string, dead: number) =>
         fake.asked.push(what)
         return Effect.succeed(f())
       })
-    const take = ({ diedBefore = Infinity, ids }: LetterFilter) => {
+    const take = (which: LetterFilter | "all") => {
+      const { diedBefore = Infinity, ids }: LetterFilter = which === "all" ? {} : which
       const taken = fake.letters.filter(
         (one) => (ids === undefined || ids.includes(one.id)) && one.diedAt < diedBefore
       )

@@ -168,7 +168,12 @@ const millisOf = (field: string, value: Duration.Input, least: number): number =
  */
 export const settingsOf = (name: string, options: Options<never, never>): Settings => {
   const { attempts = 5, deadLetter = true, retention = {}, timeout } = options
-  if (!/^[\w.\-/]+$/.test(name)) throw invalid("name", name, "letters, digits, and _ - . /")
+  if (!/^[\w.\-/]{1,200}$/.test(name) || name.endsWith(".dead") || name.startsWith("__pgboss__"))
+    throw invalid(
+      "name",
+      name,
+      `1 to 200 letters, digits, and _ - . /, not ending in ".dead", which are the dead letters of another job`
+    )
   if (!(Number.isInteger(attempts) && attempts >= 1 && attempts <= 1_000_000))
     throw invalid("attempts", attempts, "an integer, at least 1")
   return {

@@ -8,6 +8,7 @@ import * as Durations from "lemmings/internal/Durations"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import type { NewJob, Transaction } from "../port/JobStore.ts"
+import { longestGroup } from "../port/Limits.ts"
 import { type AnyJob, idOf, wordOf } from "./JobDefinition.ts"
 
 /**
@@ -53,9 +54,6 @@ export const transactionOf = (
 
 /** The years 1 to 9999, in epoch milliseconds: what every store can say. */
 const [earliest, latest] = [-62_135_596_800_000, 253_402_300_799_999]
-
-/** Longest group, in UTF-16 units: it is in an index, which takes some 2,700 bytes. */
-const longestGroup = 255
 
 const someTime = Durations.rule({ finite: true })
 

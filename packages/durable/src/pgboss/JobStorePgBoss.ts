@@ -9,13 +9,16 @@ import type {
   DeadFilter,
   Failure,
   NewJob,
+  PagesOptions,
   QueueSpec,
   Settlement,
   Store,
   Swept,
   Transaction
 } from "../port/JobStore.ts"
-import { jsonOf } from "../port/Json.ts"
+import type { JobStoreError } from "../port/JobError.ts"
+import { jsonOf, NotJson } from "../port/Json.ts"
+import { groupRule, isGroup } from "../port/Limits.ts"
 import type { Engine } from "./PgBossEngine.ts"
 import { claimedOf, insertOf, isId, recordOf, saidOf, type Claimed } from "./PgBossRow.ts"
 import * as PgBossLetters from "./PgBossLetters.ts"
@@ -44,7 +47,7 @@ const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its proces
 
 /** The last parameters of `replay`, and some of those of letters. */
 const filterOf = ({ diedBefore, ids, payload }: DeadFilter = {}) => [
-  payload === undefined ? null : jsonOf({ p: payload }),
+  payload === undefined ? null : jsonOf(payload),
   diedBefore === undefined ? null : new Date(diedBefore).toISOString(),
   ids === undefined ? null : ids.filter(isId)
 ]
@@ -124,6 +127,7 @@ export const make = (
       const unknown = jobs.find(({ queue }) => !known.has(queue))
       if (unknown !== undefined)
         throw Object.assign(new Error(`queue "${unknown.queue}" was not declared`), { code: "undeclared" })
+      if (jobs.some(({ group }) => group !== undefined && !isGroup(group))) throw new NotJson(groupRule)
       return insertAll(db, jobs)
     }
     if (within !== undefined) return run("enqueue", () => put(within), false)
@@ -174,10 +178,19 @@ export const make = (
           return read(tx)
         })
 
-  const purgeSome = (queue: string, filter: DeadFilter | undefined) =>
-    run("purge dead letters", async (_, db) => {
-      const { rows } = await db.executeSql(sql.letters.purge, [deadQueue(queue), page, ...filterOf(filter)])
-      return (rows as [{ readonly purged: number }])[0].purged
+  /** Page after page, each a statement of its own, until one is not full. */
+  const pages = (
+    some: Effect.Effect<number, JobStoreError>,
+    progress: PagesOptions["progress"] = () => Effect.void
+  ): Effect.Effect<number, JobStoreError> =>
+    Effect.gen(function* () {
+      let done = 0
+      for (;;) {
+        const more = yield* some
+        done += more
+        yield* progress(done)
+        if (more < page) return done
+      }
     })
 
   return {
@@ -241,13 +254,23 @@ export const make = (
         if (most < page) return all
       }
     }),
-    cancel: (queue, ids) =>
-      run("cancel", async (_, db) => {
-        const some = ids.filter(isId)
-        if (some.length === 0) return 0
-        const { rows } = await db.executeSql(sql.cancel, [queue, some])
-        return (rows as [{ readonly cancelled: number }])[0].cancelled
-      }),
+    cancel: Effect.fnUntraced(function* (queue, ids) {
+      const some = ids.filter(isId)
+      let cancelled = 0
+      for (let from = 0; from < some.length; from += page) {
+        const part = some.slice(from, from + page)
+        cancelled += yield* run("cancel", async (_, db) => {
+          const { rows } = await db.executeSql(sql.cancel, [queue, part])
+          return (rows as [{ readonly cancelled: number }])[0].cancelled
+        })
+      }
+      return cancelled
+    }),
+    forget: (queue, id) =>
+      run(
+        "forget",
+        async (_, db) => isId(id) && (await db.executeSql(sql.forget, [queue, id])).rows.length > 0
+      ),
     setPriority: (queue, id, priority) =>
       run("setPriority", async (_, db) => {
         if (!isId(id)) return false
@@ -274,25 +297,44 @@ export const make = (
             PgBossLetters.list(tx, sql.letters, deadQueue(queue), limit, after, filterOf(filter))
           )
         ),
-      replay: (queue, filter) =>
-        run("replay dead letters", async (_, db) => {
-          let replayed = 0
-          for (;;) {
-            const values = [queue, deadQueue(queue), page, ...filterOf(filter)]
-            const { rows } = await db.executeSql(sql.replay, values)
-            const { moved } = (rows as [{ readonly moved: number }])[0]
-            replayed += moved
-            if (moved < page) return replayed
-          }
+      replay: (queue, filter, { progress, transaction: within } = {}) =>
+        Effect.gen(function* () {
+          const own = within === undefined
+          const one = <A>(f: (db: Transaction) => Promise<A>) =>
+            run("replay dead letters", (_, db) => f(within ?? db), own)
+          // What is replayed now may die before this ends.
+          const soon = yield* one(
+            async (db) => ((await db.executeSql(sql.soon)).rows as [{ soon: string }])[0].soon
+          )
+          const [payload, before, ids] = filterOf(filter)
+          const until = before === null || filter!.diedBefore! > Date.parse(soon) ? soon : before
+          const some = one(async (db) => {
+            const { rows } = await db.executeSql(sql.replay, [
+              queue,
+              deadQueue(queue),
+              page,
+              payload,
+              until,
+              ids
+            ])
+            return (rows as [{ readonly moved: number }])[0].moved
+          })
+          return yield* pages(some, progress)
         }),
-      purge: Effect.fnUntraced(function* (queue, filter) {
-        let purged = 0
-        for (;;) {
-          const some = yield* purgeSome(queue, filter)
-          purged += some
-          if (some < page) return purged
+      purge: (queue, filter, { progress, transaction: within } = {}) => {
+        const some = async (db: Transaction) => {
+          const { rows } = await db.executeSql(sql.letters.purge, [
+            deadQueue(queue),
+            page,
+            ...filterOf(filter)
+          ])
+          return (rows as [{ readonly purged: number }])[0].purged
         }
-      })
+        return pages(
+          run("purge dead letters", (_, db) => some(within ?? db), within === undefined),
+          progress
+        )
+      }
     },
     schedule,
     unschedule,

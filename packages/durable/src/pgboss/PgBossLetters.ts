@@ -9,7 +9,17 @@ import type { DeadLetter, Transaction } from "../port/JobStore.ts"
 import { isId, letterOf, type LetterRow } from "./PgBossRow.ts"
 
 /**
- * The statements, for one schema. $3, $4 and $5 of each are a filter: what is in `data`, died before, ids.
+ * That the payload has all fields of a parameter, each with the value that it has there. Not `@>`, to which `[]` is in every
+ * list, and `{}` in every object.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const hasFields = (parameter: string) =>
+  `NOT EXISTS (SELECT FROM jsonb_each(${parameter}::text::jsonb) f WHERE data -> 'p' -> f.key IS DISTINCT FROM f.value)`
+
+/**
+ * The statements, for one schema. $3, $4 and $5 of each are a filter: fields of the payload, died before, ids.
  *
  * @category constructors
  * @since 0.5.0
@@ -17,7 +27,7 @@ import { isId, letterOf, type LetterRow } from "./PgBossRow.ts"
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const wanted = `name = $1 AND state < 'active'
-        AND ($3::text IS NULL OR data @> $3::text::jsonb)
+        AND ($3::text IS NULL OR ${hasFields("$3")})
         AND ($4::timestamptz IS NULL OR created_on < $4::timestamptz)
         AND ($5::uuid[] IS NULL OR id = ANY($5::uuid[]))`
   return {

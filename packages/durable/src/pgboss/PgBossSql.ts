@@ -317,29 +317,50 @@ export const make = (schema: string) => {
     SELECT (SELECT count(*) FROM settled)::int AS cancelled, (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM told) AS told`,
 
     /**
-     * $1 queue, $2 its dead letters, $3 how many, $4 what is in `data`, $5 died before, $6 ids. Oldest first, as new jobs, each
-     * with all that was its own. Returns how many.
+     * $1 queue, $2 its dead letters, $3 how many, $4 fields of the payload, $5 died before, $6 ids. Oldest first, as new jobs,
+     * each with all that was its own. The row of a job with a key, whose id says so, is made anew in its place: its claims are
+     * counted on, so that a late answer is still late. Returns how many.
      */
     replay: `WITH chosen AS MATERIALIZED (
       SELECT id FROM ${jobs}
       WHERE name = $2 AND state < 'active'
-        AND ($4::text IS NULL OR data @> $4::text::jsonb)
+        AND ($4::text IS NULL OR ${PgBossLetters.hasFields("$4")})
         AND ($5::timestamptz IS NULL OR created_on < $5::timestamptz)
         AND ($6::uuid[] IS NULL OR id = ANY($6::uuid[]))
       ORDER BY created_on LIMIT $3::int FOR UPDATE SKIP LOCKED
     ), letters AS (
       DELETE FROM ${jobs} WHERE name = $2 AND id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING *
+    ), placed AS MATERIALIZED (
+      SELECT l.*, ${now} + row_number() OVER (ORDER BY l.created_on) * interval '1us' AS accepted,
+        CASE WHEN l.source_id::text LIKE '______________8%' THEN l.source_id END AS own
+      FROM letters l
+    ), again AS (
+      UPDATE ${jobs} j SET state = 'retry', completed_on = NULL, output = NULL, heartbeat_on = NULL, priority = l.priority,
+        start_after = ${now}, created_on = l.accepted, keep_until = ${now} + q.retention_seconds * interval '1s',
+        group_id = l.group_id, retry_limit = l.retry_limit + j.retry_count + 1,
+        data = l.data || jsonb_build_object('r', j.retry_count + 1)
+      FROM placed l, ${schema}.queue q
+      WHERE q.name = $1 AND j.name = $1 AND j.id = ANY (ARRAY(SELECT own FROM placed WHERE own IS NOT NULL))
+        AND j.id = l.own AND j.state = 'failed'
+      RETURNING l.id
     ), back AS (
-      INSERT INTO ${schema}.job (name, priority, data, retry_limit, retry_backoff, retry_delay, start_after, created_on,
+      INSERT INTO ${schema}.job (id, name, priority, data, retry_limit, retry_backoff, retry_delay, start_after, created_on,
         keep_until, deletion_seconds, expire_seconds, policy, group_id, group_tier, dead_letter, source_root_id, trace_context)
-      SELECT q.name, l.priority, l.data, l.retry_limit, q.retry_backoff, q.retry_delay, ${now},
-        ${now} + row_number() OVER (ORDER BY l.created_on) * interval '1us',
+      SELECT CASE WHEN l.own IS NULL OR EXISTS (SELECT FROM ${jobs} j WHERE j.name = $1 AND j.id = l.own)
+          THEN gen_random_uuid() ELSE l.own END,
+        q.name, l.priority, l.data, l.retry_limit, q.retry_backoff, q.retry_delay, ${now}, l.accepted,
         ${now} + q.retention_seconds * interval '1s', q.deletion_seconds, q.expire_seconds, q.policy, l.group_id, l.group_tier,
         q.dead_letter, COALESCE(l.source_root_id, l.source_id), l.trace_context
-      FROM letters l JOIN ${schema}.queue q ON q.name = $1 ORDER BY l.created_on
+      FROM placed l JOIN ${schema}.queue q ON q.name = $1 WHERE l.id NOT IN (SELECT id FROM again)
       RETURNING 1
-    ), told AS (SELECT ${notify("$1::text")} FROM back LIMIT 1)
-    SELECT (SELECT count(*) FROM back)::int AS moved, (SELECT count(*) FROM told) AS told`,
+    ), told AS (SELECT ${notify("$1::text")} FROM placed LIMIT 1)
+    SELECT ((SELECT count(*) FROM back) + (SELECT count(*) FROM again))::int AS moved, (SELECT count(*) FROM told) AS told`,
+
+    /** Later than anything that has happened. */
+    soon: `SELECT (${now} + interval '1ms')::text AS soon`,
+
+    /** $1 queue, $2 id. Of a job that has ended. */
+    forget: `DELETE FROM ${jobs} WHERE name = $1 AND id = $2::uuid AND state > 'active' RETURNING id`,
 
     /** $1 queue, $2 id, $3 priority. Returns the ids that were waiting. */
     setPriority: `UPDATE ${jobs} SET priority = $3::int, data = data || jsonb_build_object('k', $3::int)

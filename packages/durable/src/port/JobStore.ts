@@ -187,11 +187,25 @@ export interface DeadLetter {
  */
 export interface DeadFilter {
   /** Ids of dead letters. */
-  readonly ids?: ReadonlyArray<string> | undefined
-  /** Fields of the payload, as stored, with their values. */
-  readonly payload?: { readonly [field: string]: Json } | undefined
+  readonly ids?: ReadonlyArray<string>
+  /** Fields of the payload, as stored, with their values: each must be there, and equal as JSON. */
+  readonly payload?: { readonly [field: string]: Json }
   /** Epoch milliseconds. */
-  readonly diedBefore?: number | undefined
+  readonly diedBefore?: number
+}
+
+/**
+ * How work on many dead letters is done: a page of at most 1,000 at a time, each all or not at all. Where it is interrupted or
+ * fails, the pages before are done.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface PagesOptions {
+  /** All pages in a transaction of the caller's own on the database of the store. The memory store ignores it. */
+  readonly transaction?: Transaction | undefined
+  /** Is run after each page with how many are done, and waited for. */
+  readonly progress?: ((done: number) => Effect.Effect<unknown>) | undefined
 }
 
 /**
@@ -356,6 +370,8 @@ export interface Store {
   readonly prune: (queues: string | ReadonlyArray<string>) => Op<number>
   /** waiting, running → cancelled. Returns how many. */
   readonly cancel: (queue: string, ids: ReadonlyArray<string>) => Op<number>
+  /** Removes a job that has ended, so that its id is free. `false`: it has not ended, or is not there. */
+  readonly forget: (queue: string, id: string) => Op<boolean>
   /** Of a waiting job. `false` when it waits no longer. */
   readonly setPriority: (queue: string, id: string, priority: number) => Op<boolean>
   readonly get: (queue: string, id: string) => Op<JobRecord | undefined>
@@ -372,10 +388,11 @@ export interface Store {
     ) => Op<ReadonlyArray<DeadLetter>>
     /**
      * Back to waiting, as new jobs with a fresh count of attempts, and with the priority, the group and the limit of attempts
-     * that they had. Returns how many.
+     * that they had. A job whose id is of a key keeps it, unless a newer job has it. What dies later than the call begins is not
+     * among them. Returns how many.
      */
-    readonly replay: (queue: string, filter?: DeadFilter) => Op<number>
-    readonly purge: (queue: string, filter?: DeadFilter) => Op<number>
+    readonly replay: (queue: string, filter?: DeadFilter, options?: PagesOptions) => Op<number>
+    readonly purge: (queue: string, filter?: DeadFilter, options?: PagesOptions) => Op<number>
   }
   /**
    * Adds a recurrence or replaces the one with its key. When it is due says `Recurring`. The same one again changes nothing

@@ -157,3 +157,19 @@ export const clean = (value: unknown): unknown =>
  */
 export const isFit = (value: unknown): value is string =>
   typeof value === "string" && !value.includes("\u0000") && value.isWellFormed()
+
+/**
+ * Whether two values of JSON are equal: the order of fields does not count, that of lists does.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const equal = (a: unknown, b: unknown): boolean => {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const fields = Object.keys(a)
+  return (
+    fields.length === Object.keys(b).length &&
+    fields.every((field) => Object.hasOwn(b, field) && equal(Reflect.get(a, field), Reflect.get(b, field)))
+  )
+}

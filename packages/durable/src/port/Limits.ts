@@ -3,6 +3,28 @@
  *
  * @since 0.4.0
  */
+import { isFit } from "./Json.ts"
+
+/**
+ * Longest group, in UTF-16 units: it is in an index, which takes some 2,700 bytes, and one that is longer would keep every job
+ * of its queue from being claimed.
+ *
+ * @category constants
+ * @since 0.5.0
+ */
+export const longestGroup = 255
+
+/**
+ * @category constants
+ * @since 0.5.0
+ */
+export const groupRule = `a group is a text of at most ${longestGroup} characters, without NUL and lone surrogates`
+
+/**
+ * @category guards
+ * @since 0.5.0
+ */
+export const isGroup = (value: unknown): value is string => isFit(value) && value.length <= longestGroup
 
 /** `limit` jobs at once, then one every `perMillis / limit`. */
 interface Rate {

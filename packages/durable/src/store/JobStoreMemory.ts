@@ -11,10 +11,9 @@ import {
   type DeadLetter,
   type Failure,
   JobStore,
-  type JobState,
   type NewJob,
   type News,
-  type QueueSpec,
+  type PagesOptions,
   type QueueStats,
   type Settlement,
   type Store,
@@ -24,23 +23,11 @@ import {
 import * as Limits from "../port/Limits.ts"
 import { MemorySchedules } from "./MemorySchedules.ts"
 import { MemoryAlarm, steadyOf } from "./MemoryAlarm.ts"
-import { Line, recordOf, type Row } from "./MemoryLine.ts"
+import { lastMinute, Line, type Queue, recordOf, type Row, rowOf } from "./MemoryLine.ts"
 import { fit, matches, op, said, stored } from "./MemoryStored.ts"
 
-interface Queue {
-  spec: QueueSpec
-  paused: boolean
-  /** When the rate of its claims is as good as unused. */
-  freeAt: number
-  readonly rows: Map<string, Row>
-  readonly line: Line
-  /** Waiting rows whose time has not come when they were last looked at. */
-  readonly later: Set<Row>
-  readonly running: Set<Row>
-  /** Ended rows, oldest first. */
-  readonly ended: Set<Row>
-  readonly dead: Map<string, DeadLetter>
-}
+/** The page size that replay and purge work in. */
+const page = 1_000
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
 
@@ -77,26 +64,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   const add = (queue: Queue, job: NewJob): boolean => {
     if (queue.rows.has(job.id)) return false
     const at = now()
-    const row: Row = {
-      id: job.id,
-      queue: job.queue,
-      payload: job.payload,
-      sequence: sequence++,
-      createdAt: at,
-      group: job.group,
-      trace: job.trace,
-      maxAttempts: job.attempts,
-      state: "waiting",
-      priority: job.priority,
-      startAt: at,
-      claim: 0,
-      attempts: 0,
-      leasedUntil: 0,
-      endedAt: undefined,
-      result: undefined,
-      failure: undefined,
-      watched: job.watched === true
-    }
+    const row = rowOf(job, sequence++, at)
     queue.rows.set(job.id, row)
     wait(queue, row, steady() + (job.at === undefined ? (job.delayMillis ?? 0) : job.at - at))
     return true
@@ -224,9 +192,6 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   }
   const stats = (queue: Queue): QueueStats => {
     housekeep(queue)
-    const at = now()
-    const lately = [...queue.ended].filter((row) => row.endedAt! > at - 60_000)
-    const count = (state: JobState) => lately.filter((row) => row.state === state).length
     return {
       queue: queue.spec.name,
       paused: queue.paused,
@@ -235,28 +200,54 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       running: queue.running.size,
       deadLetters: queue.dead.size,
       oldestMillis: Math.max(0, steady() - queue.line.oldest),
-      lastMinute: {
-        completed: count("completed"),
-        failed: count("failed"),
-        cancelled: count("cancelled"),
-        attempts: lately.reduce((sum, row) => sum + row.attempts, 0)
-      }
+      lastMinute: lastMinute(queue.ended, now())
     }
   }
   const deadOf = (queue: Queue, filter?: DeadFilter) => {
     housekeep(queue)
     return [...queue.dead.values()].filter((letter) => matches(letter, filter))
   }
-  const replay = (queue: Queue, filter?: DeadFilter): number => {
-    const letters = deadOf(queue, filter)
-    for (const letter of letters) {
-      queue.dead.delete(letter.id)
-      const { group, maxAttempts: attempts, payload, priority, trace } = buried.get(letter)!
-      add(queue, { queue: letter.queue, id: crypto.randomUUID(), payload, priority, attempts, group, trace })
+  /** The job of a key, whose id says so, is made anew in its place; others get a new id. */
+  const replayOne = (queue: Queue, letter: DeadLetter) => {
+    queue.dead.delete(letter.id)
+    const old = buried.get(letter)!
+    const { group, maxAttempts: attempts, payload, priority, trace } = old
+    const keyed = letter.jobId[14] === "8"
+    const there = queue.rows.get(letter.jobId)
+    const keeps = keyed && (there === undefined || there.state === "failed")
+    if (keeps && there !== undefined) {
+      queue.ended.delete(there)
+      queue.rows.delete(there.id)
     }
-    if (letters.length > 0) tell({ _tag: "Available", queue: queue.spec.name })
-    return letters.length
+    const id = keeps ? letter.jobId : crypto.randomUUID()
+    add(queue, { queue: letter.queue, id, payload, priority, attempts, group, trace })
+    // A late answer is still late.
+    queue.rows.get(id)!.claim = there?.claim ?? 0
   }
+  /** A page at a time of what there was at the call, as in a database. */
+  const pages = (
+    operation: string,
+    name: string,
+    filter: DeadFilter | undefined,
+    { progress = () => Effect.void }: PagesOptions = {},
+    each: (queue: Queue, letter: DeadLetter) => void
+  ) =>
+    Effect.gen(function* () {
+      const letters = yield* op(operation, () => deadOf(queueOf(name), filter))
+      let done = 0
+      for (let from = 0; from === 0 || from < letters.length; from += page) {
+        const part = letters.slice(from, from + page)
+        done += yield* op(operation, () => {
+          const queue = queueOf(name)
+          const left = part.filter(({ id }) => queue.dead.has(id))
+          for (const letter of left) each(queue, letter)
+          return left.length
+        })
+        yield* progress(done)
+        yield* Effect.yieldNow
+      }
+      return done
+    })
   const schedules = new MemorySchedules(now, ({ payload, priority, queue }) => {
     const { spec } = queueOf(queue)
     add(queueOf(queue), { queue, id: crypto.randomUUID(), payload, priority, attempts: spec.attempts })
@@ -361,6 +352,14 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         if (count > 0) tell({ _tag: "Cancelled", queue: name })
         return count
       }),
+    forget: (name, id) =>
+      op("forget", () => {
+        const queue = queueOf(name)
+        const row = queue.rows.get(id)
+        if (row?.endedAt === undefined) return false
+        queue.ended.delete(row)
+        return queue.rows.delete(id)
+      }),
     setPriority: (name, id, priority) =>
       op("setPriority", () => {
         const queue = queueOf(name)
@@ -391,14 +390,12 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
           const from = after === undefined ? 0 : letters.findIndex(({ id }) => id === after) + 1
           return letters.slice(from, from + limit)
         }),
-      replay: (name, filter) => op("replay dead letters", () => replay(queueOf(name), filter)),
-      purge: (name, filter) =>
-        op("purge dead letters", () => {
-          const queue = queueOf(name)
-          const letters = deadOf(queue, filter)
-          for (const { id } of letters) queue.dead.delete(id)
-          return letters.length
-        })
+      replay: (name, filter, options) =>
+        Effect.tap(pages("replay dead letters", name, filter, options, replayOne), (count) =>
+          Effect.sync(() => count > 0 && tell({ _tag: "Available", queue: name }))
+        ),
+      purge: (name, filter, options) =>
+        pages("purge dead letters", name, filter, options, (queue, { id }) => void queue.dead.delete(id))
     },
     schedule: (recurrence) =>
       op("schedule", () => schedules.put({ ...recurrence, payload: stored(recurrence.payload) })),

@@ -3,7 +3,16 @@
  *
  * @since 0.4.0
  */
-import type { Failure, JobRecord, JobState, Json } from "../port/JobStore.ts"
+import type {
+  DeadLetter,
+  Failure,
+  JobRecord,
+  JobState,
+  Json,
+  NewJob,
+  QueueSpec,
+  QueueStats
+} from "../port/JobStore.ts"
 
 /**
  * A job in memory.
@@ -33,6 +42,33 @@ export interface Row {
   failure: Failure | undefined
   watched: boolean
 }
+
+/**
+ * A new job. The time is in epoch milliseconds.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const rowOf = (job: NewJob, sequence: number, at: number): Row => ({
+  id: job.id,
+  queue: job.queue,
+  payload: job.payload,
+  sequence,
+  createdAt: at,
+  group: job.group,
+  trace: job.trace,
+  maxAttempts: job.attempts,
+  state: "waiting",
+  priority: job.priority,
+  startAt: at,
+  claim: 0,
+  attempts: 0,
+  leasedUntil: 0,
+  endedAt: undefined,
+  result: undefined,
+  failure: undefined,
+  watched: job.watched === true
+})
 
 /**
  * What is shown of it.
@@ -131,5 +167,43 @@ export class Line {
     }
     this.#size -= taken.length
     return taken
+  }
+}
+
+/**
+ * A queue in memory.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Queue {
+  spec: QueueSpec
+  paused: boolean
+  /** When the rate of its claims is as good as unused. */
+  freeAt: number
+  readonly rows: Map<string, Row>
+  readonly line: Line
+  /** Waiting rows whose time has not come when they were last looked at. */
+  readonly later: Set<Row>
+  readonly running: Set<Row>
+  /** Ended rows, oldest first. */
+  readonly ended: Set<Row>
+  readonly dead: Map<string, DeadLetter>
+}
+
+/**
+ * What ended in the last minute.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const lastMinute = (ended: Iterable<Row>, at: number): QueueStats["lastMinute"] => {
+  const lately = [...ended].filter((row) => row.endedAt! > at - 60_000)
+  const count = (state: JobState) => lately.filter((row) => row.state === state).length
+  return {
+    completed: count("completed"),
+    failed: count("failed"),
+    cancelled: count("cancelled"),
+    attempts: lately.reduce((sum, row) => sum + row.attempts, 0)
   }
 }

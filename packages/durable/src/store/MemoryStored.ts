@@ -6,7 +6,8 @@
 import { Effect } from "effect"
 import { JobStoreError } from "../port/JobError.ts"
 import type { DeadFilter, DeadLetter, Failure, Json, NewJob, Settlement } from "../port/JobStore.ts"
-import { isFit, NotJson, plain } from "../port/Json.ts"
+import { equal, NotJson, plain } from "../port/Json.ts"
+import { groupRule, isGroup } from "../port/Limits.ts"
 
 /**
  * Whether a dead letter is one of those.
@@ -14,15 +15,17 @@ import { isFit, NotJson, plain } from "../port/Json.ts"
  * @category guards
  * @since 0.5.0
  */
-export const matches = (letter: DeadLetter, filter: DeadFilter = {}): boolean =>
-  (filter.ids === undefined || filter.ids.includes(letter.id)) &&
-  (filter.diedBefore === undefined || letter.diedAt < filter.diedBefore) &&
+export const matches = ({ diedAt, id, payload }: DeadLetter, filter: DeadFilter = {}): boolean =>
+  (filter.ids === undefined || filter.ids.includes(id)) &&
+  (filter.diedBefore === undefined || diedAt < filter.diedBefore) &&
   (filter.payload === undefined ||
     Object.entries(filter.payload).every(
       ([field, value]) =>
-        typeof letter.payload === "object" &&
-        letter.payload !== null &&
-        JSON.stringify(Reflect.get(letter.payload, field)) === JSON.stringify(value)
+        typeof payload === "object" &&
+        payload !== null &&
+        !Array.isArray(payload) &&
+        Object.hasOwn(payload, field) &&
+        equal(Reflect.get(payload, field), value)
     ))
 
 /**
@@ -40,8 +43,7 @@ export const stored = (value: Json): Json => (value === undefined ? undefined : 
  * @since 0.5.0
  */
 export const fit = ({ group, payload }: NewJob): Pick<NewJob, "payload" | "group"> => {
-  if (group !== undefined && !isFit(group))
-    throw new NotJson("a group is a text without NUL and lone surrogates")
+  if (group !== undefined && !isGroup(group)) throw new NotJson(groupRule)
   return { payload: stored(payload), group }
 }
 

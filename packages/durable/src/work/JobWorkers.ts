@@ -8,7 +8,7 @@ import * as Durations from "lemmings/internal/Durations"
 import { Herd, InvalidConfig } from "lemmings"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import type { AnyJob } from "../job/JobDefinition.ts"
-import { JobStore, type News } from "../port/JobStore.ts"
+import { JobStore, type News, type Store } from "../port/JobStore.ts"
 import type { Limits } from "../port/Limits.ts"
 import type { JobDied } from "./JobEvents.ts"
 import { Puller } from "./Puller.ts"
@@ -127,6 +127,30 @@ const settingsOf = (options: Options<unknown, unknown>): Settings => {
   }
 }
 
+/** The jobs that are handled, by name, of each store. */
+const handled = new WeakMap<Store, Map<string, { readonly job: AnyJob; layers: number }>>()
+
+/** Two declarations of one name would take each other's jobs, and not understand them. */
+const claimName = (store: Store, job: AnyJob) =>
+  Effect.acquireRelease(
+    Effect.suspend(() => {
+      const jobs = handled.get(store) ?? new Map<string, { readonly job: AnyJob; layers: number }>()
+      handled.set(store, jobs)
+      const found = jobs.get(job.name)
+      if (found !== undefined && found.job !== job)
+        return new InvalidConfig({
+          field: "name",
+          value: job.name,
+          rule: "the name of one declared job: another one of that name is handled here already"
+        })
+      const entry = found ?? { job, layers: 0 }
+      entry.layers++
+      jobs.set(job.name, entry)
+      return Effect.succeed({ entry, jobs })
+    }),
+    ({ entry, jobs }) => Effect.sync(() => void (--entry.layers === 0 && jobs.delete(job.name)))
+  )
+
 const serve = Effect.fnUntraced(function* (
   job: AnyJob,
   handler: (payload: never, context: JobContext) => Effect.Effect<unknown, unknown>,
@@ -134,6 +158,7 @@ const serve = Effect.fnUntraced(function* (
   settings: Settings
 ) {
   const store = yield* JobStore
+  yield* claimName(store, job)
   const herd = (yield* herdKey) as PulledHerd
   const clock = yield* Clock.Clock
   const context = yield* Effect.context()

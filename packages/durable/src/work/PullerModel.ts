@@ -18,7 +18,7 @@ import type { JobDied } from "./JobEvents.ts"
 export interface JobContext {
   /**
    * The same in every attempt: a receiver that remembers it can throw away what it gets a second time. A replayed dead letter
-   * is a new job with a new id.
+   * is a new job with a new id, unless it has a key.
    */
   readonly id: string
   readonly queue: string

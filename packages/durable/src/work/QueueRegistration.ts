@@ -7,9 +7,10 @@ import { Clock, Effect, Exit, Scope } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
 import * as Shared from "lemmings/internal/Shared"
 import { type ManagedQueue, QueueRegistry, type QueueStats, QueueUnavailable } from "lemmings/QueueRegistry"
+import { whichOf } from "../job/DeadWhich.ts"
 import type { AnyJob } from "../job/JobDefinition.ts"
 import type { JobStoreError } from "../port/JobError.ts"
-import type { DeadLetter, Failure, JobRecord, Store } from "../port/JobStore.ts"
+import type { DeadFilter, DeadLetter, Failure, JobRecord, Store } from "../port/JobStore.ts"
 import * as QueueMetrics from "./QueueMetrics.ts"
 
 /** Figures that are older are asked for again when somebody reads them. */
@@ -66,6 +67,14 @@ const managed = (store: Store, job: AnyJob, seen: (stats: QueueStats) => void): 
             f
           )
     ).pipe(Effect.mapError((cause) => new QueueUnavailable({ queue: name, cause })))
+  const dead = (
+    which: unknown,
+    f: (queue: string, filter?: DeadFilter) => Effect.Effect<number, JobStoreError>
+  ) =>
+    Effect.try({
+      try: () => whichOf(which),
+      catch: (cause) => new QueueUnavailable({ queue: name, cause })
+    }).pipe(Effect.flatMap((filter) => ask(f(name, filter))))
   return {
     id: name,
     store: store.engine,
@@ -83,8 +92,8 @@ const managed = (store: Store, job: AnyJob, seen: (stats: QueueStats) => void): 
     deadLetters: {
       list: ({ after, limit, ...filter }) =>
         Effect.map(ask(store.dead.list(name, { limit, after, filter })), (letters) => letters.map(letterOf)),
-      replay: (filter) => ask(store.dead.replay(name, filter)),
-      purge: (filter) => ask(store.dead.purge(name, filter))
+      replay: (which) => dead(which, store.dead.replay),
+      purge: (which) => dead(which, store.dead.purge)
     }
   }
 }

@@ -36,7 +36,7 @@ it.live("one that does not fit is kept with the reason, and runs when the schema
     const [letter] = yield* Jobs.deadLetters.list(Strict)
     assert.include(letter?.failure.message, "subject")
     assert.isTrue(letter?.payload._tag === "Failure")
-    assert.strictEqual(yield* Jobs.deadLetters.replay(New), 1)
+    assert.strictEqual(yield* Jobs.deadLetters.replay(New, "all"), 1)
     const got: Array<string> = []
     yield* Effect.scoped(
       Effect.andThen(

@@ -2,6 +2,7 @@ import { describe, it } from "@effect/vitest"
 import { Layer } from "effect"
 import * as Jobs from "../../src/Jobs.ts"
 import { hostileSuite } from "../support/HostileSuite.ts"
+import { lettersSuite } from "../support/LettersSuite.ts"
 import { orderSuite } from "../support/OrderSuite.ts"
 import { stores } from "../support/stores.ts"
 
@@ -13,6 +14,7 @@ for (const { layer, missing, name } of stores) {
     it.layer(Layer.provideMerge(Jobs.layer, layer), { excludeTestServices: true, timeout: 60_000 })((it) => {
       hostileSuite(it)
       orderSuite(it)
+      lettersSuite(it)
     })
   })
 }

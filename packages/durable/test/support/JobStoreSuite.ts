@@ -70,6 +70,25 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
           })
         )
 
+        it.effect("refuses what would keep others from being claimed, and what is not JSON", () =>
+          Effect.gen(function* () {
+            const { queue, store } = yield* declared()
+            const bad = [
+              { group: "g".repeat(3_000) },
+              { group: "a\u0000" },
+              { payload: "a\u0000" },
+              { payload: ["x\ud83d"] },
+              { payload: 1n }
+            ]
+            for (const over of bad) {
+              const refused = yield* Effect.flip(store.enqueue([job(queue), job(queue, over)]))
+              assert.strictEqual(refused.reason, "refused")
+            }
+            assert.deepStrictEqual(yield* store.claim(queue, 10), [])
+            assert.isTrue((yield* store.readiness).ready)
+          })
+        )
+
         it.effect("keeps back what is delayed", () =>
           Effect.gen(function* () {
             const { queue, store } = yield* declared()

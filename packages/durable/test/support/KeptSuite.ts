@@ -1,5 +1,7 @@
 import { assert, describe, type Vitest } from "@effect/vitest"
 import { Effect } from "effect"
+import { randomUUID } from "node:crypto"
+import { idOf } from "../../src/job/JobDefinition.ts"
 import { JobStore } from "../../src/port/JobStore.ts"
 import { claimOne, declared, eventually, failure, job } from "./store.ts"
 
@@ -109,6 +111,118 @@ export const keptSuite = (it: Vitest.MethodsNonLive<JobStore>) => {
         // The only attempt, so that it has failed when its lease has lapsed.
         yield* eventually(store.sweep(queue), ({ count }) => count === 1)
         assert.strictEqual((yield* store.stats(queue)).deadLetters, 1)
+      })
+    )
+
+    it.effect("are chosen by the equality of fields", () =>
+      Effect.gen(function* () {
+        const { queue, store } = yield* declared()
+        const payload = { tags: ["a", "b"], user: { id: 1, name: "ada" }, n: null, text: "x" }
+        yield* dead(queue, [payload, ["a"], "text", null])
+        const found = (filter: { readonly [field: string]: unknown }) =>
+          Effect.map(store.dead.list(queue, { limit: 10, filter: { payload: filter } }), (all) => all.length)
+        const all: ReadonlyArray<{ readonly [field: string]: unknown }> = [
+          { tags: ["a", "b"] },
+          { user: { name: "ada", id: 1 } },
+          { n: null },
+          { text: "x", tags: ["a", "b"] }
+        ]
+        for (const filter of all) assert.strictEqual(yield* found(filter), 1, JSON.stringify(filter))
+        const none: ReadonlyArray<{ readonly [field: string]: unknown }> = [
+          { tags: ["a"] },
+          { tags: [] },
+          { tags: ["b", "a"] },
+          { user: {} },
+          { user: { id: 1 } },
+          { m: null },
+          { text: "y" },
+          { text: "x", n: 1 },
+          { 0: "a" },
+          { length: 1 },
+          { toString: "x" }
+        ]
+        for (const filter of none) {
+          assert.strictEqual(yield* found(filter), 0, JSON.stringify(filter))
+          assert.strictEqual(yield* store.dead.replay(queue, { payload: filter }), 0)
+          assert.strictEqual(yield* store.dead.purge(queue, { payload: filter }), 0)
+        }
+        assert.strictEqual((yield* store.stats(queue)).deadLetters, 4)
+      })
+    )
+
+    it.effect("give a key back to its job when they are replayed, and no other's", () =>
+      Effect.gen(function* () {
+        const { queue, store } = yield* declared({ attempts: 2 })
+        const id = idOf(queue, "key", 0)
+        yield* store.enqueue([job(queue, { id, attempts: 2, payload: "first" })])
+        const first = yield* claimOne(queue)
+        yield* store.settle(queue, [{ ...first, _tag: "Discard", failure }])
+        assert.strictEqual(yield* store.dead.replay(queue), 1)
+        assert.deepInclude(yield* store.get(queue, id), { state: "waiting", attempts: 0, endedAt: undefined })
+        assert.deepStrictEqual(yield* store.enqueue([job(queue, { id })]), [id])
+        // What is said late of the first time has no effect.
+        assert.deepStrictEqual(yield* store.settle(queue, [{ ...first, _tag: "Complete" }]), [id])
+        const second = yield* claimOne(queue)
+        assert.deepInclude(second, { id, attempt: 1, attempts: 2, payload: "first" })
+        assert.deepStrictEqual(yield* store.settle(queue, [{ ...first, _tag: "Complete" }]), [id])
+        yield* store.settle(queue, [{ ...second, _tag: "Retry", delayMillis: 0, failure }])
+        assert.strictEqual((yield* claimOne(queue)).attempt, 2)
+      })
+    )
+
+    it.effect("leave a key to a newer job, and take it where it is free", () =>
+      Effect.gen(function* () {
+        const { queue, store } = yield* declared()
+        const ids = [idOf(queue, "a", 0), idOf(queue, "b", 0)]
+        for (const id of ids) {
+          yield* store.enqueue([job(queue, { id })])
+          assert.isFalse(yield* store.forget(queue, id))
+          const held = yield* claimOne(queue)
+          assert.isFalse(yield* store.forget(queue, id))
+          yield* store.settle(queue, [{ ...held, _tag: "Discard", failure }])
+          assert.isTrue(yield* store.forget(queue, id))
+          assert.isFalse(yield* store.forget(queue, id))
+        }
+        assert.deepStrictEqual(yield* store.enqueue([job(queue, { id: ids[0]!, payload: "newer" })]), [])
+        assert.strictEqual(yield* store.dead.replay(queue), 2)
+        assert.strictEqual((yield* store.get(queue, ids[0]!))?.payload, "newer")
+        assert.strictEqual((yield* store.get(queue, ids[1]!))?.state, "waiting")
+        assert.strictEqual((yield* store.stats(queue)).waiting, 3)
+      })
+    )
+
+    it.effect("are replayed and purged a page at a time, with progress, until they are interrupted", () =>
+      Effect.gen(function* () {
+        const { queue, store } = yield* declared()
+        yield* store.enqueue(Array.from({ length: 2_500 }, (_, n) => job(queue, { payload: n })))
+        const kill = Effect.gen(function* () {
+          const held = yield* store.claim(queue, 2_500)
+          yield* store.settle(
+            queue,
+            held.map((one) => ({ ...one, _tag: "Discard" as const, failure }))
+          )
+        })
+        yield* kill
+        const seen: Array<number> = []
+        const progress = (done: number) => Effect.sync(() => seen.push(done))
+        assert.strictEqual(yield* store.dead.replay(queue, undefined, { progress }), 2_500)
+        assert.deepStrictEqual(seen, [1_000, 2_000, 2_500])
+        yield* kill
+        const once = Effect.andThen(
+          Effect.sync(() => seen.length),
+          (count) => (count > 3 ? Effect.interrupt : Effect.void)
+        )
+        yield* Effect.exit(
+          store.dead.purge(queue, undefined, { progress: (done) => Effect.andThen(progress(done), once) })
+        )
+        assert.strictEqual((yield* store.stats(queue)).deadLetters, 1_500)
+        assert.strictEqual(
+          yield* store.cancel(
+            queue,
+            Array.from({ length: 2_500 }, () => randomUUID())
+          ),
+          0
+        )
       })
     )
 

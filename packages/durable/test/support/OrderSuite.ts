@@ -91,7 +91,7 @@ export const orderSuite = (it: Vitest.MethodsNonLive<JobStore | Jobs.Jobs>) => {
             eventually(Jobs.stats(Again), ({ deadLetters }) => deadLetters === 5)
           )
         )
-        yield* Jobs.deadLetters.replay(Again)
+        yield* Jobs.deadLetters.replay(Again, "all")
         const begun: Array<number> = []
         yield* Layer.build(
           Again.toLayer((n) => Effect.sync(() => begun.push(n)), { ...quick, concurrency: 1 })

@@ -145,7 +145,7 @@ describe("a payload that the schema of today refuses", () => {
           return Effect.succeed(to)
         })
       )
-      assert.strictEqual(yield* Jobs.deadLetters.replay(Newest), 1)
+      assert.strictEqual(yield* Jobs.deadLetters.replay(Newest, "all"), 1)
       yield* pass("2 seconds")
       assert.deepStrictEqual(got, ["a"])
     }).pipe(Effect.provide(memory))

@@ -103,15 +103,15 @@ export const QueueLetter = Schema.Struct({
 export type QueueLetter = typeof QueueLetter.Type
 
 /**
- * Which dead letters. Everything that is given must hold; nothing means all of them.
+ * Which dead letters. Everything that is given must hold; to replay or purge, something must be given.
  *
  * @category models
  * @since 0.4.0
  */
 export interface LetterFilter {
-  readonly ids?: ReadonlyArray<string> | undefined
+  readonly ids?: ReadonlyArray<string>
   /** Epoch milliseconds. */
-  readonly diedBefore?: number | undefined
+  readonly diedBefore?: number
 }
 
 type Op<A> = Effect.Effect<A, QueueUnavailable>
@@ -142,9 +142,9 @@ export interface ManagedQueue {
       options: LetterFilter & { readonly limit: number; readonly after?: string | undefined }
     ) => Op<ReadonlyArray<QueueLetter>>
     /** Puts their jobs back in line, as new ones. Returns how many. */
-    readonly replay: (filter: LetterFilter) => Op<number>
+    readonly replay: (which: LetterFilter | "all") => Op<number>
     /** Forgets them. Returns how many. */
-    readonly purge: (filter: LetterFilter) => Op<number>
+    readonly purge: (which: LetterFilter | "all") => Op<number>
   }
 }
 
