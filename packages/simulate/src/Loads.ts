@@ -12,6 +12,7 @@ export interface Scene {
   readonly max: number
   readonly service?: Load.ServiceTime
   readonly creation?: SimulationOptions["creation"]
+  readonly between?: SimulationOptions["between"]
   readonly faults?: SimulationOptions["faults"]
 }
 
@@ -100,6 +101,40 @@ export const scenes: ReadonlyArray<Scene> = [
       Load.fromCsv("trace", readFileSync(new URL("../traces/requests.csv", import.meta.url), "utf8"))
     ),
     tuned: 8,
+    max: 64
+  },
+  {
+    about: "3,000 tasks of 5 ms, then 50 of 10 minutes at once",
+    load: Load.fromArrivals(
+      "long-after-short",
+      Array.from({ length: 3_050 }, (_, i) =>
+        i < 3_000 ? { at: i * 10, serviceMillis: 5 } : { at: 30_000, serviceMillis: 600_000 }
+      ),
+      "630 seconds"
+    ),
+    tuned: 50,
+    max: 50
+  },
+  {
+    about: "10 tasks/s of 10 ms on workers that need 500 ms after each",
+    load: Load.steps("between-tasks", [{ lasts: "300 seconds", perSecond: 10 }]),
+    service: Load.constant(10),
+    between: "500 millis",
+    tuned: 11,
+    max: 32
+  },
+  {
+    about: "60 callers in a loop, tasks of 20 ms",
+    load: Load.closedLoop({ name: "closed-loop", duration: "60 seconds", callers: 60 }),
+    service: Load.constant(20),
+    tuned: 60,
+    max: 64
+  },
+  {
+    about: "20 tasks/s of which one in 20 takes 100 times as long (2 s)",
+    load: Load.steps("mixed", [{ lasts: "300 seconds", perSecond: 20 }]),
+    service: Load.mixed(Load.constant(20), Load.constant(2_000), 0.05),
+    tuned: 10,
     max: 64
   }
 ]

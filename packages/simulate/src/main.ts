@@ -96,7 +96,7 @@ const ownScene = (file: string, max: number): Scene => {
 }
 
 const run = (
-  { creation, faults, load, max, service, tuned }: Scene,
+  { between, creation, faults, load, max, service, tuned }: Scene,
   policy: (typeof policies)[number],
   seed: number
 ) =>
@@ -107,6 +107,7 @@ const run = (
       workers: policy.policy === undefined ? { min: tuned, max: tuned } : { min: 2, max },
       seed,
       creation,
+      between,
       faults,
       service
     })

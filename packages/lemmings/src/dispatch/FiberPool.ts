@@ -63,6 +63,8 @@ export interface PoolListener extends Omit<WorkersListener, "ready" | "waiting">
   readonly queued: () => number
   /** Whether tasks may be accepted. */
   readonly accepting: () => boolean
+  /** A task is refused if no worker comes for it. Whether one does. */
+  readonly wanted: () => boolean
   /** The loop has nothing left to do for now. */
   readonly quiet: () => void
   /** A limit may have opened: there may be more tasks that wait for a worker alone. */
@@ -84,8 +86,13 @@ export interface Pool<T extends Leasable> {
   /** Workers that are not on their way out. */
   readonly size: () => number
   readonly idle: () => number
+  /** As in `Workers`. */
+  readonly coming: () => number
+  readonly betweenMillis: () => number
   /** When the task started that has held a worker longest, on the herd's monotonic clock. */
   readonly oldestStart: () => number | undefined
+  /** For how long tasks have held their workers, on average. Looks at each of them. */
+  readonly meanAge: (now: number) => number
   /** What the resources say of how busy they are. `undefined`: nothing. */
   readonly utilization: () => ScalingSample["utilization"]
   /** The leases that are held, in no order. */
@@ -176,6 +183,7 @@ const nobody: PoolListener = {
   queued: () => 0,
   accepting: () => false,
   elastic: () => false,
+  wanted: () => false,
   quiet: () => {},
   starved: () => {},
   fed: () => {},
@@ -393,6 +401,18 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       return left
     })
 
+  /**
+   * Whether the line decides on what is offered. Where that would be refused or dropped although there is a worker for
+   * it, it is not the line's to decide: those for whom a worker is there or on its way wait for nobody's task to end.
+   */
+  const hasRoom = () => {
+    const { capacity, overflow } = line
+    if (line.size() < capacity || overflow === "suspend" || flow !== undefined || isPaused) return true
+    const spare = () => line.size() < capacity + workers.coming()
+    if (overflow === "reject") return !spare() && !(owner.wanted() && spare())
+    return workers.idle() === 0 || line.size() > capacity
+  }
+
   const pool: Pool<T> = {
     listen: (listener) => {
       owner = listener
@@ -402,6 +422,8 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     full: workers.full,
     size: workers.size,
     idle: workers.idle,
+    coming: workers.coming,
+    betweenMillis: workers.betweenMillis,
     oldestStart: () => {
       // It stays the oldest until its task ends: others start later.
       if (oldest?.holder !== undefined && oldest.startedAt === oldestAt) return oldestAt
@@ -412,6 +434,16 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       }
       oldestAt = oldest?.startedAt
       return oldestAt
+    },
+    meanAge: (now) => {
+      let sum = 0
+      let held = 0
+      for (const { holder, startedAt } of sharing ? shares : workers.all()) {
+        if (holder === undefined) continue
+        sum += Math.max(0, now - startedAt)
+        held++
+      }
+      return held === 0 ? 0 : sum / held
     },
     leases: () => [...workers.all(), ...shares, ...guests].filter(({ holder }) => holder !== undefined),
     paused: () => isPaused,
@@ -432,6 +464,12 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
         return "closed"
       }
       if (lease === undefined) {
+        if (!hasRoom()) {
+          task.admitted()
+          line.push(task)
+          if (mayTake()) pump()
+          return "accepted"
+        }
         const offer = line.offer(task)
         // One that was dropped for it has to be counted first.
         if (typeof offer === "string" && mayTake()) pump()

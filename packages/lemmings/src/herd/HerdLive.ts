@@ -113,9 +113,11 @@ const listener = (rt: Runtime, sizing: Sizing.Sizing, waits: Shutdown.Waits): Po
     opened: () => {
       if (waiting(rt) === 0) return
       if (rt.supervision.resting()) rt.supervision.awoken()
-      rt.supervision.noticed()
+      const now = rt.timers.now()
+      rt.supervision.noticed(now, waiting(rt))
     },
     accepting: () => rt.state === "running",
+    wanted: () => rt.supervision.wanted(),
     elastic: sizing.elastic,
     shrunk: sizing.shrunk,
     quiet: waits.check,

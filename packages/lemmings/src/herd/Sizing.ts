@@ -19,6 +19,8 @@ type Sized = Place & Counts & Pick<News, "events"> & Standing
 // Decisions kept for `history`, and tasks that the search for the longest wait looks at.
 const kept = 100
 const searched = 4_096
+// How often all running tasks are looked at, at most.
+const meanMillis = 10
 
 const oldestWait = (rt: Sized, now: number): number => {
   const next = rt.line.peek()
@@ -36,6 +38,7 @@ const inContext = (own: AsyncContext.AsyncContext, supervision: Supervision): Su
   awoken: () => AsyncContext.run(own, supervision.awoken),
   resting: supervision.resting,
   noticed: () => AsyncContext.run(own, supervision.noticed),
+  wanted: () => AsyncContext.run(own, supervision.wanted),
   pin: (pinned) => AsyncContext.run(own, supervision.pin, pinned),
   pinned: supervision.pinned
 })
@@ -100,23 +103,37 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     pool.pump()
   }
 
+  let meanAge = 0
+  let lookedAt = -Infinity
+  // When a task last began to wait where nobody waited.
+  let waitedSince = timers.now()
   const supervised: Supervised = {
     timers,
     full: pool.full,
     empty: () => pool.size() === 0,
-    counters: () => ({
-      workers: pool.counts(),
+    counters: () => {
+      const now = timers.now()
+      if (now - lookedAt >= meanMillis) {
+        meanAge = pool.meanAge(now)
+        lookedAt = now
+      }
       // Whoever waits for room in the queue waits for a worker, too.
-      queued: waiting(rt),
-      held: rt.line.flow?.held(timers.now()),
-      oldestWaitMillis: oldestWait(rt, timers.now()),
-      longestRunMillis: Math.max(0, timers.now() - (pool.oldestStart() ?? timers.now())),
-      arrivals: tally.submitted + tally.retried + tally.requeued,
-      completions: rt.runs.count,
-      runMillis: rt.runs.sum,
-      creations: resources.tally.created,
-      creationMillis: resources.tally.creationMillis
-    }),
+      const queued = waiting(rt)
+      return {
+        workers: pool.counts(),
+        queued,
+        held: rt.line.flow?.held(now),
+        oldestWaitMillis: oldestWait(rt, now),
+        waitingMillis: queued === 0 ? 0 : Math.max(0, now - waitedSince),
+        longestRunMillis: Math.max(0, now - (pool.oldestStart() ?? now)),
+        meanRunMillis: meanAge,
+        arrivals: tally.submitted + tally.retried + tally.requeued,
+        completions: rt.runs.count,
+        runMillis: rt.runs.sum + pool.betweenMillis(),
+        creations: resources.tally.created,
+        creationMillis: resources.tally.creationMillis
+      }
+    },
     utilization: pool.utilization,
     resize: resizeTo,
     active: () => rt.state === "running" || rt.state === "draining",
@@ -132,7 +149,19 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     /** Starts the workers and the supervisor. */
     start: (initial: number) =>
       Effect.map(supervisor.supervise(supervised, initial), (begun) => {
-        supervision = rt.supervision = inContext(rt.own, begun)
+        supervision = inContext(rt.own, begun)
+        rt.supervision = {
+          awoken: supervision.awoken,
+          resting: supervision.resting,
+          wanted: supervision.wanted,
+          noticed: (since, tasks) => {
+            const { flow } = rt.line
+            const alone =
+              flow === undefined ? rt.line.size() + rt.line.admitting() === 1 : flow.ready(since) <= tasks
+            if (alone) waitedSince = since
+            supervision.noticed()
+          }
+        }
         // It says now whether idle workers may go.
         step(() => pool.resize(pool.counts().target))
       }),

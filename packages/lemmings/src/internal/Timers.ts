@@ -20,7 +20,7 @@ export interface Timers {
   readonly wallClock: () => number
   /** Calls `fire` at `at`, or soon after. Returns a slot for `cancel`. */
   readonly schedule: (at: number, fire: () => void) => number
-  /** The slot must be of a timer that has not fired. */
+  /** The slot must be of a timer that has not fired. After `close` there is none, and this does nothing. */
   readonly cancel: (slot: number) => void
   readonly close: () => void
 }
@@ -91,6 +91,7 @@ export const make = (clock: Clock.Clock, context: Context.Context<never>): Timer
       return slot
     },
     cancel: (slot) => {
+      if (!open) return
       heap.remove(slot)
       if (heap.size === 0) lull()
     },

@@ -268,7 +268,7 @@ export const settings: ReadonlyArray<Setting> = [
   count(
     "maxCreating",
     1,
-    "8",
+    "32",
     "Most resources in creation at one time, spares and temporary ones not counted."
   ),
   time("validateAfter", "500 millis", "A resource unused for longer is validated before a task gets it."),

@@ -301,8 +301,14 @@ export const ScalingSample = Schema.Struct({
   held: Schema.optionalKey(Count),
   /** How long the one of them that waits longest has waited. With more than 4,096, the next one. */
   oldestWaitMillis: Schema.Finite,
+  /** For how long there has always been somebody who waits. 0 when nobody does. */
+  waitingMillis: Schema.Finite,
   /** How long the attempt that has run longest has run. 0 when none runs. */
   longestRunMillis: Schema.Finite,
+  /** How long the attempts that run have run so far, on average. 0 when none runs. */
+  meanRunMillis: Schema.Finite,
+  /** The last of the waiting tasks may not wait: it is refused unless a worker comes for it. */
+  refusing: Schema.optionalKey(Schema.Boolean),
   /** Attempts that asked for a worker since the start: tasks accepted, retries and re-queues. */
   arrivals: Count,
   /** Attempts that ended since the start, failed ones included, interrupted and shed ones not. */
@@ -310,7 +316,10 @@ export const ScalingSample = Schema.Struct({
   /** Moving averages over 2 and over 20 seconds. */
   arrivalRate: Schema.Struct({ fast: Schema.Finite, slow: Schema.Finite }),
   completionRate: Schema.Struct({ fast: Schema.Finite, slow: Schema.Finite }),
-  /** Moving average of the run of an attempt, failed ones included. `null` until one has ended. */
+  /**
+   * Moving average of how long an attempt keeps its worker from the next: its run, failed ones included, and then
+   * `ready`, validation and the replacement of the resource. `null` until one has ended.
+   */
   serviceMillis: Schema.NullOr(Schema.Finite),
   /** Moving average of creating a resource. 0 when workers own none, or none has been made. */
   creationMillis: Schema.Finite,

@@ -5,6 +5,7 @@
  */
 import type { Duration } from "effect"
 import * as Durations from "../model/Durations.ts"
+import type { ScalingSample } from "../model/HerdStats.ts"
 import {
   allowedMillis,
   make,
@@ -72,13 +73,20 @@ const remember = (
 const area = (seen: ReadonlyArray<Demand>, now: number): number =>
   seen.reduce((sum, { demand, from }, index) => sum + demand * ((seen[index + 1]?.from ?? now) - from), 0)
 
+/** Whether somebody waits for so long that a difference within tolerance is worth a worker: or a herd that is nearly large enough would stay so. */
+const suffers = ({ creationMillis, oldestWaitMillis, refusing, waitingMillis }: ScalingSample) =>
+  refusing === true ||
+  oldestWaitMillis > 2 * creationMillis ||
+  waitingMillis > Math.min(4_000, 20 * creationMillis)
+
 /**
  * Grows at once, by at most `max(2n, n + 4)` in one step, and shrinks slowly.
  *
  * **Details**
  *
  * With `n` workers wanted now and `M` the highest demand of the window: `n` grows where demand is above
- * `n·(1 + tolerance)`, and falls to `max(M, n - max(1, ⌊shrink·n⌋))` where `M < n·(1 - tolerance)`, once in 250
+ * `n·(1 + tolerance)`, or above `n` once a task has waited for two creations or somebody has been waiting for twenty (4
+ * seconds at most) without a break. It falls to `max(M, n - max(1, ⌊shrink·n⌋))` where `M < n·(1 - tolerance)`, once in 250
  * milliseconds at most. By a single worker it falls after `patience` windows. It never falls for one window after the
  * average demand of 6 seconds was `panic` times `n`.
  *
@@ -156,7 +164,8 @@ export const stabilize = (policy: ScalingPolicy, options: StabilizeOptions = {})
       ]
 
       if (answer.target > n) {
-        if (demand <= n * (1 + tolerance)) return stay(`${answer.reason}, within tolerance`)
+        if (!suffers(sample) && demand <= n * (1 + tolerance))
+          return stay(`${answer.reason}, within tolerance`)
         const limit = stepwise ? Math.max(2 * n, n + 4) : Infinity
         const target = Math.min(answer.target, limit)
         const limited =

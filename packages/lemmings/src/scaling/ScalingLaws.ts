@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import type { Duration } from "effect"
+import type { ScalingSample } from "../model/HerdStats.ts"
 import { stabilize, type StabilizeOptions } from "./ScalingCombinators.ts"
 import { make, positiveMillis, type ScalingPolicy, within } from "./ScalingModel.ts"
 
@@ -64,6 +65,59 @@ const inMillis = (seconds: number) => `${(seconds * 1000).toFixed(seconds < 0.01
 // Workers that may be on their way before any of them has shown what a task takes.
 const untried = 4
 
+/** What the samples of the last half second began with. */
+interface Mark {
+  readonly at: number
+  readonly arrivals: number
+}
+
+interface Marks {
+  readonly from: Mark
+  readonly to: Mark
+}
+
+const nothingYet: Mark = { at: 0, arrivals: 0 }
+const markMillis = 250
+// Running for so many times the average, tasks are not like those before.
+const unlike = 4
+// Part of those who wait that get a worker of their own at each look, once the average has proved to be wrong.
+const doubt = 0.25
+
+/**
+ * Workers more than averages ask for, because of how long somebody waits although they say that nobody does: whoever has
+ * waited for as long as a worker takes to create has waited for its price.
+ */
+const unforeseen = (
+  sample: ScalingSample,
+  from: Mark,
+  known: {
+    readonly drainWithin: number
+    readonly load: number
+    readonly rate: number
+    readonly serviceMillis: number
+    /** Waiting tasks that no worker is on its way for. */
+    readonly short: number
+  }
+): number => {
+  const { arrivals, creationMillis, meanRunMillis, now, oldestWaitMillis, queued, waitingMillis, workers } =
+    sample
+  const { drainWithin, load, rate, serviceMillis, short } = known
+  const { idle, size, starting } = workers
+  if (size === 0 || short <= 0) return 0
+  // By renewal theory what is left of the running tasks is what they have run, on average.
+  const left = meanRunMillis - unlike * serviceMillis
+  const tells = left > 0 && (left >= 2 * creationMillis || oldestWaitMillis >= creationMillis)
+  const held = tells ? Math.ceil((queued - idle) * Math.min(1, left / creationMillis) - starting) : 0
+  if (waitingMillis < creationMillis) return Math.max(0, Math.min(short, held))
+  const span = now - from.at
+  const recent = span < markMillis / 2 ? rate : ((arrivals - from.arrivals) * 1000) / span
+  const spare = Math.max(starting, size - Math.max(load, (recent * serviceMillis) / 1000))
+  const lasts = waitingMillis >= Math.max(4 * creationMillis, Math.min(4 * drainWithin, 20 * creationMillis))
+  const within = Math.max(creationMillis, Math.min(8 * drainWithin, 40 * creationMillis))
+  const slow = lasts ? Math.ceil(short * doubt - spare) : Math.floor((short * serviceMillis) / within - spare)
+  return Math.max(0, Math.min(short, Math.max(held, slow)))
+}
+
 /**
  * As many workers as the load keeps busy, and some more: the default of herds whose workers own a resource.
  *
@@ -76,11 +130,22 @@ const untried = 4
  * has run for half the time that creating a resource takes.
  *
  * It grows only for tasks that wait: not while `Q ≤ idle + starting`, and not while the queue will have gone in less
- * than half the time that creating a resource takes. `stabilize` limits growth and shrinking.
+ * than three quarters of the time `C` that creating a resource takes. `stabilize` limits growth and shrinking.
+ *
+ * Averages do not know of tasks that are unlike those before, so waits decide, too. With `W` waiting tasks that no
+ * worker is free or on its way for, and after somebody has been waiting for `C` without a break, there come more than
+ * demand asks for:
+ *
+ * - The running tasks have run for `A` on average, and `A > 4·S`: they hold their workers. One for each waiting task, or
+ *   the part `(A - 4·S) / C` of them, once the oldest has waited for `C`; at once where that is 2 or more.
+ * - `⌊W·S / min(8·drainWithin, 40·C)⌋`, less the workers that the load leaves free.
+ * - Somebody has been waiting for `min(4·drainWithin, 20·C)`, at least `4·C`, without a break: one for every fourth
+ *   waiting task at each look, less the same.
  *
  * Sources: Little's law, J. D. C. Little 1961; square-root staffing, Halfin and Whitt 1981; capacity `n / S` and not
  * observed throughput as the denominator, because throughput equals arrivals in a steady state; elision of creations
- * as in HikariCP.
+ * as in HikariCP; whoever has waited for the price of a worker is given one, as one buys skis after having rented them
+ * for their price.
  *
  * @category policies
  * @since 0.2.0
@@ -94,11 +159,13 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
   )
   const drainWithin = positiveMillis("littlesLaw: drainWithin", options.drainWithin ?? "1 second")
   const headroom = within("littlesLaw: headroom", options.headroom ?? 1, (n) => n > 0, "above 0")
-  const law = make({
+  const law = make<Marks>({
     name: "littlesLaw",
     parameters: { utilization, headroom, drainWithin },
-    initial: undefined,
-    decide: (sample) => {
+    initial: { from: nothingYet, to: nothingYet },
+    decide: (sample, state) => {
+      const { arrivals, now } = sample
+      const next = now - state.to.at < markMillis ? state : { from: state.to, to: { at: now, arrivals } }
       const { creationMillis, queued, serviceMillis, workers } = sample
       const { busy, idle, size, starting, target } = workers
       const rate = Math.max(sample.arrivalRate.fast, sample.arrivalRate.slow)
@@ -112,23 +179,29 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
         ? `${rate.toFixed(1)}/s of ${inMillis(service)}, ${queued} waiting: ${demand} workers`
         : `${busy} busy and ${queued} waiting, of unknown length`
       const short = queued - idle - starting
-      // Averages say that nobody waits for so long: this one stands behind tasks that are not like those before.
-      if (known && short > 0 && starting === 0 && demand <= target && sample.oldestWaitMillis > drainWithin) {
-        const longest = `the oldest task has waited ${Math.round(sample.oldestWaitMillis)} ms`
-        return [{ target: target + 1, demand: target + 1, reason: `${why}, but ${longest}` }, undefined]
+      if (sample.refusing === true && short > 0) {
+        const reason = `${why}, but a task would be refused`
+        return [{ target: target + 1, demand: Math.max(demand, target + 1), reason }, next]
       }
-      if (demand <= target) return [{ target: demand, demand, reason: why }, undefined]
+      const more = known
+        ? unforeseen(sample, state.from, { drainWithin, load, rate, serviceMillis, short })
+        : 0
+      if (more > 0) {
+        const lasting = `somebody has been waiting for ${Math.round(sample.waitingMillis)} ms`
+        return [{ target: target + more, demand: target + more, reason: `${why}, but ${lasting}` }, next]
+      }
+      if (demand <= target) return [{ target: demand, demand, reason: why }, next]
       const goneIn = (queued * service * 1000) / Math.max(1, size)
       // Some would have ended by then if they were short.
       const untold = busy === 0 ? starting >= untried : sample.longestRunMillis < creationMillis / 2
       if (!known && size > 0 && untold)
-        return [{ target, demand, reason: `${why}, and too early to tell` }, undefined]
+        return [{ target, demand, reason: `${why}, and too early to tell` }, next]
       if (short <= 0)
-        return [{ target, demand, reason: `${why}, but those there suffice for what waits` }, undefined]
-      if (known && size > 0 && goneIn <= creationMillis / 2) {
-        return [{ target, demand, reason: `${why}, but what waits is gone before one is made` }, undefined]
+        return [{ target, demand, reason: `${why}, but those there suffice for what waits` }, next]
+      if (known && size > 0 && goneIn <= 0.75 * creationMillis) {
+        return [{ target, demand, reason: `${why}, but what waits is gone before one is made` }, next]
       }
-      return [{ target: Math.min(demand, target + short), demand, reason: why }, undefined]
+      return [{ target: Math.min(demand, target + short), demand, reason: why }, next]
     }
   })
   return stabilize(law, options)

@@ -19,10 +19,12 @@ export interface Counters {
   /** Tasks that wait for a limit. */
   readonly held?: number | undefined
   readonly oldestWaitMillis: number
+  readonly waitingMillis: number
   readonly longestRunMillis: number
+  readonly meanRunMillis: number
   /** Attempts that asked for a worker. */
   readonly arrivals: number
-  /** Attempts that ended, and what they took together. */
+  /** Attempts that ended, and how long they kept workers from the next task, all together. */
   readonly completions: number
   readonly runMillis: number
   /** Resources created, and what that took together. */
@@ -115,7 +117,9 @@ export const make = (began: number): Sampler => {
         queued: counters.queued,
         ...(counters.held === undefined ? {} : { held: counters.held }),
         oldestWaitMillis: counters.oldestWaitMillis,
+        waitingMillis: counters.waitingMillis,
         longestRunMillis: counters.longestRunMillis,
+        meanRunMillis: counters.meanRunMillis,
         arrivals: counters.arrivals,
         completions: counters.completions,
         arrivalRate: { fast: arrivals.fast.value, slow: arrivals.slow.value },

@@ -55,6 +55,8 @@ export interface Supervision {
   readonly resting: () => boolean
   /** A task has to wait. */
   readonly noticed: () => void
+  /** A task is refused if nobody comes for it. Returns whether somebody does. */
+  readonly wanted: () => boolean
   /** Leaves the number of workers to whoever set it, or takes it over again. */
   readonly pin: (pinned: boolean) => void
   readonly pinned: () => boolean
@@ -70,6 +72,7 @@ export const unsupervised: Supervision = {
   policy: "fixed",
   awoken: () => {},
   noticed: () => {},
+  wanted: () => false,
   resting: () => false,
   pin: () => {},
   pinned: () => false
@@ -120,6 +123,7 @@ export class Supervisor extends Context.Service<
 // A policy is not asked out of turn more often than this, however short its target wait.
 const shortest = 10
 const unset = -1
+const alone = "a task waits and there is no worker"
 
 const supervise = (
   herd: Supervised,
@@ -136,6 +140,7 @@ const supervise = (
     let resting = true
     let lastTick = -Infinity
     let grew = false
+    let waits = false
     // When somebody waited and the policy did not want more workers.
     let declinedAt = -Infinity
     // It gives fewer workers than there is work for: it will say the same to the next who waits.
@@ -146,6 +151,10 @@ const supervise = (
     let asking = false
     // Somebody had to wait while the policy was asked.
     let missed = false
+    // Whether a task is refused if nobody comes for it.
+    let refusing = false
+    // When nobody came for one.
+    let refusedAt = -Infinity
     // Said once, until there is a good reading again.
     let complained: string | undefined
 
@@ -157,10 +166,20 @@ const supervise = (
     }
 
     const read = (now: number): ScalingSample | undefined => {
-      const sample = sampler.sample(now, herd.counters(), system?.read(), herd.utilization())
-      if (typeof sample !== "string") return sample
+      const counters = herd.counters()
+      const counted = refusing ? { ...counters, queued: counters.queued + 1 } : counters
+      const sample = sampler.sample(now, counted, system?.read(), herd.utilization())
+      if (typeof sample !== "string") return refusing ? { ...sample, refusing } : sample
       complain("the scaling sample", sample)
       return undefined
+    }
+
+    /** A policy that knows no number must not leave a herd without workers alone. */
+    const rescue = (sample: Pick<ScalingSample, "queued" | "workers">) => {
+      const { max, size, target } = sample.workers
+      if (pinned || paused || size > 0 || target > 0 || max === 0 || !(sample.queued > 0)) return
+      grew = true
+      herd.resize({ to: 1, by: policy.name, reason: alone, paused })
     }
 
     const ask = (sample: ScalingSample): void => {
@@ -170,7 +189,8 @@ const supervise = (
       // It may have set the number of workers itself.
       if (pinned) return
       if (!Number.isInteger(answer.target)) {
-        return complain("the scaling policy", `${policy.name} answered ${answer.target} workers`)
+        complain("the scaling policy", `${policy.name} answered ${answer.target} workers`)
+        return rescue(sample)
       }
       complained = undefined
       state = next
@@ -178,15 +198,22 @@ const supervise = (
       const { max, min, size } = sample.workers
       const within = Math.max(min, Math.min(max, Math.max(answer.target, sample.workers.busy)))
       // Whatever the policy makes of it, somebody waits and nobody is there.
-      const alone = !pause && within === 0 && sample.queued > 0 && size === 0
-      const to = alone ? Math.min(1, max) : within
+      const left = !pause && within === 0 && sample.queued > 0 && size === 0
+      const to = left ? Math.min(1, max) : within
       grew = to > target
       if (!grew && sample.queued > 0) declinedAt = sample.now
       capped = !grew && within < sample.workers.busy + sample.queued
       if (to === target && pause === paused) return
       paused = pause
-      const reason = alone ? "a task waits and there is no worker" : answer.reason
-      herd.resize({ to, by: policy.name, reason, paused: pause, sample })
+      herd.resize({ to, by: policy.name, reason: left ? alone : answer.reason, paused: pause, sample })
+    }
+
+    const nextTurn = (at: number | undefined) => {
+      const before = turn
+      // Known to be over before anything else happens: a timer that is set may be due.
+      turn = unset
+      if (before !== unset) timers.cancel(before)
+      if (at !== undefined) turn = timers.schedule(at, inTurn)
     }
 
     /** Returns whether the herd grew. */
@@ -200,18 +227,20 @@ const supervise = (
         // What the policy does to the herd is no reason to ask it in the middle of its answer.
         asking = true
         const sample = read(now)
-        if (sample !== undefined) {
+        waits = sample !== undefined && sample.queued > 0
+        if (sample === undefined) rescue(herd.counters())
+        else {
           if (!pinned) ask(sample)
           const { busy, min, target } = sample.workers
           rests = pinned || (sample.queued === 0 && busy === 0 && target <= min && !paused)
         }
       } catch (defect) {
         complain("the scaling policy", Cause.die(defect))
+        rescue(herd.counters())
       }
       asking = false
       resting = rests
-      if (turn !== unset) timers.cancel(turn)
-      turn = rests ? unset : timers.schedule(now + interval, inTurn)
+      nextTurn(rests ? undefined : now + interval)
       if (missed && urgent === unset) remind(shortest)
       missed = false
       return grew
@@ -237,8 +266,11 @@ const supervise = (
       // What had waited then was served, and somebody else waits now.
       const missing = worthwhile(counters) - counters.oldestWaitMillis
       const spaced = lastTick + shortest - timers.now()
-      if (missing > 0 || spaced > 0) remind(Math.max(missing, spaced))
-      else tick()
+      if (missing > 0 || spaced > 0) return remind(Math.max(missing, spaced))
+      tick()
+      // What a wait tells becomes clear while it lasts, and a turn may be many creations away.
+      if (waits && urgent === unset && policy.targetWait === "auto" && !herd.full())
+        remind(grew ? shortest : Math.max(shortest, worthwhile(herd.counters())))
     }
     const remind = (millis: number) => {
       // What is left of a wait may be too little to change the time it is added to, and nothing fires sooner anyway.
@@ -273,6 +305,16 @@ const supervise = (
           if (policy.targetWait === 0 || nobody) return
         }
         remind(Math.max(shortest, worthwhile(herd.counters())))
+      },
+      wanted: () => {
+        const now = timers.now()
+        if (asking || pinned || policy.targetWait === Infinity || herd.full()) return false
+        if (now - refusedAt < shortest) return false
+        refusing = true
+        const comes = tick()
+        refusing = false
+        if (!comes) refusedAt = now
+        return comes
       },
       pin: (pin) => {
         pinned = pin

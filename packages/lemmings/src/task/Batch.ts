@@ -142,7 +142,7 @@ export class Batch implements Waiting {
       rt.events.release()
     }
     if (rt.supervision.resting()) rt.supervision.awoken()
-    rt.supervision.noticed()
+    rt.supervision.noticed(this.enqueuedAt, this.tasks)
   }
   admitted(): void {}
 

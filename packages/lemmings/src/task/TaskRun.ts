@@ -118,7 +118,7 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
   private stands(): void {
     this.from ??= AsyncContext.here()
     if (this.terms.acquireTimeout !== undefined) TaskTimers.arm(this.rt, this, "acquire", this.waitingSince)
-    this.rt.supervision.noticed()
+    this.rt.supervision.noticed(this.waitingSince, 1)
   }
   /** Starts the task on a lease of its own, past the queue. `false` when the herd is closing. */
   acceptOn(lease: Lease): boolean {

@@ -185,7 +185,10 @@ export interface Standing {
   /** Of the next task. Changed by tasks. */
   sequence: number
   /** Who decides the number of workers. Nobody, until `Sizing` starts. */
-  supervision: Pick<Supervision, "awoken" | "noticed" | "resting">
+  supervision: Pick<Supervision, "awoken" | "resting" | "wanted"> & {
+    /** So many tasks have to wait, since this time on the herd's monotonic clock. */
+    readonly noticed: (since: number, tasks: number) => void
+  }
 }
 
 /**

@@ -28,6 +28,8 @@ export interface Load {
   readonly rate: (millis: number) => number
   /** The tasks in the order of their coming. */
   readonly arrivals: (random: Random) => Iterable<Arrival>
+  /** Callers who come again as soon as they have been served, beside the arrivals. Defaults to none. */
+  readonly loop?: { readonly callers: number; readonly thinkMillis: number } | undefined
 }
 
 /**
@@ -252,6 +254,64 @@ export const concat = (name: string, ...loads: ReadonlyArray<Load>): Load => ({
 })
 
 /**
+ * Tasks that are known one by one, in the order of their coming.
+ *
+ * **Example** (Fifty at once after a minute)
+ *
+ * ```ts import.meta.vitest
+ * import { Load } from "lemmings/testing"
+ *
+ * const load = Load.fromArrivals("fifty", Array.from({ length: 50 }, () => ({ at: 60_000, serviceMillis: 20 })))
+ *
+ * load.durationMillis // => 60000
+ * ```
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const fromArrivals = (
+  name: string,
+  arrivals: ReadonlyArray<Arrival>,
+  duration?: Duration.Input
+): Load => {
+  const perSecond = new Map<number, number>()
+  for (const { at } of arrivals) {
+    const second = Math.floor(at / 1000)
+    perSecond.set(second, (perSecond.get(second) ?? 0) + 1)
+  }
+  return {
+    name,
+    durationMillis: duration === undefined ? (arrivals.at(-1)?.at ?? 0) : millisOf("duration", duration),
+    rate: (millis) => perSecond.get(Math.floor(millis / 1000)) ?? 0,
+    arrivals: () => arrivals
+  }
+}
+
+/**
+ * A closed loop: so many callers, each of whom submits a task, waits for its end, thinks, and submits the next. How many
+ * tasks there are is up to the herd.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const closedLoop = (options: {
+  readonly name: string
+  readonly duration: Duration.Input
+  readonly callers: number
+  /** Between the end of a task and the next. Longer than 0. Defaults to no time. */
+  readonly think?: Duration.Input | undefined
+}): Load => ({
+  name: options.name,
+  durationMillis: millisOf("duration", options.duration),
+  rate: () => 0,
+  arrivals: () => [],
+  loop: {
+    callers: options.callers,
+    thinkMillis: options.think === undefined ? 0 : millisOf("think", options.think)
+  }
+})
+
+/**
  * A line of a trace makes no sense.
  *
  * @category errors
@@ -292,7 +352,6 @@ export class InvalidTrace extends Schema.TaggedError<InvalidTrace>("lemmings/tes
 export const fromCsv = (name: string, text: string): Effect.Effect<Load, InvalidTrace> =>
   Effect.gen(function* () {
     const arrivals: Array<Arrival> = []
-    const perSecond: Array<number> = []
     const lines = text.split(/\r?\n/)
     let last = 0
     for (const [index, line] of lines.entries()) {
@@ -309,17 +368,10 @@ export const fromCsv = (name: string, text: string): Effect.Effect<Load, Invalid
         return yield* bad("milliseconds of at least 0 after the comma")
       }
       last = at
-      const second = Math.floor(at / 1000)
-      perSecond[second] = (perSecond[second] ?? 0) + 1
       arrivals.push({ at, serviceMillis })
     }
     if (arrivals.length === 0) return yield* new InvalidTrace({ line: lines.length, text: "", rule: "there" })
-    return {
-      name,
-      durationMillis: last,
-      rate: (millis: number) => perSecond[Math.floor(millis / 1000)] ?? 0,
-      arrivals: () => arrivals
-    }
+    return fromArrivals(name, arrivals)
   })
 
 /**
@@ -378,3 +430,14 @@ export const pareto = (meanMillis: number, shape = 1.5): ServiceTime => {
   const least = (meanMillis * (shape - 1)) / shape
   return { meanMillis, draw: (random) => Math.min(least / (1 - random()) ** (1 / shape), 1000 * meanMillis) }
 }
+
+/**
+ * Now and then a task of another kind: `part` of the tasks, from 0 to 1, take what `seldom` draws.
+ *
+ * @category service times
+ * @since 0.5.0
+ */
+export const mixed = (often: ServiceTime, seldom: ServiceTime, part: number): ServiceTime => ({
+  meanMillis: (1 - part) * often.meanMillis + part * seldom.meanMillis,
+  draw: (random) => (random() < part ? seldom : often).draw(random)
+})

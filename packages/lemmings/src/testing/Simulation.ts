@@ -4,7 +4,18 @@
  *
  * @since 0.2.0
  */
-import { Clock, Context, Deferred, type Duration, Effect, Layer, Logger, Random, type Scope } from "effect"
+import {
+  Clock,
+  Context,
+  Deferred,
+  type Duration,
+  Effect,
+  Fiber,
+  Layer,
+  Logger,
+  Random,
+  type Scope
+} from "effect"
 import * as Durations from "../model/Durations.ts"
 import * as Herd from "../herd/Herd.ts"
 import type { InvalidConfig } from "../model/HerdError.ts"
@@ -28,6 +39,8 @@ export interface SimulationOptions {
   readonly service?: Load.ServiceTime | undefined
   /** How long creating a resource takes. Defaults to 200 ms. */
   readonly creation?: Duration.Input | undefined
+  /** How long a worker needs after each task before it is ready for the next. Defaults to 0. */
+  readonly between?: Duration.Input | undefined
   /** Of arrivals, service times and faults. Defaults to 1. The same seed gives the same report. */
   readonly seed?: number | undefined
   readonly faults?: Faults | undefined
@@ -220,7 +233,7 @@ const reversalsOf = (changes: ReadonlyArray<Change>): number => {
  * @since 0.2.0
  */
 export const simulate = (options: SimulationOptions): Effect.Effect<SimulationReport, InvalidConfig> => {
-  const { load, policy, workers } = options
+  const { between = 0, load, policy, workers } = options
   const changes: Array<Change> = []
   const broken = Deferred.makeUnsafe<never>()
   const lives = new Lives(load.durationMillis)
@@ -229,6 +242,7 @@ export const simulate = (options: SimulationOptions): Effect.Effect<SimulationRe
   const live = Simulated.layer({
     onCreate,
     onDestroy,
+    ready: between === 0 ? undefined : () => Effect.sleep(between),
     checkHealth: (cause) => !cause.reasons.some((reason) => reason._tag === "Fail" && reason.error === dead),
     workers: policy === "fixed" ? { min: workers.max, max: workers.max } : workers,
     maxRequeues: 1_000,
@@ -326,16 +340,13 @@ const drive = (
       })
     )
 
-    for (const { at, serviceMillis } of load.arrivals(random)) {
-      const wait = at - now()
-      if (wait > 0) yield* Effect.sleep(wait)
+    const task = (takes: number) => {
       tasks++
       came++
       const submitted = now()
-      const takes = serviceMillis ?? service.draw(random)
       // Of its first resource: the next one is new.
       let dies = dying > 0 && random() < dying
-      const begun = Effect.suspend(() => {
+      return Effect.suspend(() => {
         const waited = now() - submitted
         waits.record(waited)
         recent.record(waited)
@@ -343,11 +354,27 @@ const drive = (
         dies = false
         return Effect.fail(dead)
       })
-      yield* herd.submit(begun).pipe(Effect.orDie)
+    }
+    const { callers, thinkMillis } = load.loop ?? { callers: 0, thinkMillis: 0 }
+    const caller = Effect.gen(function* () {
+      while (now() < load.durationMillis) {
+        yield* herd.run(task(service.draw(random))).pipe(Effect.orDie)
+        if (thinkMillis > 0) yield* Effect.sleep(thinkMillis)
+      }
+    })
+    const loop = yield* Effect.forkScoped(
+      Effect.replicateEffect(caller, callers, { concurrency: "unbounded" })
+    )
+
+    for (const { at, serviceMillis } of load.arrivals(random)) {
+      const wait = at - now()
+      if (wait > 0) yield* Effect.sleep(wait)
+      yield* herd.submit(task(serviceMillis ?? service.draw(random))).pipe(Effect.orDie)
     }
     const rest = load.durationMillis - now()
     if (rest > 0) yield* Effect.sleep(rest)
     const workerSeconds = lives.seconds(now())
+    yield* Fiber.join(loop)
     yield* herd.awaitIdle
     const stats = yield* herd.stats
     return {

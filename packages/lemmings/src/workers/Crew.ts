@@ -81,6 +81,10 @@ export interface Workers {
   readonly counts: () => WorkerCounts
   readonly all: () => Iterable<Worker>
   readonly idle: () => number
+  /** Workers that can take a task, or can as soon as they are ready. */
+  readonly coming: () => number
+  /** Milliseconds that workers, between two tasks, could not take the next one, all together. */
+  readonly betweenMillis: () => number
   readonly full: () => boolean
   /** Workers that are not on their way out. */
   readonly size: () => number

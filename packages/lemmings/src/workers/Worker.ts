@@ -67,6 +67,8 @@ export interface Worker extends Lease {
   vettedUntil: number
   /** Resources in a row that were lost or found bad soon after they were made, before they served a task. */
   fruitless: number
+  /** Since when it could not take a task although it has none. `undefined`: it can, or is new. */
+  freedAt: number | undefined
   /** Leaves as soon as its task has ended, or stays in the place of another that has ended before. */
   leaving: boolean
   starter: Fiber.Fiber<unknown, unknown> | undefined
@@ -92,10 +94,23 @@ export const unborn = (workerId: number, burst: boolean): Worker => ({
   idleSince: 0.5,
   vettedUntil: -Infinity,
   fruitless: 0,
+  freedAt: undefined,
   leaving: false,
   starter: undefined,
   shares: 0
 })
+
+/**
+ * Ends the time in which a worker without a task could not take one. Returns how long it was.
+ *
+ * @category decisions
+ * @since 0.5.0
+ */
+export const heldUp = (worker: Worker, now: number): number => {
+  const { freedAt = now } = worker
+  worker.freedAt = undefined
+  return Math.max(0, now - freedAt)
+}
 
 /**
  * One of several leases on the same worker.

@@ -14,7 +14,7 @@ import { servedNothing, surplusOf, type Workers, type WorkersListener, type Work
 import type { Owned, Resources } from "./Resources.ts"
 import type { Timers } from "../internal/Timers.ts"
 import * as Upkeep from "./Upkeep.ts"
-import { roomiest, stays, unborn, type Worker } from "./Worker.ts"
+import { heldUp, roomiest, stays, unborn, type Worker } from "./Worker.ts"
 import * as WorkerStart from "./WorkerStart.ts"
 
 // How long a resource that was validated for a task is good for it without another question.
@@ -50,6 +50,7 @@ export const make = (
   // Adjusting, and whether something has changed meanwhile.
   let adjusting = false
   let changed = false
+  let betweenMillis = 0
 
   const isOpen = () => open
   const size = () => workers.size - stopping - leavers.size
@@ -77,12 +78,14 @@ export const make = (
       if (resource !== undefined) {
         const stale = resources.stale(resource, now)
         if (stale !== undefined) {
+          worker.freedAt = now
           recycle(worker, stale)
           continue
         }
         if (now > worker.vettedUntil && resources.doubtful(resource, now)) {
           // A worker being validated is for a task that waits: one each, not all for the first.
           if (checking === 0 || checking < listener.waiting()) {
+            worker.freedAt = now
             check(worker, true)
             continue
           }
@@ -147,6 +150,7 @@ export const make = (
         if (reason !== undefined) return recycle(worker, reason)
         // For whoever it was asked for, however short `validateAfter` is.
         if (wanted) worker.vettedUntil = now + vettedMillis
+        isFree(worker, now)
         backToIdle(worker)
       })
     ).pipe(
@@ -160,7 +164,11 @@ export const make = (
     WorkerStart.begin(worker, () => background("validate", ask, false))
   }
 
+  /** What keeps a worker from its next task counts as service: it takes as much of the herd as a run. */
+  const isFree = (worker: Worker, now: number) => void (betweenMillis += heldUp(worker, now))
+
   const toIdle = (worker: Worker, now = timers.now()) => {
+    isFree(worker, now)
     worker.state = "idle"
     worker.idleSince = now
     idle.push(worker)
@@ -350,14 +358,18 @@ export const make = (
       return
     }
     if (!open) return retire(worker)
-    if (!worker.healthy)
+    const worn = worker.healthy ? stale : "unhealthy"
+    if (worn !== undefined) {
+      worker.freedAt = at ?? timers.now()
+      // It was needed a moment ago: whether it still is, is the policy's to say.
       return step(() => {
-        tell(worker, "unhealthy")
+        tell(worker, worn)
         startWorker(worker, true)
       })
-    if (stale !== undefined) return recycle(worker, stale)
+    }
     if (resources.ready === undefined || resource === undefined) return toIdle(worker, at)
     const { ready } = resources
+    worker.freedAt = at ?? timers.now()
     worker.state = "starting"
     starting++
     const ask = Effect.onExit(Effect.exit(ready(resource)), (exit) =>
@@ -419,23 +431,14 @@ export const make = (
     counts: () => {
       const all = size()
       const base = Math.min(min, all)
-      return {
-        min,
-        max,
-        target,
-        size: all,
-        idle: idle.length,
-        // Those that leave after their task are counted as stopping.
-        busy: busy - leavers.size,
-        starting,
-        stopping: stopping + leavers.size,
-        base,
-        burst: all - base,
-        peak
-      }
+      // Those that leave after their task are counted as stopping.
+      const here = { busy: busy - leavers.size, starting, stopping: stopping + leavers.size }
+      return { min, max, target, size: all, idle: idle.length, ...here, base, burst: all - base, peak }
     },
     all: () => workers.values(),
     idle: () => idle.length,
+    coming: () => idle.length + starting,
+    betweenMillis: () => betweenMillis,
     take,
     roomy: (now) => (busy === 0 ? undefined : roomiest(workers.values(), resources, now)),
     released,

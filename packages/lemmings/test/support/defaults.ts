@@ -9,7 +9,7 @@ export const defaults: HerdConfig.HerdConfig = {
   scalingInterval: 250,
   start: "background",
   createTimeout: 30_000,
-  maxCreating: 8,
+  maxCreating: 32,
   validateAfter: 500,
   validateTimeout: 5000,
   idleTimeToLive: 600_000,
