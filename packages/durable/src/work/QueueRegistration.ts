@@ -101,19 +101,21 @@ const managed = (store: Store, job: AnyJob, seen: (stats: QueueStats) => void): 
 const enter = Effect.fnUntraced(function* (store: Store, job: AnyJob) {
   const registry = yield* QueueRegistry
   const clock = yield* Clock.Clock
+  // Not of the wall, which may be set back: figures would be old for as long.
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const context = yield* Effect.context()
   let stats: QueueStats | undefined
   let readAt = -Infinity
   let reading = false
   const alone = managed(store, job, (next) => {
     stats = next
-    readAt = clock.currentTimeMillisUnsafe()
+    readAt = now()
   })
   // However many ask at a time, the store is asked once.
   const queue = { ...alone, stats: yield* Shared.make(alone.stats, 0) }
   /** What was read last. Where that is old, the next reader gets what is read now. */
   const figure = (read: (stats: QueueStats) => number) => () => {
-    if (!reading && clock.currentTimeMillisUnsafe() - readAt > freshMillis) {
+    if (!reading && now() - readAt > freshMillis) {
       reading = true
       const done = () => {
         reading = false
