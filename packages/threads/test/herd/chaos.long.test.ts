@@ -73,7 +73,7 @@ describe(`${count.toLocaleString("en")} tasks of which some crash, exit, fill th
           "spin: TaskTimeout",
           "exit: WorkerLost",
           "crash: WorkerLost",
-          "throw: Error"
+          "throw: RangeError"
         ])
       }
       assert.isAtMost(told["fine, lost"] ?? 0, count / 100)
