@@ -8,9 +8,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Pull from "effect/Pull"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Time from "lemmings/internal/Time"
 import * as Durations from "lemmings/internal/Durations"
 import { InvalidConfig, type Priority, priorityLevel, TaskTimeout } from "lemmings"
 import { createHash, randomUUID } from "node:crypto"
@@ -119,7 +119,7 @@ export interface Settings {
  */
 export type Side = Schema.Codec<unknown, unknown> | undefined
 
-const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("5 minutes")])
+const backoff = Time.backoff(1_000, 300_000).schedule
 
 const nothing: Codec = { encode: () => null, decode: () => undefined }
 
@@ -267,13 +267,13 @@ export const retryDelay = Effect.fnUntraced(function* (
   attempt: number,
   error: unknown
 ): Effect.fn.Return<number | undefined> {
-  const step = yield* Schedule.toStep(schedule)
+  const step = yield* Time.stepping(schedule)
   let now = 0
   let millis = 0
   for (let replayed = 1; replayed <= attempt; replayed++) {
-    const stepped = yield* Pull.catchDone(step(now, error), () => Effect.undefined)
-    if (stepped === undefined) return undefined
-    millis = Duration.toMillis(stepped[1])
+    const delay = yield* step(now, error)
+    if (delay === undefined) return undefined
+    millis = delay
     now += millis
   }
   return millis

@@ -4,6 +4,7 @@
  * @since 0.4.0
  */
 import { Clock, Duration, Effect, Scope } from "effect"
+import * as Time from "lemmings/internal/Time"
 import * as Fibers from "lemmings/internal/Fibers"
 import type { ConstructorOptions, Db } from "pg-boss"
 import { PgBoss } from "pg-boss"
@@ -147,7 +148,7 @@ export const make = Effect.fnUntraced(function* (
   const listeners = new Set<(news: News) => void>()
   let state: Readiness = { ready: false, since: clock.currentTimeMillisUnsafe(), reason: "not started" }
   const health = new Health()
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = () => Time.monotonic(clock)
   let started = false
 
   let closed = false

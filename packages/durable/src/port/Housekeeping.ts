@@ -4,6 +4,7 @@
  * @since 0.4.0
  */
 import { Cause, Clock, type Duration, Effect, Exit } from "effect"
+import * as Time from "lemmings/internal/Time"
 import { JobStoreError } from "./JobError.ts"
 import { describe, messageOf } from "./Json.ts"
 
@@ -59,13 +60,12 @@ export const insist = <A>(
 ): Effect.Effect<A> =>
   Effect.suspend(() => {
     const { failed } = teller(what)
-    let pause = shortest
+    const { after } = Time.backoff(shortest, most)
+    let failures = 0
     const attempt: Effect.Effect<A> = Effect.flatMap(Effect.exit(work), (exit) => {
       if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-      const wait = pause
-      pause = Math.min(most, pause * 2)
       return failed(exit.cause, "does not succeed, and is tried again").pipe(
-        Effect.andThen(Effect.sleep(wait)),
+        Effect.andThen(Effect.sleep(after(++failures))),
         Effect.andThen(attempt)
       )
     })
@@ -81,17 +81,17 @@ export const insist = <A>(
 export const watched = (what: string, work: Effect.Effect<unknown, unknown>): Effect.Effect<never> =>
   Effect.suspend(() => {
     const { tell, well } = teller(what)
-    let pause = shortest
+    const { after } = Time.backoff(shortest, longest)
+    let failures = 0
     const once = Effect.gen(function* () {
       const from = yield* Clock.currentTimeMillis
       const exit = yield* Effect.exit(work)
       if ((yield* Clock.currentTimeMillis) - from >= wentWell) {
-        pause = shortest
+        failures = 0
         well()
       }
       yield* tell(whyOf(exit), "has stopped, and is started again")
-      yield* Effect.sleep(pause)
-      pause = Math.min(longest, pause * 2)
+      yield* Effect.sleep(after(++failures))
     })
     return Effect.forever(once)
   })

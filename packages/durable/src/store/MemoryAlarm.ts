@@ -5,6 +5,7 @@
  * @since 0.5.0
  */
 import { type Clock, Effect } from "effect"
+import * as Time from "lemmings/internal/Time"
 import type { News } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
 
@@ -15,7 +16,7 @@ import { Signal } from "../port/Signal.ts"
  * @since 0.5.0
  */
 export const steadyOf = (clock: Clock.Clock) => {
-  const monotonic = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const monotonic = () => Time.monotonic(clock)
   const ahead = clock.currentTimeMillisUnsafe() - monotonic()
   return () => monotonic() + ahead
 }

@@ -10,6 +10,7 @@
  * @since 0.4.0
  */
 import { Cause, type Clock, type Context, Effect, Exit, type Fiber } from "effect"
+import * as Time from "lemmings/internal/Time"
 import * as Fibers from "lemmings/internal/Fibers"
 import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
@@ -61,6 +62,8 @@ const gaveUp = (error: unknown) =>
 const endedBy = (cause: Cause.Cause<unknown>) =>
   Cause.hasInterruptsOnly(cause) ||
   cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof HerdClosed)
+
+const unreachable = Time.backoff(100, 2_000)
 
 /**
  * One queue's way into a herd.
@@ -149,7 +152,7 @@ export class Puller {
 
   #now() {
     // Not that of the wall, which may be set back.
-    return Number(this.#clock.monotonicTimeNanosUnsafe()) / 1e6
+    return Time.monotonic(this.#clock)
   }
 
   /** Jobs that failed for good, by the last failure. */
@@ -264,8 +267,7 @@ export class Puller {
   #failures = 0
   /** Waits for longer and longer while the store does not answer. */
   readonly #unreachable: Effect.Effect<void> = Effect.suspend(() => {
-    this.#failures = Math.min(this.#failures + 1, 6)
-    return Effect.sleep(Math.min(2_000, 50 * 2 ** this.#failures))
+    return Effect.sleep(unreachable.after(++this.#failures))
   })
 
   // ---- running ----

@@ -5,6 +5,7 @@
  * @since 0.5.0
  */
 import { Clock, Effect, Exit, Scope } from "effect"
+import * as Time from "lemmings/internal/Time"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import type { Store, Swept } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
@@ -44,7 +45,7 @@ class Watch {
   }
 
   #now() {
-    return Number(this.#clock.monotonicTimeNanosUnsafe()) / 1e6
+    return Time.monotonic(this.#clock)
   }
 
   add(queue: WatchedQueue) {

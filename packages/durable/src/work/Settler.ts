@@ -9,7 +9,8 @@
  *
  * @since 0.5.0
  */
-import { Clock, Effect, Schedule } from "effect"
+import { Clock, Effect } from "effect"
+import * as Time from "lemmings/internal/Time"
 import { JobStoreError } from "../port/JobError.ts"
 import type { Claim, Failure, Settlement, Store } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
@@ -17,13 +18,13 @@ import { Signal } from "../port/Signal.ts"
 /** Settlements in one statement, at most. */
 const batchMax = 2_000
 
-const backoff = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
+const backoff = Time.backoff(50, 2_000).schedule
 
 /** Tries of a batch that fails while other statements get through, before it is written in parts. */
 const tries = 3
 
 /** Between two tries of a settlement that the store does not take, in milliseconds: doubled each time, at most the second. */
-const [asideMillis, asideMost] = [1_000, 30_000]
+const aside = Time.backoff(1_000, 30_000)
 
 /** One that was set aside. */
 interface Aside {
@@ -162,7 +163,7 @@ export class Settler {
 
   #setAside(settlement: Settlement, tried: number, error: JobStoreError): Effect.Effect<void> {
     const { _tag, id } = settlement
-    const pause = Math.min(asideMost, asideMillis * 2 ** Math.min(tried - 1, 16))
+    const pause = aside.after(tried)
     const put = Effect.map(Clock.currentTimeMillis, (now) => {
       this.#aside.push({ settlement, tried, at: now + pause })
     })

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Cause, Clock, type Context, type Duration, Effect, type Stream } from "effect"
+import * as Waits from "../internal/Waits.ts"
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { FiberPool, type PoolListener } from "../dispatch/FiberPool.ts"
@@ -106,7 +107,7 @@ const withContext = (hooks: Hooks, context: Context.Context<never>): Hooks => {
 }
 
 /** What the pool tells its herd. */
-const listener = (rt: Runtime, sizing: Sizing.Sizing, waits: Shutdown.Waits): PoolListener => {
+const listener = (rt: Runtime, sizing: Sizing.Sizing, waits: Waits.Waits): PoolListener => {
   const { events, hooks, line, pool } = rt
   return {
     queued: () => waiting(rt),
@@ -153,7 +154,7 @@ const started = (
   rt: Pick<Runtime, "herd" | "pool">,
   resources: Resources["Service"],
   workers: number,
-  waits: Shutdown.Waits
+  waits: Waits.Waits
 ): Effect.Effect<void, ResourceUnavailable> =>
   Effect.flatMap(
     waits.until(() => {
@@ -196,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
     system: () => 0,
     report: (where, defect) => events.report(where, Cause.die(defect))
   })
-  const waits = Shutdown.makeWaits((defect) => events.report("an observer of a caller", Cause.die(defect)))
+  const waits = Waits.make((defect) => events.report("an observer of a caller", Cause.die(defect)))
   const hooks = withContext(options.hooks ?? {}, context)
   const drops = line.overflow !== "suspend" && line.overflow !== "reject"
 

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Deferred, Duration, Effect } from "effect"
+import type * as Waits from "../internal/Waits.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import type { HerdState } from "../model/HerdError.ts"
 import type { ShutdownReport } from "../model/HerdStats.ts"
@@ -28,49 +29,6 @@ interface Limits {
 }
 
 /**
- * Waits for the pool to become quiet in some way. Checked when the loop rests; nothing polls.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Waits {
-  readonly until: (holds: () => boolean) => Effect.Effect<void>
-  /** Resumes those whose condition holds. */
-  readonly check: () => void
-}
-
-/**
- * `failed` hears what an observer threw of a fiber that waited.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const makeWaits = (failed: (defect: unknown) => void): Waits => {
-  const waiting = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()
-  return {
-    until: (holds) =>
-      Effect.callback((resume) => {
-        if (holds()) return resume(Effect.void)
-        const wait = { holds, resume: () => resume(Effect.void) }
-        waiting.add(wait)
-        return Effect.sync(() => waiting.delete(wait))
-      }),
-    check: () => {
-      if (waiting.size === 0) return
-      for (const wait of waiting) {
-        if (!wait.holds()) continue
-        waiting.delete(wait)
-        try {
-          wait.resume()
-        } catch (defect) {
-          failed(defect)
-        }
-      }
-    }
-  }
-}
-
-/**
  * Stops a herd once, however often it is asked to.
  *
  * @category models
@@ -90,7 +48,7 @@ export interface Shutdown {
 export const make = (
   rt: Place & Counts & Pick<News, "events"> & Standing,
   resources: Resources["Service"],
-  waits: Waits
+  waits: Waits.Waits
 ): Shutdown => {
   const report = Deferred.makeUnsafe<ShutdownReport>()
   let killed = false

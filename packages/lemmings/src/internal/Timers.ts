@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { type Clock, Context, Duration, type Fiber, Scheduler } from "effect"
+import * as Time from "./Time.ts"
 import * as AsyncContext from "./AsyncContext.ts"
 import * as Fibers from "./Fibers.ts"
 import { PriorityHeap } from "./PriorityHeap.ts"
@@ -31,7 +32,7 @@ export interface Timers {
  */
 export const make = (clock: Clock.Clock, context: Context.Context<never>): Timers => {
   const heap = new PriorityHeap<() => void>()
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = () => Time.monotonic(clock)
   const own = AsyncContext.here()
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
   let lulled = false

@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import { Clock, Context, Effect, Layer, Option, Schema, type Scope } from "effect"
+import * as Time from "../internal/Time.ts"
 
 /**
  * The process at one instant.
@@ -99,7 +100,7 @@ export const fromProcess = (source: Process, clock: Clock.Clock): SystemMetrics[
       eventLoopDelayMillis: source.longestDelay()
     }
   }
-  const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const millis = () => Time.monotonic(clock)
   // The loop has no time yet to be busy in.
   let reading: SystemReading = { ...take(), eventLoopUtilization: 0 }
   let at = millis()

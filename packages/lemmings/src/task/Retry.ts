@@ -4,7 +4,8 @@
  *
  * @since 0.1.0
  */
-import { Cause, Duration, Effect, Pull, Schedule } from "effect"
+import { Cause, type Effect, type Schedule } from "effect"
+import * as Time from "../internal/Time.ts"
 import { notBegun } from "../model/HerdError.ts"
 
 /**
@@ -113,7 +114,7 @@ export const judge = <A>(
  * @category delays
  * @since 0.1.0
  */
-export type Step = (now: number, error: unknown) => Effect.Effect<number | undefined>
+export type Step = Time.Step
 
 /**
  * Begins a schedule.
@@ -121,13 +122,4 @@ export type Step = (now: number, error: unknown) => Effect.Effect<number | undef
  * @category delays
  * @since 0.1.0
  */
-export const begin = (schedule: Schedule.Schedule<unknown>): Effect.Effect<Step> =>
-  Effect.map(
-    Schedule.toStep(schedule),
-    (step): Step =>
-      (now, error) =>
-        step(now, error).pipe(
-          Effect.map(([, delay]): number | undefined => Duration.toMillis(delay)),
-          Pull.catchDone(() => Effect.succeed(undefined))
-        )
-  )
+export const begin: (schedule: Schedule.Schedule<unknown>) => Effect.Effect<Step> = Time.stepping

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Random, Scope } from "effect"
+import * as Time from "../internal/Time.ts"
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import { inLine } from "../internal/Line.ts"
@@ -225,7 +226,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
     lastCreateError: undefined
   }
 
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = () => Time.monotonic(clock)
   const earlier = (millis: number, part: number) => millis * (1 - part * random.nextDoubleUnsafe())
   const nextCheck = (at: number) =>
     options.keepAlive === Infinity ? Infinity : at + earlier(options.keepAlive, keepAliveJitter)

@@ -5,14 +5,13 @@
  * @since 0.2.0
  */
 import { Effect, type Fiber, Schedule } from "effect"
+import * as Time from "../internal/Time.ts"
 import * as Fibers from "../internal/Fibers.ts"
 import type { Owned, Resources } from "./Resources.ts"
 import type { Worker } from "./Worker.ts"
 
 // 10 ms doubling to 5 s, jittered, without end: the backoff of HikariCP's pool.
-const creationBackoff = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("5 seconds")]).pipe(
-  Schedule.jittered
-)
+const creationBackoff = Time.backoff(10, 5_000).schedule.pipe(Schedule.jittered)
 
 /**
  * The longest time between a resource that went bad as soon as it was made and the next, in milliseconds.

@@ -3,6 +3,7 @@
  *
  * @since 0.3.0
  */
+import * as Time from "lemmings/internal/Time"
 
 /**
  * In milliseconds.
@@ -18,8 +19,7 @@ export interface CrashOptions {
   readonly coolDown: number
 }
 
-const firstDelay = 10
-const longestDelay = 1000
+const restarts = Time.backoff(10, 1_000)
 // Starts that fail one after another, or for this long, open the circuit at any pace.
 const failedStarts = 3
 const failingMillis = 5000
@@ -98,6 +98,6 @@ export class Crashes {
 
   /** Milliseconds to wait before the next thread: 10 ms, doubling to a second, while no task succeeds. */
   get delay(): number {
-    return this.streak === 0 ? 0 : Math.min(firstDelay * 2 ** (this.streak - 1), longestDelay)
+    return restarts.after(this.streak)
   }
 }

@@ -11,6 +11,7 @@
  * @since 0.3.0
  */
 import { type Context, Effect, Exit, Option } from "effect"
+import * as Waits from "lemmings/internal/Waits"
 import * as Fibers from "lemmings/internal/Fibers"
 import * as HerdError from "lemmings/HerdError"
 import * as Host from "./Host.ts"
@@ -35,7 +36,6 @@ import {
 import { Outbox } from "./Outbox.ts"
 import { type Held, moves, type Pending, refuse } from "./Pending.ts"
 import { Reports } from "./Reports.ts"
-import { Waiters } from "./Waiters.ts"
 
 /**
  * What a thread is for its herd.
@@ -110,7 +110,7 @@ export class Thread implements Caller {
   private readonly pending: Array<Pending | undefined> = []
   private readonly free: Array<number> = Array.from({ length: slots }, (_, i) => slots - 1 - i)
   private readonly index = new Map<string, number>()
-  private readonly waiters = new Waiters()
+  private readonly waiters = Waits.make()
   private readonly outbox: Outbox
   private readonly queue: Array<() => void> = []
   /** By slot, in the order in which they came. */
@@ -312,7 +312,7 @@ export class Thread implements Caller {
     const { tag } = this.host
     if (this.isReady === undefined) {
       this.isReady = readyOf(message, tag)
-      if (this.isReady !== undefined) this.waiters.tell()
+      if (this.isReady !== undefined) this.waiters.check()
       return
     }
     if (!isTagged(message, tag) || message.length < width) return
@@ -471,7 +471,7 @@ export class Thread implements Caller {
     this.idleCrash = !this.asked && this.inFlight === 0
     if (!this.asked && this.isReady !== undefined) this.listener.crashed(this.cause)
     this.listener.ended(this)
-    this.waiters.tell()
+    this.waiters.check()
     const { states } = this.host
     for (const slot of this.pending.keys()) {
       const held = this.held.delete(slot)

@@ -4,6 +4,7 @@
  * @since 0.3.0
  */
 import { Clock, type Context, Effect, type Duration, Exit, Layer, Option, type Scope } from "effect"
+import * as Time from "lemmings/internal/Time"
 import * as Durations from "lemmings/internal/Durations"
 import { Herd, type HerdConfig } from "lemmings"
 import * as HerdError from "lemmings/HerdError"
@@ -300,7 +301,7 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
   const durations: Averages = new Map()
   const alive = new Set<Thread>()
   const whenNone = new Set<() => void>()
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = () => Time.monotonic(clock)
   const log = (line: Effect.Effect<void>) => Fibers.start(context, line)
 
   const noneAlive = Effect.callback<void>((resume) => {
