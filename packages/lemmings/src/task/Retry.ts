@@ -114,7 +114,7 @@ export const judge = <A>(
  * @category delays
  * @since 0.1.0
  */
-export type Step = Time.Step
+export type Step = (now: number, error: unknown) => Effect.Effect<number | undefined>
 
 /**
  * Begins a schedule.
