@@ -7,6 +7,7 @@
 import { Clock, Effect, Exit, Scope } from "effect"
 import * as Time from "lemmings/internal/Time"
 import * as Housekeeping from "../port/Housekeeping.ts"
+import type { JobStoreError } from "../port/JobError.ts"
 import type { Store, Swept } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
 
@@ -122,10 +123,18 @@ const begin = Effect.fnUntraced(function* (store: Store) {
       }),
       scope
     )
-  const pause = (signal: Signal) => Effect.asVoid(signal.wait(store.tellsAll ? Infinity : third))
-  yield* keep("sweep", Housekeeping.repeat(watch.sweep, pause(overdue[0]), "The sweep of lapsed leases"))
+  // What was refused is tried again in any case: what is due has been told already.
+  const goesOn = (work: Effect.Effect<unknown, JobStoreError>, signal: Signal, what: string) => {
+    let refused = false
+    const noted = Effect.onExit(work, (exit) => Effect.sync(() => void (refused = Exit.isFailure(exit))))
+    const pause = Effect.suspend(() =>
+      Effect.asVoid(signal.wait(store.tellsAll && !refused ? Infinity : third))
+    )
+    return Housekeeping.repeat(noted, pause, what)
+  }
+  yield* keep("sweep", goesOn(watch.sweep, overdue[0], "The sweep of lapsed leases"))
   // Not with the leases: where there is much to remove they would lapse meanwhile.
-  yield* keep("pruning", Housekeeping.repeat(watch.prune, pause(overdue[1]), "The pruning of jobs"))
+  yield* keep("pruning", goesOn(watch.prune, overdue[1], "The pruning of jobs"))
   const begun = { watch, scope }
   watches.set(store, begun)
   return begun

@@ -79,6 +79,7 @@ const lines: Record<string, Effect.Effect<void, unknown, Jobs.Jobs | JobStore | 
     assert.strictEqual((yield* Jobs.stats(Once)).deadLetters, 1)
   }),
   "the store was away": "test/work/JobWorkers.test.ts",
+  "all processes were away": "test/outages/outages.test.ts",
   "claimed, and no worker was free for a second": Effect.gen(function* () {
     class Busy extends Herd.Service<Busy>()("test/Redelivery") {}
     const context = yield* Layer.build(Busy.layer({ workers: { min: 1, max: 1 } }))
