@@ -139,15 +139,15 @@ describe("GET /herds/:id/events", () => {
         (made) => Effect.sync(() => made.destroy())
       )
       assert.isTrue(socket.isPaused())
-      // Ten times what any buffer on the way holds.
+      // Twenty times what any buffer on the way holds.
       const note = "x".repeat(1000)
-      for (let n = 0; n < 200; n++) {
+      for (let n = 0; n < 400; n++) {
         yield* one.runAll(
           Array.from({ length: 100 }, () => Effect.void),
           { label: note }
         )
       }
-      assert.strictEqual((yield* one.stats).tasks.succeeded, 20_000)
+      assert.strictEqual((yield* one.stats).tasks.succeeded, 40_000)
       let text = ""
       socket.on("data", (data) => (text += String(data)))
       socket.resume()
