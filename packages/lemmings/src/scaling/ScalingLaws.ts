@@ -6,7 +6,7 @@
 import type { Duration } from "effect"
 import type { ScalingSample } from "../model/HerdStats.ts"
 import { stabilize, type StabilizeOptions } from "./ScalingCombinators.ts"
-import { make, positiveMillis, type ScalingPolicy, within } from "./ScalingModel.ts"
+import { make, positiveMillis, type ScalingPolicy, type ScalingTarget, within } from "./ScalingModel.ts"
 
 /**
  * Keeps the number of workers that the herd was given, until somebody calls `resize`.
@@ -113,8 +113,10 @@ const unforeseen = (
   const recent = span < markMillis / 2 ? rate : ((arrivals - from.arrivals) * 1000) / span
   const spare = Math.max(starting, size - Math.max(load, (recent * serviceMillis) / 1000))
   const lasts = waitingMillis >= Math.max(4 * creationMillis, Math.min(4 * drainWithin, 20 * creationMillis))
-  const within = Math.max(creationMillis, Math.min(8 * drainWithin, 40 * creationMillis))
-  const slow = lasts ? Math.ceil(short * doubt - spare) : Math.floor((short * serviceMillis) / within - spare)
+  // Neither creating nor running may take any time.
+  const within = Math.max(1, creationMillis, Math.min(8 * drainWithin, 40 * creationMillis))
+  const part = lasts ? Math.ceil(short * doubt - spare) : 0
+  const slow = Math.max(part, Math.floor((short * serviceMillis) / within - spare))
   return Math.max(0, Math.min(short, Math.max(held, slow)))
 }
 
@@ -179,29 +181,31 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
         ? `${rate.toFixed(1)}/s of ${inMillis(service)}, ${queued} waiting: ${demand} workers`
         : `${busy} busy and ${queued} waiting, of unknown length`
       const short = queued - idle - starting
-      if (sample.refusing === true && short > 0) {
-        const reason = `${why}, but a task would be refused`
-        return [{ target: target + 1, demand: Math.max(demand, target + 1), reason }, next]
+      // What averages ask for.
+      const usual = (): ScalingTarget => {
+        if (demand <= target) return { target: demand, demand, reason: why }
+        const goneIn = (queued * service * 1000) / Math.max(1, size)
+        // Some would have ended by then if they were short.
+        const untold = busy === 0 ? starting >= untried : sample.longestRunMillis < creationMillis / 2
+        const stay = (reason: string) => ({ target, demand, reason: `${why}, ${reason}` })
+        if (!known && size > 0 && untold) return stay("and too early to tell")
+        if (short <= 0) return stay("but those there suffice for what waits")
+        if (known && size > 0 && goneIn <= 0.75 * creationMillis)
+          return stay("but what waits is gone before one is made")
+        return { target: Math.min(demand, target + short), demand, reason: why }
       }
-      const more = known
+      const answer = usual()
+      const refused = sample.refusing === true && short > 0 ? 1 : 0
+      const waits = known
         ? unforeseen(sample, state.from, { drainWithin, load, rate, serviceMillis, short })
         : 0
-      if (more > 0) {
-        const lasting = `somebody has been waiting for ${Math.round(sample.waitingMillis)} ms`
-        return [{ target: target + more, demand: target + more, reason: `${why}, but ${lasting}` }, next]
-      }
-      if (demand <= target) return [{ target: demand, demand, reason: why }, next]
-      const goneIn = (queued * service * 1000) / Math.max(1, size)
-      // Some would have ended by then if they were short.
-      const untold = busy === 0 ? starting >= untried : sample.longestRunMillis < creationMillis / 2
-      if (!known && size > 0 && untold)
-        return [{ target, demand, reason: `${why}, and too early to tell` }, next]
-      if (short <= 0)
-        return [{ target, demand, reason: `${why}, but those there suffice for what waits` }, next]
-      if (known && size > 0 && goneIn <= 0.75 * creationMillis) {
-        return [{ target, demand, reason: `${why}, but what waits is gone before one is made` }, next]
-      }
-      return [{ target: Math.min(demand, target + short), demand, reason: why }, next]
+      const more = target + Math.max(refused, waits)
+      if (more <= Math.max(target, answer.target)) return [answer, next]
+      const because =
+        waits === 0
+          ? "a task would be refused"
+          : `somebody has been waiting for ${Math.round(sample.waitingMillis)} ms`
+      return [{ target: more, demand: Math.max(demand, more), reason: `${why}, but ${because}` }, next]
     }
   })
   return stabilize(law, options)

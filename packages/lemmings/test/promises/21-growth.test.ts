@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Logger } from "effect"
+import { Clock, Effect, Fiber, Logger } from "effect"
 import { Herd, ResourcePool, ScalingPolicy } from "lemmings"
 import { Load, simulate, virtual } from "lemmings/testing"
 
@@ -76,6 +76,27 @@ describe("promise 21: whoever waits gets a worker", () => {
         assert.isAtMost(sorted[Math.floor(0.99 * sorted.length)] ?? Infinity, 1_100)
       }
     })
+  )
+
+  it.effect("tasks and resources that take no time leave a number to answer", () =>
+    virtual(
+      Effect.gen(function* () {
+        const pool = yield* ResourcePool.make("free", {
+          onCreate: Effect.succeed({}),
+          size: { min: 1, max: 4 }
+        })
+        for (let i = 0; i < 3; i++) {
+          yield* pool.use(() => Effect.void)
+          yield* Effect.sleep(250)
+        }
+        const began = yield* Clock.currentTimeMillis
+        const long = yield* Effect.forkScoped(pool.use(() => Effect.sleep("1 hour")))
+        yield* Effect.yieldNow
+        yield* pool.use(() => Effect.void)
+        assert.isAtMost((yield* Clock.currentTimeMillis) - began, 100)
+        yield* Fiber.interrupt(long)
+      }).pipe(Effect.scoped, quietly)
+    )
   )
 
   for (const [what, answer] of [
