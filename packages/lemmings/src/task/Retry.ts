@@ -82,7 +82,12 @@ export const didNotBegin = ({ reasons }: Cause.Cause<unknown>, task: unknown): b
   const [reason] = reasons
   if (reason?._tag !== "Fail") return false
   const { error } = reason
-  return typeof error === "object" && error !== null && notBegun in error && error[notBegun] === task
+  try {
+    return typeof error === "object" && error !== null && notBegun in error && error[notBegun] === task
+  } catch {
+    // An error may throw at every touch, as a Proxy does: then it is not one of ours.
+    return false
+  }
 }
 
 /**

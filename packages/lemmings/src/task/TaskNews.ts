@@ -154,7 +154,16 @@ export const finished = (
 // Failures kept.
 const kept = 50
 
+/** An error may throw at every touch, as a Proxy does, and its task has ended all the same. */
 const kindOf = (cause: Cause.Cause<unknown>, herd: string, id: string): FailureKind => {
+  try {
+    return kindOfError(cause, herd, id)
+  } catch {
+    return "failure"
+  }
+}
+
+const kindOfError = (cause: Cause.Cause<unknown>, herd: string, id: string): FailureKind => {
   if (Cause.hasDies(cause)) return "defect"
   const error = Cause.squash(cause)
   if (error instanceof AcquireTimeout && error.herd === herd) return "acquireTimeout"
