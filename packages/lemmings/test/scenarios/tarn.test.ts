@@ -364,13 +364,13 @@ describe("tarn: validate", () => {
           const pool = yield* poolOf(server, { size: 3, validated: true, validateAfter: 0 })
           // One that is new or was just used is not asked: there must be some time between two uses.
           const turn = Effect.gen(function* () {
-            for (let n = 0; n < 25; n++) {
+            for (let n = 0; n < 40; n++) {
               yield* Effect.sleep("5 millis")
               yield* pool.use(server.work(Effect.sync(() => served++)))
             }
           })
           yield* Effect.replicateEffect(turn, 4, { concurrency: "unbounded", discard: true })
-          assert.strictEqual(served, 100)
+          assert.strictEqual(served, 160)
           assert.strictEqual(failed, 10)
           yield* settled
           assert.include(yield* pool.stats, { invalid: 10, destroyed: 10, created: 13, total: 3 })
@@ -431,7 +431,8 @@ describe("tarn: validate", () => {
           const pool = yield* poolOf(server, { size: 1, validated: true, acquireTimeout: "500 millis" })
           yield* Effect.sleep("300 millis")
           for (let round = 1; round <= 50; round++) {
-            yield* Effect.sleep("1 second")
+            // One that is bad as soon as it is made is made anew later and later.
+            yield* Effect.sleep("10 seconds")
             const began = yield* Clock.currentTimeMillis
             const error = yield* Effect.flip(pool.use(() => Effect.void))
             assert.instanceOf(error, AcquireTimeout)

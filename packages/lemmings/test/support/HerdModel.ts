@@ -79,12 +79,15 @@ export class HerdModel {
 
   // ------------------------------------------------------------ what callers do
 
-  /** `free`: an idle worker takes tasks, and nobody waits. */
-  submit(task: ModelTask, free: boolean, mayWait: boolean): void {
+  /**
+   * `free`: an idle worker takes tasks, and nobody waits. `coming`: so many wait for a worker that is there or on its way, and
+   * are refused for nobody's sake.
+   */
+  submit(task: ModelTask, free: boolean, mayWait: boolean, coming = 0): void {
     const { capacity, overflow } = this.options
     this.tasks.push(task)
     if (this.state !== "running") this.refuse(task, "HerdClosed")
-    else if (free || this.queue.length < capacity) this.enqueue(task)
+    else if (free || this.queue.length < capacity + coming) this.enqueue(task)
     else if (overflow === "reject" || (overflow === "suspend" && !mayWait)) this.refuse(task, "QueueFull")
     else if (overflow === "suspend") this.wait(task)
     else {

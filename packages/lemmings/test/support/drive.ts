@@ -212,8 +212,10 @@ export const drive = (setup: Setup, seed: number, length: number) =>
           stats.workers.idle === 0 &&
           stats.resources.spares === 0 &&
           stats.resources.temporary >= common.maxTemporary
+        const idle = free()
+        const rejects = setup.overflow === "reject" && !stats.paused
         if (past && !waitsFirst) model.create(task)
-        else model.submit(task, free(), via !== "offer")
+        else if (!rejects) model.submit(task, idle, via !== "offer")
         const options = {
           priority: task.level,
           once,
@@ -233,6 +235,24 @@ export const drive = (setup: Setup, seed: number, length: number) =>
                 : herd.offer(work, options),
           { startImmediately: true }
         )
+        if (rejects && (!past || waitsFirst)) {
+          // Being asked may have brought a worker.
+          // A worker that comes takes who waits already, before this one is accepted.
+          const sooner = starts.filter((one) => one.n !== n)
+          if (sooner.length > 0) {
+            const own = starts.filter((one) => one.n === n)
+            starts.splice(0, starts.length, ...own)
+            for (const { at, n: other } of sooner) model.started(other, at)
+          }
+          const before = stats.workers
+          const { workers: after } = yield* herd.stats
+          const coming = Math.max(
+            before.idle + before.starting,
+            after.idle + after.starting,
+            after.size - before.size
+          )
+          model.submit(task, idle, via !== "offer", coming)
+        }
         task.caller.addObserver((exit) => {
           if (exit._tag === "Success" && typeof exit.value === "object") task.handle = exit.value
           else task.exit = exit
