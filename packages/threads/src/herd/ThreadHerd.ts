@@ -49,7 +49,7 @@ export interface Options<
   RH = never,
   O extends HerdConfig.Overflow = HerdConfig.Overflow
 > extends Herd.CommonOptions<O, RH, "background" | "lazy"> {
-  /** Threads, or child processes for native code that crashes. A process starts in about 40 ms, and shares no memory. */
+  /** Threads, or child processes for native code that crashes. A process starts in about twice the time, and shares no memory. */
   readonly isolation?: "thread" | "process" | undefined
   /**
    * Tasks that run at once on one thread, for handlers that wait. Defaults to `"adaptive"`: one runs, and while tasks
