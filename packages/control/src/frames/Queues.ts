@@ -40,11 +40,18 @@ const soon = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =
  * @category operations
  * @since 0.4.0
  */
-export const snapshot = (queue: ManagedQueue, name: string): Effect.Effect<QueueSnapshot> =>
+export const snapshot = (queue: ManagedQueue, name: string, rules: Rules): Effect.Effect<QueueSnapshot> =>
   Effect.gen(function* () {
     const stats = yield* soon(queue.stats)
-    const { ready } = yield* queue.readiness
-    return { queue: name, store: queue.store, ready: ready && stats !== undefined, stats: stats ?? null }
+    const { ready, reason, since } = yield* queue.readiness
+    return {
+      queue: name,
+      store: queue.store,
+      ready: ready && stats !== undefined,
+      since,
+      ...(rules.exposeErrors && reason !== undefined ? { reason } : {}),
+      stats: stats ?? null
+    }
   })
 
 /**
@@ -53,11 +60,12 @@ export const snapshot = (queue: ManagedQueue, name: string): Effect.Effect<Queue
  * @category operations
  * @since 0.4.0
  */
-export const snapshots: Effect.Effect<ReadonlyArray<QueueSnapshot>> = Effect.flatMap(
-  QueueRegistry,
-  ({ queues }) =>
-    Effect.forEach([...queues()], ([name, queue]) => snapshot(queue, name), { concurrency: "unbounded" })
-)
+export const snapshots = (rules: Rules): Effect.Effect<ReadonlyArray<QueueSnapshot>> =>
+  Effect.flatMap(QueueRegistry, ({ queues }) =>
+    Effect.forEach([...queues()], ([name, queue]) => snapshot(queue, name, rules), {
+      concurrency: "unbounded"
+    })
+  )
 
 /**
  * Every queue with its oldest dead letters.
@@ -71,7 +79,7 @@ export const frames = (rules: Rules): Effect.Effect<ReadonlyArray<QueueFrame>> =
       [...queues()],
       ([name, queue]) =>
         Effect.gen(function* () {
-          const seen = yield* snapshot(queue, name)
+          const seen = yield* snapshot(queue, name, rules)
           const dead = (seen.stats?.deadLetters ?? 0) > 0
           const letters = dead ? yield* soon(queue.deadLetters.list({ limit: shown })) : []
           return { ...seen, letters: (letters ?? []).map((letter) => wire(letter, rules)) }

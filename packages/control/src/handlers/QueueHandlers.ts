@@ -68,11 +68,12 @@ const filterOf = ({ all, diedBefore, ids }: Letters) => {
 export const queues = HttpApiBuilder.group(ControlApi, "queues", (handlers) =>
   Effect.gen(function* () {
     const settings = yield* ControlSettings
+    const shown = (queue: ManagedQueue, id: string) => snapshot(queue, id, settings)
     return handlers.handleAll({
-      list: () => Effect.map(snapshots, (all) => ({ queues: all })),
-      get: withQueue(snapshot),
-      pause: withQueue((queue, id) => Effect.andThen(ask(id, queue.pause), snapshot(queue, id))),
-      resume: withQueue((queue, id) => Effect.andThen(ask(id, queue.resume), snapshot(queue, id))),
+      list: () => Effect.map(snapshots(settings), (all) => ({ queues: all })),
+      get: withQueue(shown),
+      pause: withQueue((queue, id) => Effect.andThen(ask(id, queue.pause), shown(queue, id))),
+      resume: withQueue((queue, id) => Effect.andThen(ask(id, queue.resume), shown(queue, id))),
       deadLetters: ({ params: { id }, query: { after, limit = 100 } }) =>
         Effect.gen(function* () {
           const queue = yield* find(id)

@@ -135,6 +135,10 @@ export const QueueSnapshot = Schema.Struct({
   store: Schema.String,
   /** Whether the store can be reached. */
   ready: Schema.Boolean,
+  /** Since when it can, or cannot: epoch milliseconds. */
+  since: Schema.Number,
+  /** Why it cannot be reached. There only where errors are exposed. */
+  reason: Schema.optionalKey(Schema.String),
   /** `null`: the store did not answer in time. */
   stats: Schema.NullOr(QueueStats)
 })

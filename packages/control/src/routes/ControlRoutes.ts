@@ -60,7 +60,7 @@ type Platform = Etag.Generator | FileSystem.FileSystem | HttpPlatform.HttpPlatfo
 const metrics = HttpRouter.use((router) =>
   Effect.gen(function* () {
     // What stores have is read before, so that a scrape is not one behind: once for all scrapes of a second.
-    const looked = yield* Shared.make(snapshots, 1000)
+    const looked = yield* Shared.make(snapshots(yield* ControlSettings), 1000)
     const formatted = yield* Shared.make(Effect.andThen(looked, Prometheus.format), 100)
     const send = Effect.map(formatted, (text) =>
       HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })

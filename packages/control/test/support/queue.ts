@@ -55,7 +55,7 @@ export const queue = (id: string, dead: number) =>
         registry.add({
           id,
           store: "postgres",
-          readiness: Effect.sync(() => ({ ready: fake.store === "there", reason: undefined })),
+          readiness: Effect.sync(() => ({ ready: fake.store === "there", since: 0, reason: undefined })),
           stats: ask("stats", () => ({
             paused,
             waiting: 12_345,

@@ -78,7 +78,7 @@ const managed = (store: Store, job: AnyJob, seen: (stats: QueueStats) => void): 
   return {
     id: name,
     store: store.engine,
-    readiness: Effect.map(store.readiness, ({ ready, reason }) => ({ ready, reason })),
+    readiness: Effect.map(store.readiness, ({ ready, reason, since }) => ({ ready, reason, since })),
     stats: Effect.map(ask(store.stats(name)), (all) => {
       const { deadLetters, delayed, lastMinute, oldestMillis, paused, running, waiting } = all
       const stats = { paused, waiting, delayed, running, deadLetters, oldestMillis, lastMinute }

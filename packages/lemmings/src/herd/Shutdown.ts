@@ -11,7 +11,7 @@ import type { HerdState } from "../model/HerdError.ts"
 import type { ShutdownReport } from "../model/HerdStats.ts"
 import type { Resources } from "../workers/Resources.ts"
 import { drop } from "../task/Dropping.ts"
-import type { Counts, News, Place, Standing } from "../task/TaskRuntime.ts"
+import { type Counts, type News, type Place, type Standing, stands } from "../task/TaskRuntime.ts"
 
 // How long the end of many tasks may keep the event loop.
 const sliceMillis = 8
@@ -55,6 +55,7 @@ export const make = (
 
   const enter = (state: HerdState) => {
     rt.state = state
+    stands(rt)
     rt.events.emit({ _tag: "StateChanged", state })
   }
   const empty = () => rt.line.size() === 0 && rt.tally.running === 0 && rt.delayed.size === 0
@@ -127,6 +128,7 @@ export const make = (
         }
         // In the same step as the test: whoever comes later is refused.
         rt.state = killed ? "interrupting" : "draining"
+        stands(rt)
         return Effect.andThen(
           Effect.forkDetach(Deferred.into(Fibers.within(rt.own, run(limits)), report), {
             startImmediately: true

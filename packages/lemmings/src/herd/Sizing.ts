@@ -12,7 +12,7 @@ import type { ScalingDecision } from "../model/HerdStats.ts"
 import type { Resources } from "../workers/Resources.ts"
 import { type Supervised, type Supervision, type Supervisor, unsupervised } from "../scaling/Supervisor.ts"
 import { closed } from "../task/TaskLimits.ts"
-import { type Counts, type News, type Place, type Standing, waiting } from "../task/TaskRuntime.ts"
+import { type Counts, type News, type Place, type Standing, stands, waiting } from "../task/TaskRuntime.ts"
 
 type Sized = Place & Counts & Pick<News, "events"> & Standing
 
@@ -76,6 +76,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     const before = pool.paused()
     const after = rt.state === "running" && (byCaller || byPolicy)
     if (before === after) return
+    stands(rt)
     if (!after) rt.events.emit({ _tag: "Resumed" })
     pool.setPaused(after)
     if (after) rt.events.emit({ _tag: "Paused" })

@@ -103,6 +103,11 @@ export const ResourceCounts = Schema.Struct({
   leaked: Count,
   /** Calls of `validate` that said no, failed, or took too long. */
   invalid: Count,
+  /** Calls of `onCreate` that failed since the last one that did not. */
+  createFailuresInARow: Count,
+  /** When the first of those failed, and when the last: epoch milliseconds. Absent when the last call did not fail. */
+  createFailingSince: Schema.optionalKey(Schema.Number),
+  lastCreateFailureAt: Schema.optionalKey(Schema.Number),
   /** The last error of `onCreate`, when its last call failed. */
   lastCreateError: Schema.optionalKey(Schema.Defect())
 })
@@ -146,6 +151,8 @@ export const HerdStats = Schema.Struct({
   herd: Schema.String,
   state: HerdState,
   paused: Schema.Boolean,
+  /** When `state` or `paused` last changed, or the herd began: epoch milliseconds. */
+  since: Schema.Number,
   workers: WorkerCounts,
   tasks: TaskCounts,
   resources: ResourceCounts,
@@ -158,9 +165,16 @@ export const HerdStats = Schema.Struct({
     fill: Schema.Finite,
     /** Milliseconds since the next task in line was accepted. 0 when none waits. */
     nextMillis: Schema.Finite,
+    /**
+     * Milliseconds that the one of them that waits longest has waited, tasks that wait for a limit or for room included.
+     * With more than 256, the longest of so many of them. 0 when none waits.
+     */
+    oldestMillis: Schema.Finite,
     /** Waiting tasks above priority "normal". */
     urgent: Count
   }),
+  /** Milliseconds that the attempt that has run longest has run. 0 when none runs. */
+  longestRunMillis: Schema.Finite,
   /** busy ÷ size, a ratio. 0 without workers. */
   utilization: Schema.Finite,
   scaling: Schema.Struct({
@@ -243,6 +257,9 @@ export const HerdMetrics = Schema.Struct({
   arrivalRate: Schema.Finite,
   /** Attempts ended per second, failed ones included, interrupted and shed ones not. */
   completionRate: Schema.Finite,
+  /** Those of them that succeeded, and those that failed, per second. */
+  succeededRate: Schema.Finite,
+  failedRate: Schema.Finite,
   /** Submission to first start. */
   wait: Timing,
   /** Start to exit of each attempt, failed ones included. */

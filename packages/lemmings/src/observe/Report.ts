@@ -12,7 +12,26 @@ import type { Resources } from "../workers/Resources.ts"
 import { priorityLevel } from "../model/Task.ts"
 import { type Counts, held, type Place, queued, type Standing, waiting } from "../task/TaskRuntime.ts"
 
-type Shown = Place & Counts & Pick<Standing, "state">
+type Shown = Place & Counts & Pick<Standing, "state" | "since">
+
+// Waiting tasks that are looked at for the longest wait.
+const searched = 256
+
+/** How long the task that waits longest has waited. */
+const oldestWait = ({ line, timers }: Shown): number => {
+  const now = timers.now()
+  let since = line.peek()?.waitingSince ?? now
+  const look = (task: { readonly waitingSince: number }) => {
+    if (task.waitingSince < since) since = task.waitingSince
+  }
+  for (const task of line.size() <= searched ? line.waiting() : line.sample(searched)) look(task)
+  let left = searched
+  for (const task of line.suspended()) {
+    look(task)
+    if (--left === 0) break
+  }
+  return Math.max(0, now - since)
+}
 
 /** Waiting tasks above priority "normal". */
 const urgent = ({ batches, line }: Shown): number => {
@@ -36,11 +55,24 @@ export const stats = (
   const depth = queued(rt)
   const { capacity } = rt.line
   const next = rt.line.peek()
-  const { created, creationMillis: _, destroyed, lastCreateError, ...tally } = resources.tally
+  const {
+    created,
+    createFailingSince,
+    creationMillis: _,
+    destroyed,
+    lastCreateError,
+    lastCreateFailureAt,
+    ...tally
+  } = resources.tally
+  const failing =
+    createFailingSince === undefined || lastCreateFailureAt === undefined
+      ? {}
+      : { createFailingSince, lastCreateFailureAt }
   return {
     herd: rt.herd,
     state: rt.state,
     paused: rt.pool.paused(),
+    since: rt.since,
     workers,
     tasks: {
       ...rt.tally,
@@ -56,6 +88,7 @@ export const stats = (
       alive: created - destroyed,
       spares: resources.idleSpares(),
       ...tally,
+      ...failing,
       ...(lastCreateError === undefined ? {} : { lastCreateError })
     },
     queue: {
@@ -63,8 +96,10 @@ export const stats = (
       capacity: capacity === Infinity ? null : capacity,
       fill: capacity === Infinity || capacity === 0 ? 0 : depth / capacity,
       nextMillis: next === undefined ? 0 : Math.max(0, rt.timers.now() - next.enqueuedAt),
+      oldestMillis: oldestWait(rt),
       urgent: urgent(rt)
     },
+    longestRunMillis: Math.max(0, rt.timers.now() - (rt.pool.oldestStart() ?? Infinity)),
     utilization: workers.size === 0 ? 0 : Math.min(1, workers.busy / workers.size),
     scaling
   }
@@ -95,6 +130,8 @@ export const metrics = (rt: Shown): HerdMetrics => {
     windowMillis: window.spanMillis,
     arrivalRate: window.arrivals / seconds,
     completionRate: ended / seconds,
+    succeededRate: window.completions / seconds,
+    failedRate: window.failures / seconds,
     wait: timing(window.wait),
     run: timing(window.run),
     successRate: ended === 0 ? 0 : window.completions / ended,
@@ -159,6 +196,21 @@ export const publish = (
       "lemmings_queue_next_wait_seconds",
       "How long the next task in line has waited.",
       () => stats().queue.nextMillis / 1000
+    ),
+    gauge(
+      "lemmings_queue_oldest_wait_seconds",
+      "How long the task that waits longest has waited.",
+      () => oldestWait(rt) / 1000
+    ),
+    gauge(
+      "lemmings_longest_run_seconds",
+      "How long the attempt that has run longest has run.",
+      () => stats().longestRunMillis / 1000
+    ),
+    gauge(
+      "lemmings_resource_create_failures_in_a_row",
+      "Calls of onCreate that failed since the last one that did not.",
+      () => owned.createFailuresInARow
     ),
     gauge(
       "lemmings_resources_alive",

@@ -126,8 +126,12 @@ export interface ManagedQueue {
   readonly id: string
   /** What keeps the jobs: `memory`, `pglite`, `postgres`. */
   readonly store: string
-  /** Whether the store can be reached, and if not, why. Never waits for it. */
-  readonly readiness: Effect.Effect<{ readonly ready: boolean; readonly reason: string | undefined }>
+  /** Whether the store can be reached, since when (epoch milliseconds), and if not, why. Never waits for it. */
+  readonly readiness: Effect.Effect<{
+    readonly ready: boolean
+    readonly since: number
+    readonly reason: string | undefined
+  }>
   readonly stats: Op<QueueStats>
   /** Stops claims, in every process. What runs goes on, and what is enqueued is kept. */
   readonly pause: Op<void>

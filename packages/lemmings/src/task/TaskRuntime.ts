@@ -180,6 +180,8 @@ export interface Rules {
 export interface Standing {
   /** Changed by `Shutdown`. */
   state: HerdState
+  /** When the state, or whether dispatch is paused, last changed: epoch milliseconds. Changed by `stands`. */
+  since: number
   /** Creation fails and no worker can run a task. Changed by what the pool says. */
   starved: boolean
   /** Of the next task. Changed by tasks. */
@@ -189,6 +191,16 @@ export interface Standing {
     /** So many tasks have to wait, since this time on the herd's monotonic clock. */
     readonly noticed: (since: number, tasks: number) => void
   }
+}
+
+/**
+ * Notes that the state of the herd, or whether it is paused, has changed.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const stands = (rt: Pick<Runtime, "clock" | "since">): void => {
+  rt.since = rt.clock.currentTimeMillisUnsafe()
 }
 
 /**
@@ -254,6 +266,7 @@ export const make = (
   lastCreateError: rules.lastCreateError,
   supervision: unsupervised,
   state: "running",
+  since: place.clock.currentTimeMillisUnsafe(),
   starved: false,
   sequence: 1
 })

@@ -93,6 +93,10 @@ export interface Tally {
   destroyed: number
   temporary: number
   createFailures: number
+  createFailuresInARow: number
+  /** Epoch milliseconds of the first and of the last of those. `undefined`: the last call of `onCreate` did not fail. */
+  createFailingSince: number | undefined
+  lastCreateFailureAt: number | undefined
   destroyFailures: number
   leaked: number
   invalid: number
@@ -219,6 +223,9 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
     destroyed: 0,
     temporary: 0,
     createFailures: 0,
+    createFailuresInARow: 0,
+    createFailingSince: undefined,
+    lastCreateFailureAt: undefined,
     destroyFailures: 0,
     leaked: 0,
     invalid: 0,
@@ -247,7 +254,10 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
   const createFailed = (info: WorkerInfo, cause: Cause.Cause<unknown>) => {
     const error = Cause.squash(cause)
     tally.createFailures++
+    tally.createFailuresInARow++
     tally.lastCreateError = error
+    tally.lastCreateFailureAt = clock.currentTimeMillisUnsafe()
+    tally.createFailingSince ??= tally.lastCreateFailureAt
     events.emit({ _tag: "ResourceCreateFailed", ...info, error })
     return new ResourceUnavailable({ herd: options.herd, cause: error })
   }
@@ -285,7 +295,8 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
         )
         const exit = yield* Effect.exit(restore(made))
         if (Exit.isSuccess(exit)) {
-          tally.lastCreateError = undefined
+          tally.lastCreateError = tally.lastCreateFailureAt = tally.createFailingSince = undefined
+          tally.createFailuresInARow = 0
           const took = now() - began
           tally.creationMillis += took
           creations.record(took)

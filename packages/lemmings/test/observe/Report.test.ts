@@ -146,10 +146,20 @@ describe("Report.stats and Report.metrics", () => {
       yield* service.submit(Effect.void, { priority: "high" })
       yield* TestClock.adjust(12)
 
-      const { paused, queue, utilization } = yield* service.stats
+      const { paused, queue, since, utilization } = yield* service.stats
       assert.isTrue(paused)
-      assert.deepStrictEqual(queue, { depth: 2, capacity: 10, fill: 0.2, nextMillis: 12, urgent: 1 })
+      assert.deepStrictEqual(queue, {
+        depth: 2,
+        capacity: 10,
+        fill: 0.2,
+        nextMillis: 12,
+        oldestMillis: 42,
+        urgent: 1
+      })
       assert.strictEqual(utilization, 0)
+      assert.strictEqual(since, 0, "paused as it began")
+      yield* service.resume
+      assert.strictEqual((yield* service.stats).since, 42)
     })
   )
 
@@ -161,8 +171,19 @@ describe("Report.stats and Report.metrics", () => {
       )
       yield* TestClock.adjust("5 seconds")
 
-      const { arrivalRate, completionRate, failureRate, run, successRate, totals, wait, windowMillis } =
-        yield* service.metrics
+      const {
+        arrivalRate,
+        completionRate,
+        failureRate,
+        run,
+        successRate,
+        totals,
+        wait,
+        windowMillis,
+        ...rates
+      } = yield* service.metrics
+      assert.closeTo(rates.succeededRate, 2 / 5, 1e-9)
+      assert.closeTo(rates.failedRate, 1 / 5, 1e-9)
       assert.strictEqual(windowMillis, 5000, "the herd is younger than its window")
       assert.closeTo(arrivalRate, 3 / 5, 1e-9)
       assert.closeTo(completionRate, 3 / 5, 1e-9)

@@ -150,13 +150,18 @@ describe("promise 6: an unhealthy worker is replaced before it counts again", ()
 
       yield* TestClock.adjust("6999 millis")
       assert.isUndefined(waiting.pollUnsafe())
-      assert.strictEqual((yield* herd.stats).resources.lastCreateError, "refused")
+      const failing = (yield* herd.stats).resources
+      assert.strictEqual(failing.lastCreateError, "refused")
+      assert.isAtLeast(failing.createFailuresInARow, 1)
+      assert.isAtLeast(failing.lastCreateFailureAt ?? -1, failing.createFailingSince ?? Infinity)
       yield* TestClock.adjust(1)
       yield* settled
 
       assert.deepStrictEqual(calls, [0, 1000, 3000, 7000])
       assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed(4))
-      const { createFailures, lastCreateError } = (yield* herd.stats).resources
+      const { createFailures, lastCreateError, ...others } = (yield* herd.stats).resources
+      assert.strictEqual(others.createFailuresInARow, 0)
+      assert.notProperty(others, "createFailingSince")
       assert.deepStrictEqual([createFailures, lastCreateError], [3, undefined])
       assert.strictEqual(events.filter(({ _tag }) => _tag === "ResourceCreateFailed").length, 2)
     })
