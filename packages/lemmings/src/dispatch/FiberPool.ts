@@ -413,6 +413,15 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     return workers.idle() === 0 || line.size() > capacity
   }
 
+  /** Workers for those that wait for a worker alone. Where one more would be refused, whoever decides is asked for more. */
+  const spare = (): number => {
+    if (isPaused) return 0
+    if (line.overflow !== "reject") return workers.idle()
+    const coming = workers.coming()
+    if (flow === undefined || flow.ready(timers.now()) < coming) return coming
+    return owner.wanted() ? workers.coming() : coming
+  }
+
   const pool: Pool<T> = {
     listen: (listener) => {
       owner = listener
@@ -470,7 +479,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
           if (mayTake()) pump()
           return "accepted"
         }
-        const offer = line.offer(task)
+        const offer = line.offer(task, spare)
         // One that was dropped for it has to be counted first.
         if (typeof offer === "string" && mayTake()) pump()
         return offer

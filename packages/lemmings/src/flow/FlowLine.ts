@@ -52,6 +52,7 @@ class TakenSeat implements Seat {
   readonly epoch: number
   readonly probe: boolean
   returned = false
+  inconclusive = false
   constructor(
     key: Key,
     flow: Flow | undefined,
@@ -95,6 +96,7 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
   const stand = (task: T, where: number, now: number): void => {
     version++
     const key = keys.get(task.key)
+    gate.lapse(key, now)
     const flow = key.flowAt(task.level)
     if (flow.entries === 0) flow.emptyAt = now
     const place = places.insert(task, flow)
@@ -162,16 +164,21 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
     refill(key, now)
     return { dropped: task, reason }
   }
-  const offer = (task: T): Offer<T> => {
+  const offer = (task: T, spare?: () => number): Offer<T> => {
     const now = options.now()
     const key = keys.get(task.key)
-    const answer = admission(task, key, now)
+    const answer = admission(task, key, now, spare)
     // Refused, so that it left nothing behind.
     if (typeof answer === "object" && "refused" in answer) settleKey(key, now)
     else if (answer === "full") settleKey(key, now)
     return answer
   }
-  const admission = (task: T, key: Key, now: number): Offer<T> => {
+  /** Whether a worker could take it at once: it would be refused or dropped for want of room that it does not need. */
+  const needsNoRoom = (task: T, key: Key, now: number, spare: () => number) =>
+    overflow !== "suspend" &&
+    gate.wouldHold(key, weightOf(task), now) === undefined &&
+    gate.ready(now) < spare()
+  const admission = (task: T, key: Key, now: number, spare: () => number = () => 0): Offer<T> => {
     if (
       crowd?.refuses(task.criticality, key, task.level, rooms.size / capacity, options.system(), now) === true
     )
@@ -191,7 +198,7 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
       push(task)
       return drop(rooms.victimOf(key) ?? task, "keyFull", now)
     }
-    if (!rooms.full) {
+    if (!rooms.full || needsNoRoom(task, key, now, spare)) {
       task.admitted()
       push(task)
       return "accepted"
@@ -371,11 +378,14 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
         version++
         const { charged, epoch, flow, key, probe, startedAt, weight } = seat
         gate.unseat(key, weight)
-        if (probe && epoch === key.epoch) key.probe = 0
+        if (probe && epoch === key.epoch) key.probe = seat.inconclusive ? 1 : 0
         if (fair && cost === "time" && flow !== undefined)
           gate.times.correct(flow, weight * Math.max(0, now - startedAt) - charged)
         gate.touch(key, now, flow)
         settleKey(key, now)
+      },
+      inconclusive(seat) {
+        if (seat instanceof TakenSeat) seat.inconclusive = true
       },
       ended(task, now) {
         const key = keys.peek(task.key)
@@ -397,13 +407,15 @@ export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
       },
       hold(name, millis, now, seat) {
         const key = keys.get(name)
-        if (seat instanceof TakenSeat && seat.epoch !== key.epoch) return
+        if (seat instanceof TakenSeat && !gate.heeds(key, seat.epoch, now)) return
         version++
         gate.hold(key, millis, now)
       },
       release(name, now) {
         const key = keys.peek(name)
-        if (key === undefined || (key.holdUntil <= now && key.probe === 0)) return false
+        if (key === undefined) return false
+        gate.lapse(key, now)
+        if (key.holdUntil <= now && key.probe === 0) return false
         version++
         gate.release(key, now)
         settleKey(key, now)

@@ -106,6 +106,8 @@ export class Key {
   restrained = false
   /** Tasks of it that count as ready. */
   ready = 0
+  /** A flow that gets ready tasks before this time is overloaded at once. */
+  hotUntil = -Infinity
   /** Whom of it an overload refuses, once that was asked. */
   refusing: Refusing | undefined
   /** Slot among the sleepers, and when it wakes. */
@@ -129,6 +131,14 @@ export class Key {
     return flow
   }
 }
+
+/**
+ * Whether nothing of a key waits or runs.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const idle = ({ seats, waiting }: Key): boolean => waiting === 0 && seats === 0
 
 /**
  * Whether an entry has room in the queue, waits for room in the queue, or for room in its key.

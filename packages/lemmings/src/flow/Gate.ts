@@ -8,7 +8,7 @@
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
 import type { Obstacle } from "../model/HerdFlow.ts"
 import type { QueuedTask } from "../model/Task.ts"
-import { type Flow, type Key, none, type Places, Standing } from "./Flows.ts"
+import { type Flow, idle, type Key, none, type Places, Standing } from "./Flows.ts"
 import { KeyRecords } from "./KeyRecords.ts"
 import { type Limits, ofKey } from "../model/Limits.ts"
 import { Order, VirtualTimes } from "./Order.ts"
@@ -35,6 +35,13 @@ const held = {
   concurrency: new Held("concurrency"),
   weight: new Held("weight")
 }
+
+/**
+ * Whether weight has no room beside what runs. What is heavier than the limit, because that was lowered while it waited, needs
+ * all of it.
+ */
+const beyond = (running: number, weight: number, limit: number): boolean =>
+  running + Math.min(weight, limit) > limit
 
 // The longest hold, and the most that its end is put off so that keys that were held together do not open together.
 const longestHold = 3_600_000
@@ -113,11 +120,11 @@ export class Gate<T extends QueuedTask = QueuedTask> {
       const at = Rate.opensAt(key.meters, now, weight)
       if (at > now) return new Held("keyRate", at)
     }
-    return key.running + weight > key.cap ? held.concurrency : undefined
+    return beyond(key.running, weight, key.cap) ? held.concurrency : undefined
   }
   /** What of the herd holds a task of this weight. */
   holdsAll(weight: number, now: number): Held | undefined {
-    if (this.running + weight > this.limits.weight) return held.weight
+    if (beyond(this.running, weight, this.limits.weight)) return held.weight
     if (this.meters.length === 0) return undefined
     const at = Rate.opensAt(this.meters, now, weight)
     return at > now ? new Held("rate", at) : undefined
@@ -132,11 +139,11 @@ export class Gate<T extends QueuedTask = QueuedTask> {
       if (this.limits.perKey.ordered && (key.waiting > 0 || key.seats > 0 || key.turn !== undefined))
         return Infinity
       if (!this.limits.perKey.burst && key.running + all > key.cap) return Infinity
-      opens = Rate.opensAt(key.meters, now, all)
       // More than the rate lets start at once waits for a worker: it opens with those before it, at the earliest.
-      if (opens === Infinity) opens = Rate.opensAt(key.meters, now, weight)
+      const atOnce = key.meters.every(({ most }) => all <= most)
+      opens = Rate.opensAt(key.meters, now, atOnce ? all : weight)
     }
-    if (this.running + weight > this.limits.weight) return Infinity
+    if (beyond(this.running, weight, this.limits.weight)) return Infinity
     opens = Math.max(opens, Rate.opensAt(this.meters, now, weight))
     return opens > now ? opens : undefined
   }
@@ -165,13 +172,16 @@ export class Gate<T extends QueuedTask = QueuedTask> {
     let wakes = Infinity
     let may = false
     const burst = this.limits.perKey.burst
+    const first = key.flows.length > 1 ? this.scarce(key, now) : undefined
     for (const flow of key.flows) {
       if (flow.entries === 0) {
         this.place(flow, Standing.asleep, now)
         continue
       }
       const head = this.places.task(this.next(flow))
-      const obstacle = this.holds(key, head, head.weight ?? 1, now)
+      const own = this.holds(key, head, head.weight ?? 1, now)
+      // What a lighter task of a lower level would take of its key is what a heavier one of a higher level waits for.
+      const obstacle = own ?? (first !== undefined && this.isBefore(first.task, head) ? first.held : own)
       const spare = obstacle?.by === "concurrency" && burst
       if (obstacle === undefined || spare) may = true
       else wakes = Math.min(wakes, obstacle.opensAt)
@@ -180,6 +190,24 @@ export class Gate<T extends QueuedTask = QueuedTask> {
     }
     this.count(key, may ? this.startable(key, now) : 0, now)
     this.sleep(key, wakes)
+  }
+  /** The first task of a key, levels and ageing counted, that waits for others of its key to leave it enough. */
+  private scarce(key: Key, now: number): { readonly task: T; readonly held: Held } | undefined {
+    let found: { readonly task: T; readonly held: Held } | undefined
+    for (const flow of key.flows) {
+      if (flow.entries === 0) continue
+      const task = this.places.task(this.next(flow))
+      if (found !== undefined && !this.isBefore(task, found.task)) continue
+      const obstacle = this.holds(key, task, task.weight ?? 1, now)
+      if (obstacle?.by === "concurrency" || obstacle?.by === "keyRate") found = { task, held: obstacle }
+    }
+    return found
+  }
+  private isBefore(one: T, other: T): boolean {
+    return (
+      this.ageOf(one) - this.ageOf(other) < 0 ||
+      (this.ageOf(one) === this.ageOf(other) && one.sequence < other.sequence)
+    )
   }
   /** Tasks of a key, of which one may start, that may start now. */
   private startable(key: Key, now: number): number {
@@ -280,14 +308,29 @@ export class Gate<T extends QueuedTask = QueuedTask> {
     this.keys.sweep(now)
   }
 
+  /**
+   * Whether a failure is news: of an attempt that was begun since the last hold, or of one that the hold that is on has met
+   * at work. A later one of those says nothing of now.
+   */
+  heeds(key: Key, epoch: number, now: number): boolean {
+    return epoch === key.epoch || (epoch === key.epoch - 1 && key.holdUntil > now)
+  }
+  /** Longer, where the key is on hold already; never shorter. */
   hold(key: Key, millis: number, now: number): void {
+    if (key.holdUntil <= now) key.epoch++
     const span = Math.min(longestHold, Math.max(0, millis))
     // Spread without chance, so that a run with the same tasks is the same run: the golden ratio fills a span evenly.
     const spread = (this.draws = (this.draws + 0.618_033_988_749_895) % 1)
     key.holdUntil = Math.max(key.holdUntil, now + span * (1 + jitter * spread))
-    key.epoch++
     key.probe = 1
     this.touch(key, now)
+    // Where nobody of the key is there, its record goes when the hold is over.
+    if (idle(key)) this.keys.rests(key, now)
+    this.keys.sweep(now, 2)
+  }
+  /** A hold that has ended while nobody of its key was there is over: there was nobody to try it. */
+  lapse(key: Key, now: number): void {
+    if (key.probe === 1 && key.holdUntil <= now && idle(key)) key.probe = 0
   }
   release(key: Key, now: number): void {
     key.holdUntil = -Infinity

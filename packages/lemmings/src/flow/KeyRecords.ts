@@ -106,8 +106,8 @@ export class KeyRecords {
       key.waiting === 0 &&
       key.seats === 0 &&
       key.turn === undefined &&
-      key.probe === 0 &&
       key.holdUntil <= now &&
+      key.hotUntil <= now &&
       key.meters.every((meter) => meter.unused(now)) &&
       key.flows.every((flow) => this.times.settled(flow))
     )

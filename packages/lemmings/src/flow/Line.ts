@@ -80,8 +80,11 @@ export interface Line<T extends QueuedTask = QueuedTask> {
   readonly urgent: () => number
   /** Tasks that wait for room. */
   readonly admitting: () => number
-  /** Adds a task if there is room, and applies the overflow rule if not. */
-  readonly offer: (task: T) => Offer<T>
+  /**
+   * Adds a task if there is room, and applies the overflow rule if not. `spare`, for lines with limits: workers that are there or
+   * on their way. What one of them could take at once waits for nobody, and needs no room.
+   */
+  readonly offer: (task: T, spare?: () => number) => Offer<T>
   /** Adds a task whatever the capacity: an accepted task that waits again. */
   readonly push: (task: T) => void
   /**
@@ -139,6 +142,8 @@ interface Flow<T extends QueuedTask = QueuedTask> {
   readonly seatFor: (task: T, now: number) => Seat
   /** Gives a seat back: everything that works for its task has ended. */
   readonly returned: (seat: Seat, now: number) => void
+  /** The attempt of a seat was interrupted: it says nothing of whether a hold is over. */
+  readonly inconclusive: (seat: Seat | undefined) => void
   /** A task has ended for good. */
   readonly ended: (task: T, now: number) => void
   /** Why a task with this weight can never start, or `undefined`. */

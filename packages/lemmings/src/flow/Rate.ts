@@ -22,6 +22,8 @@ import type { RateLaw } from "../model/Limits.ts"
  * @since 0.5.0
  */
 export interface Meter {
+  /** Most weight that may ever start at once. */
+  readonly most: number
   /** When a start of this weight is allowed: `now` or before when it is already; `Infinity` when never. */
   readonly opensAt: (now: number, weight: number) => number
   /** Counts a start. */
@@ -50,6 +52,7 @@ const gcra = ({ burst, limit, perMillis }: RateLaw, initial: number): Meter => {
   const room = period * burst
   let arrival = initial
   return {
+    most: burst,
     opensAt: (now, weight) => {
       if (limit === 0 || weight > burst) return Infinity
       return Math.max(arrival, now) + period * weight - room - grain
@@ -60,10 +63,14 @@ const gcra = ({ burst, limit, perMillis }: RateLaw, initial: number): Meter => {
     available: (now) => (limit === 0 ? 0 : Math.max(0, (room + grain - Math.max(0, arrival - now)) / period)),
     unused: (now) => arrival <= now,
     follow: (law, now) => {
-      const next = law.window === "sliding" ? sliding(law) : undefined
-      if (next !== undefined) return next
       // From a rate of 0 nothing is owed, and from a slow one no more than the new one could owe.
       const owed = Number.isFinite(arrival) ? Math.max(0, arrival - now) : 0
+      if (law.window === "sliding") {
+        // When it started is not known. What is owed counts as started now.
+        const next = sliding(law)
+        if (owed > 0) next.take(now, Math.min(law.limit, Math.ceil(owed / period - grain)))
+        return next
+      }
       const most = law.limit === 0 ? 0 : (law.perMillis / law.limit) * law.burst
       return gcra(law, now + Math.min(owed, most))
     }
@@ -76,9 +83,10 @@ const sliding = ({ limit, perMillis }: RateLaw): Meter => {
   let head = 0
   const at = (index: number) => stamps[(head + index) % limit]!
   return {
+    most: limit,
     opensAt: (now, weight) => {
       const last = Math.ceil(weight)
-      if (last > limit) return Infinity
+      if (limit === 0 || last > limit) return Infinity
       return last <= 0 ? now : at(last - 1) + perMillis
     },
     take: (now, weight) => {
@@ -112,14 +120,15 @@ const sliding = ({ limit, perMillis }: RateLaw): Meter => {
 }
 
 /**
- * When several meters all allow a start of this weight.
+ * When several meters all allow a start of this weight. One that is heavier than a meter ever allows at once, because the
+ * limit was lowered while it waited, counts as the most that it allows.
  *
  * @category combinators
  * @since 0.5.0
  */
 export const opensAt = (meters: ReadonlyArray<Meter>, now: number, weight: number): number => {
   let at = -Infinity
-  for (const meter of meters) at = Math.max(at, meter.opensAt(now, weight))
+  for (const meter of meters) at = Math.max(at, meter.opensAt(now, Math.min(weight, meter.most)))
   return at
 }
 

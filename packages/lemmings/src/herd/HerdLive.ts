@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Clock, type Context, type Duration, Effect, type Stream } from "effect"
+import { Cause, Clock, Context, type Duration, Effect, type Stream } from "effect"
 import * as Waits from "../internal/Waits.ts"
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
@@ -12,10 +12,12 @@ import * as Durations from "../model/Durations.ts"
 import type * as HerdConfig from "../model/HerdConfig.ts"
 import { ResourceUnavailable } from "../model/HerdError.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
-import { decodeAll, type RetryBudgetOptions } from "../model/Limits.ts"
+import { decodeAll, type OverloadOptions, type RetryBudgetOptions } from "../model/Limits.ts"
+import { SystemMetrics } from "../model/SystemMetrics.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "../registry/HerdRegistry.ts"
 import * as Inspect from "../observe/Inspect.ts"
 import * as Prediction from "../flow/Prediction.ts"
+import * as Pressure from "../flow/Pressure.ts"
 import * as RetryBudget from "../flow/RetryBudget.ts"
 import * as FlowControl from "./FlowControl.ts"
 import { borrow, type Loan } from "./Loan.ts"
@@ -70,6 +72,7 @@ export interface Behaviour {
   readonly retry?: Runtime["retry"]
   readonly middleware?: ReadonlyArray<Middleware> | undefined
   readonly hooks?: Hooks | undefined
+  readonly overload?: OverloadOptions | undefined
   readonly retryBudget?: RetryBudgetOptions | undefined
 }
 
@@ -167,6 +170,16 @@ const started = (
         : Effect.void
   )
 
+/** How hard pressed the process is. In virtual time its own readings say nothing: there only what was provided counts. */
+const pressureOf = (clock: Clock.Clock, maxWait: number) =>
+  Effect.gen(function* () {
+    const real = clock === Context.get(Context.empty(), Clock.Clock)
+    const given = yield* Effect.serviceOption(SystemMetrics)
+    if (given._tag === "None" && !real) return () => 0
+    const { read } = yield* SystemMetrics.orOwn
+    return () => Pressure.ofProcess(read(), maxWait)
+  })
+
 /**
  * Starts a herd that lives until the scope closes.
  *
@@ -187,14 +200,15 @@ export const make = Effect.fnUntraced(function* (
   const resources = yield* Resources
   const clock = yield* Clock.Clock
   const context = yield* Fibers.lasting
-  const { retryBudget } = yield* decodeAll(options)
+  const { overload, retryBudget } = yield* decodeAll(options)
+  const system = overload === undefined ? () => 0 : yield* pressureOf(clock, overload.maxWait)
   const own = AsyncContext.here()
   const timers = Timers.make(clock, context)
   const prediction = Prediction.make()
   const line = (yield* TaskQueue).make<Waiting>({
     now: timers.now,
     expected: prediction.expected,
-    system: () => 0,
+    system,
     report: (where, defect) => events.report(where, Cause.die(defect))
   })
   const waits = Waits.make((defect) => events.report("an observer of a caller", Cause.die(defect)))

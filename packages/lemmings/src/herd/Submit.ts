@@ -130,8 +130,8 @@ export const runNow = (
       if (rt.state !== "running" || rt.pool.paused()) return on(undefined, restore)
       const idle = rt.pool.borrow()
       if (idle !== undefined) return on(idle, restore)
-      // Its resource has to be looked at first.
-      if (rt.pool.idle() > 0) return on(undefined, restore)
+      // Its resource has to be looked at first. Not where the queue might hold it: it asks no limit.
+      if (rt.pool.idle() > 0 && rt.line.flow === undefined) return on(undefined, restore)
       if (!resources.owning)
         return on(
           rt.pool.guest(undefined, () => {}),

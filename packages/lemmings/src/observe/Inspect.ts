@@ -135,7 +135,10 @@ const find = (rt: Place & Counts, id: string): TaskRun | Batch | undefined => {
     return undefined
   }
   const here =
-    among(runningTasks(rt).map(({ task }) => task)) ?? among(rt.delayed) ?? among(rt.line.waiting())
+    among(runningTasks(rt).map(({ task }) => task)) ??
+    among(rt.delayed) ??
+    among(rt.line.waiting()) ??
+    among(rt.line.suspended())
   if (here !== undefined) return here
   const sequence = Number(id)
   if (String(sequence) !== id || !Number.isInteger(sequence)) return undefined
@@ -173,7 +176,9 @@ export const explain = (
     const limited = blockedBy.some((what) => what !== "order" && what !== "room")
     if (!limited && rt.pool.idle() === 0) blockedBy.unshift("worker")
   }
-  const known = { status, key, ahead, blockedBy, opensInMillis: line?.opensInMillis } as const
+  const opensAt = status === "delayed" && task instanceof TaskRun ? task.triesAgainAt : undefined
+  const opensInMillis = opensAt === undefined ? line?.opensInMillis : Math.max(0, Math.ceil(opensAt - now))
+  const known = { status, key, ahead, blockedBy, opensInMillis } as const
   return {
     id,
     status,
@@ -183,7 +188,7 @@ export const explain = (
     ageMillis: Math.max(0, now - task.enqueuedAt),
     ...(ahead === undefined ? {} : { ahead }),
     blockedBy,
-    ...(line?.opensInMillis === undefined ? {} : { opensInMillis: line.opensInMillis }),
+    ...(opensInMillis === undefined ? {} : { opensInMillis }),
     sentence: sentenceOf(known)
   }
 }

@@ -31,6 +31,8 @@ export interface Extra {
   timeout: number
   deadline: number
   delay: number
+  /** When the next attempt is due, while it waits for its time. */
+  delayUntil: number | undefined
   acquire: number
   leak: number
   /** When the present wait began, if not with the acceptance. */
@@ -53,6 +55,7 @@ export const make = (): Extra => ({
   timeout: unset,
   deadline: unset,
   delay: unset,
+  delayUntil: undefined,
   acquire: unset,
   leak: unset,
   waitingSince: undefined,

@@ -64,6 +64,10 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
   get waitingSince(): number {
     return this.extra?.waitingSince ?? this.enqueuedAt
   }
+  /** On the herd's monotonic clock. `undefined`: it waits for no time. */
+  get triesAgainAt(): number | undefined {
+    return this.extra?.delayUntil
+  }
   get interrupt(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.stop("caller")
@@ -252,6 +256,7 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
       rt.window.finished(now, runMillis, false)
       rt.runs.record(runMillis)
     }
+    if (Cause.hasInterruptsOnly(cause)) rt.line.flow?.inconclusive(lease.seat)
     rt.events.hold()
     if (!notBegun) TaskNews.finished(rt, this, lease, result, runMillis)
     this.leave(lease)
@@ -367,13 +372,17 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
       // herd is about to end it.
       if (this.phase !== "delayed" || !isOpen(rt.state)) return
       this.more.delay = unset
+      this.more.delayUntil = undefined
       rt.delayed.delete(this)
       this.enqueue()
       rt.pool.pump()
       this.waitsAgain()
     }
     if (delayMillis <= 0) return again()
-    if (delayMillis < Infinity) this.more.delay = rt.timers.schedule(rt.timers.now() + delayMillis, again)
+    if (delayMillis === Infinity) return
+    const { more } = this
+    more.delayUntil = rt.timers.now() + delayMillis
+    more.delay = rt.timers.schedule(more.delayUntil, again)
   }
 
   /** Ends the task from outside: removes it when it waits, interrupts it when it runs. Call `pump` afterwards. */

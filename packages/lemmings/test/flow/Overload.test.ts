@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as Overload from "../../src/flow/Overload.ts"
+import * as Pressure from "../../src/flow/Pressure.ts"
 
 const part = Schema.Number.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 
@@ -17,6 +18,21 @@ describe("pressure", () => {
     },
     { arbitrary: { runs: 200 } }
   )
+
+  it("of the process is memory beyond four fifths, and timers that are late", () => {
+    const reading = {
+      memoryLimit: 100,
+      memoryUsed: 10,
+      heapLimit: 100,
+      heapUsed: 10,
+      eventLoopUtilization: 1,
+      eventLoopDelayMillis: 0
+    }
+    assert.strictEqual(Pressure.ofProcess(reading, 500), 0)
+    assert.closeTo(Pressure.ofProcess({ ...reading, heapUsed: 90 }, 500), 0.5, 1e-9)
+    assert.strictEqual(Pressure.ofProcess({ ...reading, eventLoopDelayMillis: 400 }, 500), 0.8)
+    assert.strictEqual(Pressure.ofProcess({ ...reading, eventLoopDelayMillis: 400 }, 0), 0)
+  })
 
   it("refuses by criticality, with hysteresis", () => {
     const refused = (level: number, before: boolean) =>

@@ -103,6 +103,15 @@ describe("gcra", () => {
 })
 
 describe("a sliding window", () => {
+  it("that follows an even rate counts what that owes", () => {
+    const meter = Rate.make({ limit: 10, perMillis: 1_000, burst: 10, window: "gcra" })
+    for (let left = 8; left > 0; left--) meter.take(0, 1)
+    const next = meter.follow({ limit: 10, perMillis: 1_000, burst: 10, window: "sliding" }, 100)
+    // 8 have started, and one of them is made good since.
+    assert.strictEqual(next.available(100), 3)
+    assert.strictEqual(next.opensAt(100, 4), 1_100)
+  })
+
   it("never has more than the limit in any window", () => {
     const random = mulberry(11)
     for (let run = 0; run < 100; run++) {

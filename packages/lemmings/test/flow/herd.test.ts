@@ -4,7 +4,7 @@ import { Clock, Context, Effect, Exit, Fiber, Layer, Schedule, Stream } from "ef
 import { TestClock } from "effect/testing"
 import { Lemmings } from "../../src/index.ts"
 import { fork, Gauge, settled } from "../promises/support.ts"
-import { flow, strict } from "./support.ts"
+import { flow, owning, strict } from "./support.ts"
 
 const each = <A>(count: number, f: (index: number) => A): Array<A> =>
   Array.from({ length: count }, (_, i) => f(i))
@@ -211,6 +211,52 @@ describe("limits by key", () => {
       assert.strictEqual((yield* herd.stats).tasks.running, 2)
       yield* TestClock.adjust(1_000)
       yield* Fiber.join(waits)
+    })
+  )
+
+  it.effect("runNow asks no limit where an idle worker has to be looked at first", () =>
+    Effect.gen(function* () {
+      const herd = yield* owning({
+        onCreate: Effect.succeed("one"),
+        validate: () => Effect.succeed(true),
+        workers: { min: 1, max: 4 },
+        limits: { perKey: { concurrency: 1 } }
+      })
+      yield* herd.run(Effect.void)
+      yield* herd.hold("a", "1 hour")
+      yield* TestClock.adjust("1 minute")
+      const now = yield* fork(herd.runNow(Effect.succeed("ran"), { key: "a" }))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(now.pollUnsafe(), Exit.succeed("ran"))
+    })
+  )
+
+  it.effect("explain tells of every state: room, order, worker, limits, a delay, a pause", () =>
+    Effect.gen(function* () {
+      const herd = yield* flow({
+        workers: { max: 1 },
+        queue: { capacity: 1 },
+        limits: { perKey: { concurrency: 1, queue: 5 } }
+      })
+      const why = (id: string) => Effect.map(herd.explain(id), (known) => [...(known?.blockedBy ?? ["gone"])])
+      const retry = Schedule.spaced("10 seconds")
+      yield* fork(Effect.exit(herd.run(Effect.fail("no"), { id: "delayed", key: "d", retry })))
+      yield* settled
+      assert.deepStrictEqual(yield* why("delayed"), ["delay"])
+      assert.strictEqual((yield* herd.explain("delayed"))?.opensInMillis, 10_000)
+      yield* fork(herd.run(Effect.sleep("1 minute"), { id: "running", key: "a" }))
+      yield* fork(herd.run(Effect.void, { id: "next", key: "b" }))
+      yield* fork(herd.run(Effect.void, { id: "room", key: "c" }))
+      yield* fork(herd.run(Effect.void, { id: "held", key: "a" }))
+      yield* settled
+      assert.deepStrictEqual(yield* why("running"), [])
+      assert.deepStrictEqual(yield* why("next"), ["worker"])
+      assert.deepStrictEqual(yield* why("room"), ["worker", "room", "order"])
+      assert.deepStrictEqual(yield* why("held"), ["concurrency", "room"])
+      assert.include((yield* herd.explain("held"))!.sentence, `Key "a" runs as much as it may`)
+      yield* herd.pause
+      assert.deepStrictEqual(yield* why("next"), ["paused"])
+      assert.deepStrictEqual(yield* why("nobody"), ["gone"])
     })
   )
 
