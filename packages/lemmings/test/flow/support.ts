@@ -14,7 +14,12 @@ const ends = { drain: 0, interrupt: 0, destroy: 0 }
 
 export const flow = (options: Options = {}) =>
   Effect.map(Layer.build(Flow.layer({ scaling: "fixed", ...options, shutdown: ends })), Context.get(Flow))
-export const owning = (options: Parameters<typeof Owning.layer>[0]) =>
+export const owning = (
+  options: Options & {
+    readonly onCreate: Effect.Effect<string>
+    readonly validate?: () => Effect.Effect<boolean>
+  }
+) =>
   Effect.map(Layer.build(Owning.layer({ scaling: "fixed", ...options, shutdown: ends })), Context.get(Owning))
 export const strict = (options: Options = {}) =>
   Effect.map(Layer.build(Strict.layer({ scaling: "fixed", ...options, shutdown: ends })), Context.get(Strict))
