@@ -36,7 +36,7 @@ export interface ClientOptions {
  *   const client = yield* ControlClient.make({ url })
  *   const herd = yield* client.herds.change({
  *     params: { id: "lemmings/Lemmings" },
- *     payload: { size: 3 }
+ *     payload: { target: 3 }
  *   })
  *   return herd.workers.target
  * })

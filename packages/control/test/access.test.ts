@@ -308,10 +308,10 @@ describe("a server with a token", () => {
         ["POST", "/herds/app%2FDb/clear"],
         ["DELETE", "/herds/app%2FDb/tasks/1"]
       ] as const) {
-        const refused = yield* ask(method, path, { size: 1, num: 1 })
+        const refused = yield* ask(method, path, { target: 1, num: 1 })
         assert.deepStrictEqual([refused.status, refused.json["reason"]], [403, "readOnly"], path)
       }
-      assert.strictEqual(yield* one.size, 4)
+      assert.strictEqual(yield* one.target, 4)
     }).pipe(alone)
   )
 })

@@ -19,7 +19,7 @@ describe("gofherd's calls", () => {
       const form = { "content-type": "application/x-www-form-urlencoded" }
       const set = yield* ask("PATCH", "/herd", `{"num": 10}`, form)
       assert.deepStrictEqual([set.status, set.text], [200, `{"num":10,"msg":"success"}`])
-      assert.strictEqual(yield* only.size, 10)
+      assert.strictEqual(yield* only.target, 10)
       assert.strictEqual(
         (yield* ask("PATCH", "/herd", { num: 10 })).text,
         `{"num":10,"msg":"Herd size already 10"}`
@@ -35,10 +35,10 @@ describe("gofherd's calls", () => {
         assert.strictEqual(bad.json["num"], 10, body)
         assert.match(String(bad.json["msg"]), /must be/, body)
       }
-      assert.strictEqual(yield* only.size, 10)
+      assert.strictEqual(yield* only.target, 10)
       assert.strictEqual((yield* ask("PUT", "/herd", { num: 1 })).status, 405)
       assert.strictEqual((yield* ask("PATCH", "/herd", { num: 0 })).status, 200)
-      assert.strictEqual(yield* only.size, 0)
+      assert.strictEqual(yield* only.target, 0)
     }).pipe(alone)
   )
 
@@ -54,7 +54,7 @@ describe("gofherd's calls", () => {
       assert.match(String(many.json["msg"]), /app\/Db, app\/Mail/)
       const { ask } = yield* serve({ herd: "app/Mail" })
       assert.strictEqual((yield* ask("PATCH", "/herd", { num: 2 })).status, 200)
-      assert.strictEqual(yield* mail.size, 2)
+      assert.strictEqual(yield* mail.target, 2)
     }).pipe(alone)
   )
 })
@@ -81,29 +81,29 @@ describe("/herds", () => {
     }).pipe(alone)
   )
 
-  it.live("changes size, bounds and pause, all or nothing", () =>
+  it.live("changes target, bounds and pause, all or nothing", () =>
     Effect.gen(function* () {
       const one = yield* herd(Db)
       const { ask } = yield* serve()
-      const changed = yield* ask("PATCH", db, { size: 5, bounds: { min: 2, max: 6 }, paused: true })
+      const changed = yield* ask("PATCH", db, { target: 5, bounds: { min: 2, max: 6 }, paused: true })
       assert.strictEqual(changed.status, 200)
       assert.deepInclude(changed.json["workers"], { min: 2, max: 6, target: 5 })
       assert.isTrue((yield* one.stats).paused)
       const before = yield* one.stats
       const bad: ReadonlyArray<readonly [unknown, string]> = [
-        [{ size: 7 }, "size"],
-        [{ size: -1 }, "size"],
-        [{ size: 1.5 }, "size"],
-        [{ size: "many" }, "size"],
-        [{ size: 3, bounds: { min: 1, max: 2 } }, "size"],
+        [{ target: 7 }, "target"],
+        [{ target: -1 }, "target"],
+        [{ target: 1.5 }, "target"],
+        [{ target: "many" }, "target"],
+        [{ target: 3, bounds: { min: 1, max: 2 } }, "target"],
         [{ bounds: { min: 3, max: 2 }, paused: false }, "bounds.min"],
         [{ bounds: { min: 1, max: 1_000_000 } }, "bounds.max"],
         [{ bounds: 3 }, "bounds"],
-        [{ size: 2, pause: true }, "pause"],
+        [{ target: 2, pause: true }, "pause"],
         [{ bounds: { min: 1, max: 2, mx: 3 } }, "bounds.mx"],
         [{ bounds: { min: 1 } }, "bounds.max"],
         [{ bounds: { min: -1, max: 2 } }, "bounds.min"],
-        [{ paused: "no", size: 3 }, "paused"],
+        [{ paused: "no", target: 3 }, "paused"],
         [{}, "body"],
         [[], "body"],
         ["{", "body"]
@@ -119,7 +119,7 @@ describe("/herds", () => {
       assert.deepStrictEqual((yield* one.stats).workers, before.workers)
       assert.isTrue((yield* one.stats).paused)
       assert.isFalse((yield* ask("PATCH", db, { paused: false })).json["paused"])
-      assert.deepInclude((yield* ask("PATCH", db, { size: "auto" })).json["scaling"], { pinned: false })
+      assert.deepInclude((yield* ask("PATCH", db, { target: "auto" })).json["scaling"], { pinned: false })
     }).pipe(alone)
   )
 
@@ -157,7 +157,7 @@ describe("/herds", () => {
       assert.strictEqual((yield* ask("GET", "/health/live")).text, `{"live":true}`)
       yield* gate.interrupt
       yield* until(() => Effect.map(one.stats, ({ state }) => state === "closed"))
-      const late = yield* ask("PATCH", db, { size: 1 })
+      const late = yield* ask("PATCH", db, { target: 1 })
       assert.strictEqual(late.status, 409)
       assert.deepInclude(late.json, { _tag: "Closed", state: "closed" })
     }).pipe(alone)
@@ -276,7 +276,7 @@ describe("/herds", () => {
     Effect.gen(function* () {
       yield* herd(Db)
       const { ask } = yield* serve()
-      yield* ask("PATCH", db, { size: 2 })
+      yield* ask("PATCH", db, { target: 2 })
       const { decisions } = (yield* ask("GET", `${db}/history`)).json as {
         decisions: ReadonlyArray<Record<string, unknown>>
       }
@@ -334,7 +334,7 @@ describe("every path", () => {
     Effect.gen(function* () {
       const one = yield* herd(Db)
       const { ask, url } = yield* serve({ maxBodyBytes: 100 })
-      const long = JSON.stringify({ size: 1, note: "x".repeat(200) })
+      const long = JSON.stringify({ target: 1, note: "x".repeat(200) })
       assert.deepInclude((yield* ask("PATCH", db, long)).json, { _tag: "BodyTooLarge", limitBytes: 100 })
       const chunked = yield* Effect.promise(async () => {
         const body = new Blob([long]).stream()
@@ -343,7 +343,7 @@ describe("every path", () => {
       })
       assert.strictEqual(chunked[0], 413)
       assert.deepInclude(chunked[1], { _tag: "BodyTooLarge" })
-      assert.strictEqual(yield* one.size, 4)
+      assert.strictEqual(yield* one.target, 4)
       const xml = yield* ask("PATCH", db, "<size/>", { "content-type": "text/xml" })
       assert.deepStrictEqual([xml.status, xml.json["_tag"]], [415, "NotJson"])
     }).pipe(alone)
@@ -372,14 +372,16 @@ describe("what comes from the declaration", () => {
       const client = yield* ControlClient.make({ url, token: "a-long-secret-of-ops" })
       const { herds } = yield* client.herds.list()
       assert.strictEqual(herds[0]?.herd, "app/Db")
-      const changed = yield* client.herds.change({ params: { id: "app/Db" }, payload: { size: 2 } })
+      const changed = yield* client.herds.change({ params: { id: "app/Db" }, payload: { target: 2 } })
       assert.strictEqual(changed.workers.target, 2)
       yield* Effect.exit(one.run(Effect.fail("x")))
       const { failures } = yield* client.herds.failures({ params: { id: "app/Db" } })
       assert.strictEqual(failures[0]?.kind, "failure")
       const unknown = yield* Effect.flip(client.herds.get({ params: { id: "nobody" } }))
       assert.strictEqual(unknown._tag, "UnknownHerd")
-      const bad = yield* Effect.flip(client.herds.change({ params: { id: "app/Db" }, payload: { size: 99 } }))
+      const bad = yield* Effect.flip(
+        client.herds.change({ params: { id: "app/Db" }, payload: { target: 99 } })
+      )
       assert.strictEqual(bad._tag, "BadRequest")
       const stranger = yield* ControlClient.make({ url, token: "another-secret-of-ops" })
       assert.strictEqual((yield* Effect.flip(stranger.herds.list()))._tag, "Unauthorized")

@@ -88,16 +88,16 @@ describe.skipIf(missing)("the dashboard in a real browser", () => {
         // Resized by hand: the herd, then the page.
         yield* does(() => section.getByTestId("resize-input").fill("7"))
         yield* does(() => section.getByTestId("resize-apply").click())
-        yield* until(() => Effect.map(db.size, (size) => size === 7))
+        yield* until(() => Effect.map(db.target, (target) => target === 7))
         yield* does(() => section.getByText("7", { exact: true }).first().waitFor())
         yield* does(() => section.getByText("asked for").waitFor())
-        yield* does(() => section.getByText("size pinned").waitFor())
+        yield* does(() => section.getByText("target pinned").waitFor())
 
         // A number that the herd refuses changes nothing, and says why.
         yield* does(() => section.getByTestId("resize-input").fill("99"))
         yield* does(() => section.getByTestId("resize-apply").click())
-        assert.match(yield* text(page, "error"), /size must be an integer from 0 to workers.max \(12\)/)
-        assert.strictEqual(yield* db.size, 7)
+        assert.match(yield* text(page, "error"), /target must be an integer from 0 to workers.max \(12\)/)
+        assert.strictEqual(yield* db.target, 7)
 
         yield* does(() => section.getByTestId("max-input").fill("9"))
         yield* does(() => section.getByTestId("bounds-apply").click())

@@ -23,10 +23,11 @@ import { Cause, Context, Duration, Effect, type Exit, type Fiber, Runtime, Sched
 import { dual } from "effect/Function"
 import * as Durations from "./model/Durations.ts"
 import { HerdClosed, InvalidConfig, PoolClosed } from "./model/HerdError.ts"
+import type { HerdKind } from "./model/HerdEvent.ts"
 import { HerdRegistry, type ManagedHerd, type StopOptions } from "./registry/HerdRegistry.ts"
 import type { ShutdownReport } from "./model/HerdStats.ts"
 import * as Fibers from "./internal/Fibers.ts"
-import { inLine } from "./internal/Line.ts"
+import { titled } from "./internal/Line.ts"
 import * as MainLife from "./internal/MainLife.ts"
 
 /**
@@ -107,6 +108,7 @@ interface Held {
 /** How a herd ended. */
 interface Closed {
   readonly name: string
+  readonly kind: HerdKind
   readonly took: Duration.Duration
   readonly exit: Exit.Exit<ShutdownReport, unknown>
   /** Accepted tasks that their callers interrupted since the signal. */
@@ -190,11 +192,11 @@ const lostIn = ({ exit, withdrawn }: Closed, withCallers: boolean): number => {
 }
 
 const logLine = (closed: Closed): Effect.Effect<void> => {
-  const { exit, name, took, withdrawn } = closed
-  if (exit._tag === "Failure") return Effect.logError(`herd ${inLine(name)}: the stop failed`, exit.cause)
+  const { exit, kind, name, took, withdrawn } = closed
+  if (exit._tag === "Failure") return Effect.logError(`${titled(kind, name)}: the stop failed`, exit.cause)
   const { abandoned, completed, interrupted, leaked } = exit.value
   const text =
-    `herd ${inLine(name)}: closed after ${Math.round(Duration.toMillis(took))} ms, ${completed} completed, ${interrupted} interrupted, ` +
+    `${titled(kind, name)}: closed after ${Math.round(Duration.toMillis(took))} ms, ${completed} completed, ${interrupted} interrupted, ` +
     `${abandoned} abandoned, ${leaked} leaked, ${withdrawn} withdrawn`
   return lostIn(closed, true) > 0 ? Effect.logWarning(text) : Effect.logInfo(text)
 }
@@ -349,7 +351,7 @@ class Life {
       // A herd that was told twice is heard once.
       if (!this.open.delete(held)) return
       const withdrawn = Effect.runSync(held.herd.stats).tasks.interrupted - held.withdrawnBefore
-      this.closed.push({ name: held.name, took, exit, withdrawn })
+      this.closed.push({ name: held.name, kind: held.herd.kind, took, exit, withdrawn })
       this.tell({ _tag: "HerdClosed" })
     })
   }

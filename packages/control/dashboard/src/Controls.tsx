@@ -107,7 +107,7 @@ const Field = ({ disabled, label, name, set, test, value }: FieldProps) => (
 
 export const Controls = ({ act, busy, herd, run }: Props) => {
   const { paused, scaling, state, workers } = herd.frame.stats
-  const [size, setSize] = useState<string>()
+  const [target, setTarget] = useState<string>()
   const [min, setMin] = useState<string>()
   const [max, setMax] = useState<string>()
   const ended = state === "closed" || state === "interrupting"
@@ -115,8 +115,8 @@ export const Controls = ({ act, busy, herd, run }: Props) => {
 
   const resize = (event: SubmitEvent) => {
     event.preventDefault()
-    const wanted = numberOf(event.currentTarget as HTMLFormElement, "size")
-    const done = () => change(herd.id, { size: wanted }).then(() => setSize(undefined))
+    const wanted = numberOf(event.currentTarget as HTMLFormElement, "target")
+    const done = () => change(herd.id, { target: wanted }).then(() => setTarget(undefined))
     if (wanted !== 0) return void run(done)
     act({
       title: `Resize ${herd.id} to 0?`,
@@ -141,11 +141,11 @@ export const Controls = ({ act, busy, herd, run }: Props) => {
       <form onSubmit={resize} noValidate>
         <Field
           label="Workers"
-          name="size"
+          name="target"
           test="resize-input"
           disabled={stopped}
-          value={size ?? workers.target}
-          set={setSize}
+          value={target ?? workers.target}
+          set={setTarget}
         />
         <button data-testid="resize-apply" disabled={stopped}>
           Resize
@@ -154,9 +154,9 @@ export const Controls = ({ act, busy, herd, run }: Props) => {
           type="button"
           data-testid="resize-auto"
           disabled={stopped || !scaling.pinned}
-          onClick={() => void run(() => change(herd.id, { size: "auto" }))}
+          onClick={() => void run(() => change(herd.id, { target: "auto" }))}
         >
-          Auto<span class="hidden"> size by the policy {scaling.policy}</span>
+          Auto<span class="hidden"> target by the policy {scaling.policy}</span>
         </button>
       </form>
       <form onSubmit={bound} noValidate>

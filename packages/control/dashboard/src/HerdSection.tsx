@@ -134,7 +134,7 @@ export const HerdSection = ({
             {state}
           </span>
           {(paused || scaling.paused) && <span class="badge paused">paused</span>}
-          {scaling.pinned && <span class="badge">size pinned</span>}
+          {scaling.pinned && <span class="badge">target pinned</span>}
           <span class="muted">policy {scaling.policy}</span>
         </p>
       </header>

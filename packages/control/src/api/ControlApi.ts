@@ -34,7 +34,7 @@ const HerdSize = Schema.Struct({
 })
 const RefusedSize = HerdSize.pipe(HttpApiSchema.status(400))
 
-const Size = Schema.Union([
+const Target = Schema.Union([
   Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
   Schema.Literal("auto")
 ]).annotate({ message: `must be an integer from 0 to workers.max, or "auto"` })
@@ -51,7 +51,7 @@ const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({
  */
 export const HerdChange = Schema.Struct({
   /** Workers wanted; `"auto"` lets the scaling policy choose again. */
-  size: Schema.optionalKey(Size),
+  target: Schema.optionalKey(Target),
   bounds: Schema.optionalKey(
     Schema.Struct({ min: count, max: count }).annotate({ message: "must be an object with min and max" })
   ),

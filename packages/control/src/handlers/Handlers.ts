@@ -73,12 +73,12 @@ const gofherd = HttpApiBuilder.group(ControlApi, "gofherd", (handlers) =>
       get: () =>
         Effect.gen(function* () {
           const herd = yield* chosen(which)
-          return { num: yield* herd.size, msg: "success" }
+          return { num: yield* herd.target, msg: "success" }
         }),
       set: ({ payload: { num } }) =>
         Effect.gen(function* () {
           const herd = yield* chosen(which)
-          const before = yield* herd.size
+          const before = yield* herd.target
           if (num < 0) return yield* Effect.fail({ num: before, msg: "Herd size cannot be negative" })
           if (num === before) return { num, msg: `Herd size already ${num}` }
           yield* Effect.catchTags(herd.resize(num), {
@@ -103,9 +103,9 @@ const pausable = (herd: ManagedHerd): Effect.Effect<void, HerdClosed> =>
 /** Everything is checked before anything is changed. */
 const change = (herd: ManagedHerd, given: HerdChange, maxWorkers: number) =>
   Effect.gen(function* () {
-    const { bounds, paused, size } = given
-    if (bounds === undefined && paused === undefined && size === undefined) {
-      const rule = "an object with at least one of size, bounds and paused"
+    const { bounds, paused, target } = given
+    if (bounds === undefined && paused === undefined && target === undefined) {
+      const rule = "an object with at least one of target, bounds and paused"
       return yield* Effect.fail(new InvalidConfig({ field: "body", value: given, rule }))
     }
     const now = (yield* herd.stats).workers.max
@@ -115,16 +115,16 @@ const change = (herd: ManagedHerd, given: HerdChange, maxWorkers: number) =>
       return yield* Effect.fail(new InvalidConfig({ field: "bounds.max", value: bounds.max, rule }))
     }
     const max = bounds?.max ?? now
-    if (typeof size === "number" && size > max) {
+    if (typeof target === "number" && target > max) {
       const rule = `an integer from 0 to workers.max (${max}), or "auto"; raise workers.max with bounds`
-      return yield* Effect.fail(new InvalidConfig({ field: "size", value: size, rule }))
+      return yield* Effect.fail(new InvalidConfig({ field: "target", value: target, rule }))
     }
     if (paused === true) yield* pausable(herd)
     if (bounds !== undefined)
       yield* Effect.mapError(herd.setBounds(bounds), (error) =>
         error._tag === "InvalidConfig" ? asAsked(error) : error
       )
-    if (size !== undefined) yield* herd.resize(size)
+    if (target !== undefined) yield* herd.resize(target)
     if (paused !== undefined) yield* paused ? herd.pause : herd.resume
   })
 
@@ -257,9 +257,9 @@ const understood = Layer.unwrap(
       const wrong = misunderstood(error)
       if (group.identifier !== "gofherd") return Effect.fail(wrong)
       // The calls of gofherd say everything in two fields.
-      const size = Effect.flatMap(chosen(settings.herd), (herd) => herd.size)
+      const target = Effect.flatMap(chosen(settings.herd), (herd) => herd.target)
       return Effect.map(
-        Effect.orElseSucceed(size, () => 0),
+        Effect.orElseSucceed(target, () => 0),
         (num) => HttpServerResponse.jsonUnsafe({ num, msg: wrong.message }, { status: 400 })
       )
     })

@@ -16,7 +16,7 @@ import { HerdState } from "lemmings/HerdError"
 export class BadRequest extends Schema.TaggedError<BadRequest>("lemmings/control/BadRequest")(
   "BadRequest",
   {
-    /** Where the mistake is: `size`, `bounds.min`, `limit`; `body` for the whole of it. */
+    /** Where the mistake is: `target`, `bounds.min`, `limit`; `body` for the whole of it. */
     field: Schema.String,
     value: Schema.optionalKey(Schema.Unknown),
     /** What the value must be. */

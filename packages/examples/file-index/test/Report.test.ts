@@ -32,7 +32,7 @@ const run = {
     }
   },
   changes: [
-    { at: 0, from: 0, to: 2, by: "start", reason: "workers.initial", seconds: -0.01 },
+    { at: 0, from: 0, to: 2, by: "start", reason: "initial", seconds: -0.01 },
     {
       at: 0,
       from: 2,

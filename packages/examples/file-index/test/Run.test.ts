@@ -135,7 +135,7 @@ describe("run", () => {
       assert.deepStrictEqual(
         report.changes.map(({ by, from, reason, to }) => [from, to, by, reason]),
         [
-          [0, 2, "start", "workers.initial"],
+          [0, 2, "start", "initial"],
           [2, 4, "setBounds", "4 to 4 allowed"]
         ]
       )

@@ -50,7 +50,7 @@ describe("file-index", () => {
       assert.strictEqual(ended.code, 0, ended.stderr)
       assert.match(ended.stdout, /│ files +│ +100 │/)
       assert.match(ended.stdout, /│ workers +│ +[23] at most, of 3 allowed │/)
-      assert.match(ended.stdout, /│ 0\.\d\d s +│ 0 -> 2 +│ start: workers\.initial +│/)
+      assert.match(ended.stdout, /│ 0\.\d\d s +│ 0 -> 2 +│ start: initial +│/)
       assert.include(ended.stdout, "No problems.")
       assert.notInclude(ended.stdout, "Stopped early")
     })

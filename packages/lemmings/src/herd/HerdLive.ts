@@ -275,9 +275,10 @@ export const make = Effect.fnUntraced(function* (
 
   const managed: ManagedHerd = {
     id,
+    kind: events.kind,
     resize: sizing.resize,
     setBounds: sizing.setBounds,
-    size: sizing.size,
+    target: sizing.target,
     pause: sizing.pause,
     resume: sizing.resume,
     history: sizing.history,

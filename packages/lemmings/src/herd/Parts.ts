@@ -7,7 +7,7 @@ import { type Cause, Context, Effect, Layer, type Schedule, type Scope } from "e
 import * as FiberPool from "../dispatch/FiberPool.ts"
 import type * as HerdConfig from "../model/HerdConfig.ts"
 import { InvalidConfig } from "../model/HerdError.ts"
-import { HerdEvents } from "../model/HerdEvent.ts"
+import { HerdEvents, type HerdKind } from "../model/HerdEvent.ts"
 import { decodeAll, type FlowControl, type FlowControlOptions } from "../model/Limits.ts"
 import { type Lifecycle, Resources, type Usage } from "../workers/Resources.ts"
 import * as ScalingPolicy from "../scaling/ScalingPolicy.ts"
@@ -143,7 +143,8 @@ export const layer = (
   id: string,
   config: HerdConfig.HerdConfig,
   options: AnyOptions,
-  reject = false
+  reject = false,
+  kind: HerdKind = "herd"
 ): Layer.Layer<Parts, InvalidConfig> =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -152,7 +153,7 @@ export const layer = (
         const rule = `"never" where there is no validate to run`
         return yield* Effect.fail(new InvalidConfig({ field: "keepAlive", value: options.keepAlive, rule }))
       }
-      return standardParts(id, config, lifecycle, options, yield* decodeAll(options), reject)
+      return standardParts(id, config, lifecycle, options, yield* decodeAll(options), reject, kind)
     })
   )
 
@@ -163,7 +164,8 @@ const standardParts = (
   lifecycle: Lifecycle | undefined,
   options: AnyOptions,
   { limits, overload }: FlowControl,
-  reject: boolean
+  reject: boolean,
+  kind: HerdKind
 ): Layer.Layer<Parts> =>
   Layer.mergeAll(
     TaskQueue.layer({ ...config.queue, overload, reject, ...(limits === undefined ? {} : { limits }) }),
@@ -177,7 +179,7 @@ const standardParts = (
     Layer.provideMerge(
       Resources.layer({ ...config, herd: id, lifecycle, destroyTimeout: config.shutdown.destroy })
     ),
-    Layer.provideMerge(HerdEvents.layer(id))
+    Layer.provideMerge(HerdEvents.layer(id, kind))
   )
 
 const policyOf = (

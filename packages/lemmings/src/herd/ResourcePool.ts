@@ -112,7 +112,7 @@ export interface ResourcePool<S> extends Borrowing<S, never> {
    */
   readonly invalidate: (resource: S) => Effect.Effect<boolean>
   /** Replaces all resources, such as after a change of credentials: idle ones now, those in use when they come back. Returns how many. */
-  readonly evictAll: (mode?: "soft") => Effect.Effect<number>
+  readonly evictAll: () => Effect.Effect<number>
   /** As `Herd.resize`. */
   readonly resize: (resources: number | "auto") => Effect.Effect<void, InvalidConfig | PoolClosed>
   /** As `Herd.setBounds`. */
@@ -308,7 +308,7 @@ const build = (
     const limit = yield* Durations.decode("acquireTimeout", acquireTimeout, Durations.orNever)
     const given = herdOptions(rest)
     const config = yield* HerdConfig.decode(given, HerdLive.knownOptions)
-    const parts = yield* Layer.build(Parts.layer(name, config, given))
+    const parts = yield* Layer.build(Parts.layer(name, config, given, false, "pool"))
     const herd = yield* Effect.provideContext(HerdLive.make(name, { resource: lent }, config, given), parts)
     yield* PoolMetrics.publish(name, herd.statsUnsafe, Context.get(parts, Resources), herd.waits, herd.uses)
     return lender(name, herd, lent, limit)

@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import * as AsyncContext from "../internal/AsyncContext.ts"
-import { inLine } from "../internal/Line.ts"
+import { inLine, titled } from "../internal/Line.ts"
 import * as HerdConfig from "../model/HerdConfig.ts"
 import { type HerdClosed, InvalidConfig } from "../model/HerdError.ts"
 import type { ScalingDecision } from "../model/HerdStats.ts"
@@ -53,6 +53,8 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
   let supervision = unsupervised
   const { pool, tally, timers } = rt
   const history: Array<ScalingDecision> = []
+  const { kind } = rt.events
+  const owned = kind === "pool" ? "resources" : "workers"
   // Whoever paused has to resume: the caller and the policy do not undo each other.
   let byCaller = false
   let byPolicy = false
@@ -65,7 +67,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
     history.push({ ...decision, at: rt.clock.currentTimeMillisUnsafe() })
     rt.events.emit({ _tag: "Resized", ...decision })
     const { by, from, reason, to } = decision
-    const text = `herd ${inLine(rt.herd)}: ${from} -> ${to} workers, ${by}: ${inLine(reason)}`
+    const text = `${titled(kind, rt.herd)}: ${from} -> ${to} ${owned}, ${by}: ${inLine(reason)}`
     // Workers that own nothing cost nothing, and starting is no change: nobody has to know at 3 a.m.
     const matters = resources.owning && by !== "start"
     const line = matters ? Effect.logInfo(text) : Effect.logDebug(text)
@@ -204,7 +206,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
           supervision.pin(false)
         })
       ),
-    size: Effect.sync(() => pool.counts().target),
+    target: Effect.sync(() => pool.counts().target),
     history: Effect.sync((): ReadonlyArray<ScalingDecision> => [...history]),
     pause: Effect.sync(() => {
       byCaller = true

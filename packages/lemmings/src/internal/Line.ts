@@ -20,3 +20,11 @@ export const inLine = (text: string): string =>
   moving.test(text)
     ? text.replace(all, (sign) => named[sign] ?? `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`)
     : text
+
+/**
+ * How a line about a herd or a pool begins.
+ *
+ * @category formatting
+ * @since 0.5.0
+ */
+export const titled = (kind: "herd" | "pool", id: string): string => `${kind} ${inLine(id)}`

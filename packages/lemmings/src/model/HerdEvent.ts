@@ -10,7 +10,7 @@
 import { Cause, Clock, Context, Effect, Layer, Queue, Schema, Stream } from "effect"
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
-import { inLine } from "../internal/Line.ts"
+import { titled } from "../internal/Line.ts"
 import { Outbox } from "../internal/Outbox.ts"
 import { HerdState, ShedReason } from "./HerdError.ts"
 import { RecycleReason, ScalingDecision } from "./HerdStats.ts"
@@ -65,8 +65,8 @@ export const HerdEvent = Schema.Union([
   Schema.TaggedStruct("ResourceCreateFailed", { ...worker, error: Schema.Defect() }),
   /** `onDestroy` failed, or did not end in time (`leaked`). */
   Schema.TaggedStruct("ResourceDestroyFailed", { ...worker, leaked: Schema.Boolean, error: Schema.Defect() }),
-  /** A hook, a predicate, a subscriber or a background fiber failed. The herd goes on. */
-  Schema.TaggedStruct("Failed", { ...base, where: Schema.String, error: Schema.Defect() }),
+  /** A hook, a predicate, a subscriber or a background fiber failed: no task. `where` names it. The herd goes on. */
+  Schema.TaggedStruct("PartFailed", { ...base, where: Schema.String, error: Schema.Defect() }),
   /** A resource goes and another comes, or none. */
   Schema.TaggedStruct("ResourceRecycled", { ...worker, reason: RecycleReason }),
   /** A task holds its worker for longer than `leakAfter`. */
@@ -96,6 +96,14 @@ export const HerdEvent = Schema.Union([
  */
 export type HerdEvent = typeof HerdEvent.Type
 
+/**
+ * Whose tasks they are: a herd's, or a resource pool's, whose tasks are borrowers.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export type HerdKind = "herd" | "pool"
+
 type WithoutBase<T> = T extends unknown ? Omit<T, "herd" | "at"> : never
 
 /**
@@ -107,6 +115,8 @@ type WithoutBase<T> = T extends unknown ? Omit<T, "herd" | "at"> : never
 export class HerdEvents extends Context.Service<
   HerdEvents,
   {
+    /** What the log calls it. */
+    readonly kind: HerdKind
     /** Whether anybody listens. When not, do not build the event. */
     readonly active: () => boolean
     readonly emit: (event: WithoutBase<HerdEvent>) => void
@@ -120,7 +130,7 @@ export class HerdEvents extends Context.Service<
     readonly holding: () => boolean
     /** Calls what runs code of the user once the step has ended, after the events before it. It must not throw. */
     readonly after: (f: () => void) => void
-    /** Emits `Failed`, and logs it as a warning whether or not anybody listens. */
+    /** Emits `PartFailed`, and logs it as a warning whether or not anybody listens. */
     readonly report: (where: string, cause: Cause.Cause<unknown>) => void
     /**
      * Calls the listener for every event from now on, in order, when the step that it happened in has ended: all is
@@ -132,8 +142,8 @@ export class HerdEvents extends Context.Service<
     readonly stream: Stream.Stream<HerdEvent>
   }
 >()("lemmings/HerdEvents") {
-  /** Events of the herd with this id. */
-  static readonly layer = (herd: string): Layer.Layer<HerdEvents> =>
+  /** Events of the herd with this id. `kind` defaults to `"herd"`. */
+  static readonly layer = (herd: string, kind: HerdKind = "herd"): Layer.Layer<HerdEvents> =>
     Layer.effect(
       HerdEvents,
       Effect.gen(function* () {
@@ -170,8 +180,8 @@ export class HerdEvents extends Context.Service<
           if (listeners.size > 0) outbox.add(full(event))
         }
         const report = (where: string, cause: Cause.Cause<unknown>) => {
-          emit({ _tag: "Failed", where, error: cause })
-          const warn = Effect.logWarning(`herd ${inLine(herd)}: ${where} failed`, cause)
+          emit({ _tag: "PartFailed", where, error: cause })
+          const warn = Effect.logWarning(`${titled(kind, herd)}: ${where} failed`, cause)
           outbox.after(() => AsyncContext.run(own, () => void Fibers.start(context, warn)))
         }
         const listen = (listener: (event: HerdEvent) => void) => {
@@ -192,6 +202,7 @@ export class HerdEvents extends Context.Service<
             stop()
           })
         return HerdEvents.of({
+          kind,
           active: () => listeners.size > 0,
           emit,
           keep: (event) => {

@@ -115,7 +115,7 @@ export const ResourceCounts = Schema.Struct({
 /**
  * Why a resource had to go.
  *
- * - `expired`: older than `maxLifetime`. `used up`: `maxUses`. `unwanted`: `recycleWhen` said so.
+ * - `expired`: older than `maxLifetime`. `spent`: `maxUses`. `unwanted`: `recycleWhen` said so.
  * - `invalid`: `validate` said so, failed, or took too long. `unhealthy`: `checkHealth` said so.
  * - `idle`: unused for longer than `idleTimeToLive`. `evicted`: `evictAll`.
  * - `clock`: the clock jumped, so nobody knows how old it is. `lost`: `awaitLost` ended.
@@ -125,7 +125,7 @@ export const ResourceCounts = Schema.Struct({
  */
 export const RecycleReason = Schema.Literals([
   "expired",
-  "used up",
+  "spent",
   "unwanted",
   "invalid",
   "unhealthy",

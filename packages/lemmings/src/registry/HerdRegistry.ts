@@ -9,7 +9,7 @@ import { Context, type Duration, type Effect, Layer, type Scope, type Stream } f
 import type { HerdClosed, InvalidConfig } from "../model/HerdError.ts"
 import type { KeyUse, TaskExplanation } from "../model/HerdFlow.ts"
 import type { LimitsOptions } from "../model/Limits.ts"
-import type { HerdEvent } from "../model/HerdEvent.ts"
+import type { HerdEvent, HerdKind } from "../model/HerdEvent.ts"
 import type { HerdMetrics, HerdStats, ScalingDecision, ShutdownReport } from "../model/HerdStats.ts"
 import * as Named from "../internal/Named.ts"
 import type { QueueLevels, TaskFailure, TaskPage, TaskPageOptions } from "../model/HerdTasks.ts"
@@ -34,6 +34,8 @@ export interface StopOptions {
  */
 export interface ManagedHerd {
   readonly id: string
+  /** `"pool"`: a resource pool. Its workers are resources, and its tasks are borrowers. */
+  readonly kind: HerdKind
   /**
    * Sets the number of workers, from 0 to `workers.max`, and keeps the scaling policy from changing it until
    * `resize("auto")` or `setBounds`. 0 stops dispatch. Returns at once; a busy worker leaves after its task. Fails with
@@ -48,8 +50,8 @@ export interface ManagedHerd {
     readonly min: number
     readonly max: number
   }) => Effect.Effect<void, InvalidConfig | HerdClosed>
-  /** Workers wanted now. */
-  readonly size: Effect.Effect<number>
+  /** Workers wanted now, as `stats.workers.target`: what `resize` or the policy asked for last. How many there are is `stats.workers.size`. */
+  readonly target: Effect.Effect<number>
   /** Stops dispatch. Running tasks go on, new ones are accepted and wait. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
@@ -67,10 +69,10 @@ export interface ManagedHerd {
   /** Interrupts at once, also in the middle of a `stop`. */
   readonly kill: Effect.Effect<ShutdownReport>
   /**
-   * Replaces the resource of every worker, such as after a change of credentials. `"soft"`: idle ones now, those in use
+   * Replaces the resource of every worker, such as after a change of credentials: idle ones now, those in use
    * when their task has ended. Returns how many.
    */
-  readonly evictAll: (mode?: "soft") => Effect.Effect<number>
+  readonly evictAll: () => Effect.Effect<number>
   /** The last 100 changes of the number of workers, oldest first, each with its reason and what the policy was shown. */
   readonly history: Effect.Effect<ReadonlyArray<ScalingDecision>>
   readonly stats: Effect.Effect<HerdStats>

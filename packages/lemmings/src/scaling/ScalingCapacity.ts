@@ -329,7 +329,7 @@ export const gradient = (
       if (state.cap !== undefined && answer.target > state.cap.workers)
         return held(state.cap.workers, state.cap.reason)
       if (answer.target <= n || !saturated(sample)) return [answer, state]
-      if (state.grownAt !== undefined) return held(n, `what ${n} workers bring is being measured`)
+      if (state.grownAt !== undefined) return held(n, `what ${n} bring is being measured`)
       return [answer, { ...state, grownAt: sample.now }]
     }
   })
@@ -371,5 +371,5 @@ const isUseless = (last: Measured, next: Measured, gain: number) =>
 const capOf = (last: Measured, next: Measured, until: number) => ({
   workers: last.workers,
   until,
-  reason: `${next.workers} workers completed ${next.rate.toFixed(1)}/s, ${last.workers} ${last.rate.toFixed(1)}/s`
+  reason: `${next.workers} brought ${next.rate.toFixed(1)}/s, ${last.workers} ${last.rate.toFixed(1)}/s`
 })

@@ -178,7 +178,7 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
       const backlog = (queued * service * 1000) / drainWithin / utilization
       const demand = known ? Math.ceil(load + spare + backlog - negligible) : busy + queued
       const why = known
-        ? `${rate.toFixed(1)}/s of ${inMillis(service)}, ${queued} waiting: ${demand} workers`
+        ? `${rate.toFixed(1)}/s of ${inMillis(service)}, ${queued} waiting: ${demand} wanted`
         : `${busy} busy and ${queued} waiting, of unknown length`
       const short = queued - idle - starting
       // What averages ask for.

@@ -123,7 +123,7 @@ export class Supervisor extends Context.Service<
 // A policy is not asked out of turn more often than this, however short its target wait.
 const shortest = 10
 const unset = -1
-const alone = "a task waits and there is no worker"
+const alone = "somebody waits and nobody is there"
 
 const supervise = (
   herd: Supervised,
@@ -279,7 +279,7 @@ const supervise = (
 
     const begin = () => {
       dormant = false
-      herd.resize({ to: initial, by: "start", reason: "workers.initial", paused: false })
+      herd.resize({ to: initial, by: "start", reason: "initial", paused: false })
     }
     if (!dormant) begin()
 

@@ -4,7 +4,7 @@
  * @since 0.2.0
  */
 import { Context, Effect, References, Tracer } from "effect"
-import { inLine } from "../internal/Line.ts"
+import { inLine, titled } from "../internal/Line.ts"
 import type { Runtime } from "./TaskRuntime.ts"
 import type { Lease } from "../workers/Worker.ts"
 
@@ -63,7 +63,8 @@ export const watch = (
       ...(span === undefined ? {} : { span })
     })
     const within = span === undefined ? "" : ` in span ${inLine(span.name ?? span.spanId)}`
-    const text = `herd ${inLine(rt.herd)}: task ${inLine(task.id)} has held worker ${workerId} for ${rt.leakAfter} ms${within}. It was submitted`
+    const [who, what] = rt.events.kind === "pool" ? ["borrower", "resource"] : ["task", "worker"]
+    const text = `${titled(rt.events.kind, rt.herd)}: ${who} ${inLine(task.id)} has held ${what} ${workerId} for ${rt.leakAfter} ms${within}. It was submitted`
     rt.pool.background(
       "the log",
       Effect.logWarning(`${text} ${stack === "" ? "at an unknown place" : `at:\n${stack}`}`)

@@ -12,7 +12,7 @@ import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Ra
 import * as Time from "../internal/Time.ts"
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Fibers from "../internal/Fibers.ts"
-import { inLine } from "../internal/Line.ts"
+import { titled } from "../internal/Line.ts"
 import { ResourceUnavailable } from "../model/HerdError.ts"
 import { HerdEvents } from "../model/HerdEvent.ts"
 import type { RecycleReason } from "../model/HerdStats.ts"
@@ -212,6 +212,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
     options.lifecycle ?? nothing
   const context = yield* Fibers.lasting
   const own = AsyncContext.here()
+  const title = titled(events.kind, options.herd)
   const createTimeout = Duration.millis(options.createTimeout)
   const destroyTimeout = Duration.millis(options.destroyTimeout)
   const creations = new Histogram()
@@ -334,15 +335,16 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
         tally.destroyed++
         if (Option.isNone(ended)) {
           Fibers.interrupt(fiber)
+          const left = `${events.kind === "pool" ? "resource" : "the resource of worker"} ${info.workerId}`
           yield* destroyFailed(
             info,
             true,
             new Error(`onDestroy took longer than ${options.destroyTimeout} ms`)
           )
-          yield* warned(`herd ${inLine(options.herd)}: a resource of worker ${info.workerId} was left behind`)
+          yield* warned(`${title}: ${left} was left behind`)
         } else if (Exit.isFailure(ended.value)) {
           yield* destroyFailed(info, false, Cause.squash(ended.value.cause))
-          yield* warned(`herd ${inLine(options.herd)}: onDestroy failed`, ended.value.cause)
+          yield* warned(`${title}: onDestroy failed`, ended.value.cause)
         }
       })
     )
@@ -397,7 +399,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
       resource.usedAt = resource.goodAt = at
       resource.uses++
       if (resource.condemned !== undefined) return resource.condemned
-      if (resource.uses >= options.maxUses) resource.condemned = "used up"
+      if (resource.uses >= options.maxUses) resource.condemned = "spent"
       else if (at >= resource.expiresAt) resource.condemned = "expired"
       else if (recycleWhen !== undefined) {
         try {

@@ -221,7 +221,7 @@ export const make = (
 
   const starts = WorkerStart.make(options, resources, background, {
     needed,
-    unneeded: (worker) => surplus(worker, "nobody waits for a worker that is not there yet"),
+    unneeded: (worker) => surplus(worker, "nobody waits for one that is not there yet"),
     started,
     failed: () => {
       if (idle.length === 0 && busy === 0) listener.starved()

@@ -49,7 +49,7 @@ describe("resources that say how busy they are", () => {
       Effect.gen(function* () {
         const herd = yield* Engines
         const reports = yield* Effect.forkChild(
-          Stream.runHead(Stream.filter(herd.events, ({ _tag }) => _tag === "Failed"))
+          Stream.runHead(Stream.filter(herd.events, ({ _tag }) => _tag === "PartFailed"))
         )
         yield* herd.run(Effect.sleep("600 millis"))
         assert.deepStrictEqual(shown[0], [])

@@ -132,7 +132,7 @@ describe("a pool", () => {
     expectTypeOf(pool.events).toEqualTypeOf<Stream.Stream<HerdEvent>>()
     expectTypeOf(pool.close({ drain: 0 })).toEqualTypeOf<Effect.Effect<ShutdownReport, InvalidConfig>>()
     expectTypeOf(pool.resize("auto")).toEqualTypeOf<Effect.Effect<void, InvalidConfig | PoolClosed>>()
-    expectTypeOf(pool.evictAll("soft")).toEqualTypeOf<Effect.Effect<number>>()
+    expectTypeOf(pool.evictAll()).toEqualTypeOf<Effect.Effect<number>>()
     expectTypeOf(pool.invalidate).parameter(0).toEqualTypeOf<Connection>()
     // @ts-expect-error there is no other way
     pool.evictAll("hard")

@@ -32,7 +32,7 @@ const observe = <A, E>(
 }
 
 const failures = (events: ReadonlyArray<HerdEvent>) =>
-  events.flatMap((event) => (event._tag === "Failed" ? [event.where] : []))
+  events.flatMap((event) => (event._tag === "PartFailed" ? [event.where] : []))
 
 const boom = new Error("boom")
 const throwing = (): never => {

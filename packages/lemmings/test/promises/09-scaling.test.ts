@@ -208,7 +208,7 @@ describe("promise 9: what goes wrong changes nothing", () => {
         }
         const herd = yield* free({ scaling, workers: { min: 1, max: 8, initial: 2 } })
         const events = yield* listen(herd)
-        const reported = () => events.filter(({ _tag }) => _tag === "Failed").length
+        const reported = () => events.filter(({ _tag }) => _tag === "PartFailed").length
         yield* fork(herd.runAll(Array.from({ length: 9 }, () => Effect.sleep("1 minute"))))
         yield* TestClock.adjust("30 seconds")
         yield* settled
@@ -241,7 +241,7 @@ describe("promise 9: what goes wrong changes nothing", () => {
       yield* TestClock.adjust("1 minute")
       yield* settled
       assert.strictEqual((yield* herd.stats).workers.target, 1)
-      assert.strictEqual(events.filter(({ _tag }) => _tag === "Failed").length, 1)
+      assert.strictEqual(events.filter(({ _tag }) => _tag === "PartFailed").length, 1)
       memory = 0.1
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* herd.stats).workers.target, 2)

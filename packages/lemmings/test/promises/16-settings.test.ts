@@ -104,7 +104,7 @@ const effects: Record<string, Effect.Effect<unknown, unknown, Scope.Scope | Thin
   "workers.initial": Effect.gen(function* () {
     for (const initial of [0, 2]) {
       const herd = yield* start({ workers: { min: 0, max: 4, initial } })
-      assert.strictEqual(yield* herd.size, initial)
+      assert.strictEqual(yield* herd.target, initial)
       yield* herd.submit(Effect.never)
       assert.strictEqual((yield* herd.stats).tasks.running, Math.min(1, initial), "0 workers run nothing")
     }
@@ -441,7 +441,7 @@ describe("promise 16: every setting has an effect, and off can be said", () => {
       const events = yield* listen(herd)
       yield* fork(herd.runAll(Array.from({ length: 500 }, () => Effect.sleep("1 minute"))))
       yield* TestClock.adjust("1 day")
-      assert.strictEqual(yield* herd.size, 2)
+      assert.strictEqual(yield* herd.target, 2)
       assert.deepStrictEqual(
         events.filter(({ _tag }) => _tag === "Resized"),
         []

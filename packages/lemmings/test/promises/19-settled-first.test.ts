@@ -229,7 +229,7 @@ describe("promise 19: settled first, told afterwards", () => {
       herd = yield* start({ scaling, workers: { min: 1, max: 8 } })
       yield* herd.submit(Effect.never)
       yield* herd.submit(Effect.never)
-      assert.strictEqual(yield* herd.size, 3)
+      assert.strictEqual(yield* herd.target, 3)
     })
   )
 

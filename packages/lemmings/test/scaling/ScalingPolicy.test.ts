@@ -335,7 +335,7 @@ describe("gradient", () => {
 
     assert.deepInclude(ask({ ...busy, now: 1750, busy: 8, completions: 80 }), {
       target: 8,
-      reason: "some says 32, but what 8 workers bring is being measured"
+      reason: "some says 32, but what 8 bring is being measured"
     })
     assert.strictEqual(ask({ ...busy, now: 2499, busy: 8, completions: 139 }).target, 8)
     assert.strictEqual(ask({ ...busy, now: 2500, busy: 8, completions: 140 }).target, 32)
@@ -349,7 +349,7 @@ describe("gradient", () => {
     assert.deepInclude(capped, {
       target: 8,
       demand: 32,
-      reason: "some says 32, but 8 workers completed 40.0/s, 4 40.0/s"
+      reason: "some says 32, but 8 brought 40.0/s, 4 40.0/s"
     })
     assert.strictEqual(ask({ ...busy, now: 2750, busy: 3, idle: 5, completions: 110 }).target, 4)
   })

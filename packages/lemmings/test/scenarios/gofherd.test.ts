@@ -193,7 +193,7 @@ describe("gofherd: size", () => {
         )
         yield* flush
         const refused = yield* Effect.flip(herd.resize(-1))
-        const kept = yield* herd.size
+        const kept = yield* herd.target
         for (const size of [10, 10, 1]) yield* herd.resize(size)
         const output = yield* Stream.runCollect(herd.stream(Stream.make("unit"), Effect.succeed))
         yield* flush

@@ -197,7 +197,7 @@ describe("HikariCP TestConnections: giving back and evicting", () => {
         yield* Effect.scoped(
           Effect.gen(function* () {
             const lent = yield* borrowAll(pool, 2)
-            assert.strictEqual(yield* pool.evictAll("soft"), 5)
+            assert.strictEqual(yield* pool.evictAll(), 5)
             yield* Effect.sleep(20)
             assert.deepStrictEqual(
               lent.map(({ closed }) => closed),

@@ -279,7 +279,7 @@ describe("pond: resize", () => {
       const error = yield* Effect.flip(herd.resize(size))
 
       assert.include(error, { _tag: "InvalidConfig", field: "workers" })
-      assert.strictEqual(yield* herd.size, 5)
+      assert.strictEqual(yield* herd.target, 5)
     }).pipe(Effect.provide(bare({ workers: { max: 5 } })))
   )
 })

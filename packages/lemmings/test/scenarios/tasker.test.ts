@@ -238,7 +238,7 @@ describe("tasker: statistics", () => {
       const sizes: Array<number> = []
       yield* start(herd.runAll(Array.from({ length: 200 }, () => Effect.sleep("1 second"))))
       for (let second = 0; second < 5; second++) {
-        sizes.push(yield* herd.size)
+        sizes.push(yield* herd.target)
         yield* TestClock.adjust("1 second")
       }
 

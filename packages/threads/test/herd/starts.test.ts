@@ -124,7 +124,7 @@ for (const isolation of ["thread", "process"] as const) {
         const herd = yield* Starting
         const failed: Array<string> = []
         yield* herd.listen((event) => {
-          if (event._tag === "Failed") failed.push(event.where)
+          if (event._tag === "PartFailed") failed.push(event.where)
         })
         yield* Starting.run(Act({ what: "crashLater" }))
         yield* Effect.retry(
