@@ -9,7 +9,7 @@ import type { Job, Request } from "./Job.ts"
 import { filterOf, whichOf } from "./job/DeadWhich.ts"
 import { type AnyJob, idOf, wordOf } from "./job/JobDefinition.ts"
 import { decoded, resultOf } from "./job/JobEnd.ts"
-import { type EnqueueOptions, newJobsOf, transactionOf } from "./job/JobRequest.ts"
+import { type EnqueueOptions, type ManyOptions, newJobsOf, pagesOf, transactionOf } from "./job/JobRequest.ts"
 import { type ScheduleOptions, scheduleRefusal, schedulesOf } from "./job/JobSchedule.ts"
 import {
   type DirectoryInUse,
@@ -47,7 +47,12 @@ export type {
    * @category models
    * @since 0.4.0
    */
-  EnqueueOptions
+  EnqueueOptions,
+  /**
+   * @category models
+   * @since 0.5.0
+   */
+  ManyOptions
 } from "./job/JobRequest.ts"
 
 export type {
@@ -148,8 +153,15 @@ export interface Shape {
   ) => Effect.Effect<A, E | EnqueueFailed | EndError>
   /** Waits for the result of a job that is enqueued. */
   readonly await: <P, A, E>(job: JobOf<P, A, E>, id: string) => Effect.Effect<A, E | EndError>
-  /** Cancels jobs that have not ended; those that run are interrupted. Returns how many. */
-  readonly cancel: (job: AnyJob, id: string | ReadonlyArray<string>) => Effect.Effect<number, JobStoreError>
+  /**
+   * Cancels jobs that have not ended; those that run are interrupted. A page of 1,000 at a time: see `ManyOptions`. Returns how
+   * many.
+   */
+  readonly cancel: (
+    job: AnyJob,
+    id: string | ReadonlyArray<string>,
+    options?: ManyOptions
+  ) => Effect.Effect<number, JobStoreError>
   /**
    * Frees a key whose job has ended, however: the job is forgotten with its result, and the next one with the key is a new
    * job. A dead letter of it stays. `false`: the job waits or runs, or there is none.
@@ -196,18 +208,18 @@ export interface Shape {
     /**
      * Back into the queue, with no attempt used: those of the filter, or `"all"`. They keep their priority and group, also those
      * that were given at `enqueue`, and their key, unless a newer job has it; without a key they get new ids. What dies later
-     * than the call begins is not among them. A page of 1,000 at a time: see `PagesOptions`. Returns how many.
+     * than the call begins is not among them. A page of 1,000 at a time: see `ManyOptions`. Returns how many.
      */
     readonly replay: (
       job: AnyJob,
       which: DeadFilter | "all",
-      options?: PagesOptions
+      options?: ManyOptions
     ) => Effect.Effect<number, JobStoreError | InvalidConfig>
     /** Deletes those of the filter, or `"all"`. A page of 1,000 at a time. Returns how many. */
     readonly purge: (
       job: AnyJob,
       which: DeadFilter | "all",
-      options?: PagesOptions
+      options?: ManyOptions
     ) => Effect.Effect<number, JobStoreError | InvalidConfig>
   }
   /** What happens to jobs in this process, from the subscription on. Slow readers miss what is older than 1,024 events. */
@@ -229,6 +241,17 @@ const lookMillis = 1_000
 
 /** Reads what somebody means. */
 const read = <A>(f: () => A) => Effect.try({ try: f, catch: (error) => error as InvalidConfig })
+
+/** Work on some dead letters. */
+const some = <A, E>(
+  which: DeadFilter | "all",
+  options: ManyOptions | undefined,
+  work: (filter: DeadFilter | undefined, pages: PagesOptions) => Effect.Effect<A, E>
+) =>
+  Effect.flatMap(
+    read(() => whichOf(which)),
+    (filter) => Effect.flatMap(pagesOf(options), (pages) => work(filter, pages))
+  )
 
 const make = Effect.gen(function* () {
   const store = yield* JobStore
@@ -358,7 +381,12 @@ const make = Effect.gen(function* () {
     enqueue: enqueue as Shape["enqueue"],
     execute: execute as Shape["execute"],
     await: awaitEnd as Shape["await"],
-    cancel: (job, id) => on(job, ({ cancel }) => cancel(job.name, typeof id === "string" ? [id] : id)),
+    cancel: (job, id, options) => {
+      const ids = typeof id === "string" ? [id] : [...id]
+      return Effect.flatMap(pagesOf(options), (pages) =>
+        on(job, ({ cancel }) => cancel(job.name, ids, pages))
+      )
+    },
     release: (job, key) =>
       Effect.flatMap(
         read(() => idOf(job.name, wordOf("key", key) ?? "", 0)),
@@ -414,15 +442,9 @@ const make = Effect.gen(function* () {
               : Effect.succeed(letter(job, one))
         ),
       replay: (job, which, options) =>
-        Effect.flatMap(
-          read(() => whichOf(which)),
-          (filter) => on(job, ({ dead }) => dead.replay(job.name, filter, options))
-        ),
+        some(which, options, (filter, pages) => on(job, ({ dead }) => dead.replay(job.name, filter, pages))),
       purge: (job, which, options) =>
-        Effect.flatMap(
-          read(() => whichOf(which)),
-          (filter) => on(job, ({ dead }) => dead.purge(job.name, filter, options))
-        )
+        some(which, options, (filter, pages) => on(job, ({ dead }) => dead.purge(job.name, filter, pages)))
     },
     events: Stream.callback<JobEvent>(
       (queue) => JobEvents.listen(store, (event) => void Queue.offerUnsafe(queue, event)),
@@ -645,8 +667,8 @@ export const deadLetters = {
   ) => Jobs.use((jobs) => jobs.deadLetters.list(job, options)),
   inspect: <P, A, E>(job: JobOf<P, A, E>, id: string) =>
     Jobs.use((jobs) => jobs.deadLetters.inspect(job, id)),
-  replay: (job: AnyJob, which: DeadFilter | "all", options?: PagesOptions) =>
+  replay: (job: AnyJob, which: DeadFilter | "all", options?: ManyOptions) =>
     Jobs.use((jobs) => jobs.deadLetters.replay(job, which, options)),
-  purge: (job: AnyJob, which: DeadFilter | "all", options?: PagesOptions) =>
+  purge: (job: AnyJob, which: DeadFilter | "all", options?: ManyOptions) =>
     Jobs.use((jobs) => jobs.deadLetters.purge(job, which, options))
 }

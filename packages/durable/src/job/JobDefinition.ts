@@ -50,8 +50,9 @@ export interface Options<in P, in E> {
   /** Longest run of one attempt, as the herd counts it. Defaults to no limit. */
   readonly timeout?: Duration.Input | undefined
   /**
-   * Most executions, lost ones included: at least 1, which means never again. One that a shutdown interrupts counts where it is
-   * the last. Each job keeps the number that it was stored with. Defaults to 5.
+   * Most executions that end: at least 1. One that a shutdown interrupts counts where it is the last. Those that were lost with
+   * their process are counted apart, and as many of them are the end too: so 1 means never again, whatever happens. Each job
+   * keeps the number that it was stored with. Defaults to 5.
    */
   readonly attempts?: number | undefined
   /**

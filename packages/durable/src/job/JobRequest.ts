@@ -7,7 +7,7 @@ import { type Context, DateTime, type Duration, Effect } from "effect"
 import * as Durations from "lemmings/internal/Durations"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
-import type { NewJob, Transaction } from "../port/JobStore.ts"
+import type { NewJob, PagesOptions, Transaction } from "../port/JobStore.ts"
 import { longestGroup } from "../port/Limits.ts"
 import { type AnyJob, idOf, wordOf } from "./JobDefinition.ts"
 
@@ -51,6 +51,31 @@ export const transactionOf = (
     executeSql: async (text, values) => ({ rows: [...(await run(given.unsafe(text, values)))] })
   }
 }
+
+/**
+ * How work on many jobs or dead letters is done: a page of at most 1,000 at a time, each all or not at all. Where it is
+ * interrupted or fails, the pages before are done.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface ManyOptions extends Omit<PagesOptions, "transaction"> {
+  /** All pages in your own transaction on the database of the store, as with `EnqueueOptions`. */
+  readonly transaction?: SqlClient | Transaction | undefined
+}
+
+/**
+ * The same, as a store takes it.
+ *
+ * @category conversions
+ * @since 0.5.0
+ */
+export const pagesOf = ({ progress, transaction }: ManyOptions = {}): Effect.Effect<PagesOptions> =>
+  transaction === undefined
+    ? Effect.succeed({ progress })
+    : Effect.contextWith((context: Context.Context<never>) =>
+        Effect.succeed({ progress, transaction: transactionOf(transaction, context) })
+      )
 
 /** The years 1 to 9999, in epoch milliseconds: what every store can say. */
 const [earliest, latest] = [-62_135_596_800_000, 253_402_300_799_999]

@@ -94,7 +94,7 @@ const byQueue = (jobs: ReadonlyArray<NewJob>): Map<string, Array<NewJob>> => {
  * @since 0.4.0
  */
 export const make = (
-  { clock, listen, readiness, run, sql, transaction, urgent }: Engine,
+  { clock, listen, readiness, run, sql, tell, transaction, urgent }: Engine,
   { schedule, schedules, unschedule }: Schedules,
   leaseMillis: number,
   engine: "pglite" | "postgres"
@@ -169,6 +169,19 @@ export const make = (
       return (rows as [{ readonly removed: number; readonly most: number }])[0]
     })
 
+  /** Queues whose claim the database refuses: one of their rows may be why. */
+  const unclaimable = new Set<string>()
+  const claiming = <A>(queue: string, claim: (db: Db) => Promise<A>) =>
+    Effect.tapError(
+      run("claim", (_, db) => claim(db)),
+      ({ reason }) =>
+        Effect.sync(() => {
+          if (reason !== "refused") return
+          unclaimable.add(queue)
+          tell({ _tag: "Overdue", queue })
+        })
+    )
+
   /** A read that nobody waits for any more ends by itself. */
   const bounded = <A>(db: Db, read: (tx: Transaction) => Promise<A>): Promise<A> =>
     engine === "pglite"
@@ -205,14 +218,16 @@ export const make = (
       )
     },
     enqueue,
-    claim: (queue, max) =>
-      run("claim", async (_, db) => {
-        const { rows } = await db.executeSql(sql.claim, [queue, max])
+    claim: (queue, max, apart = false) =>
+      claiming(queue, async (db) => {
+        const { rows } = apart
+          ? await db.executeSql(sql.claimApart, [queue])
+          : await db.executeSql(sql.claim, [queue, max])
         return (rows as Array<Claimed>).map(claimedOf)
       }),
-    claimWithin: (queue, max, { perGroup = null, perQueue = null, rate }) => {
-      return run("claim", async (_, db) => {
-        const values = [queue, max, perQueue, perGroup, rate?.limit ?? null, rate?.perMillis ?? null]
+    claimWithin: (queue, max, { perGroup = null, perQueue = null, rate }, apart = false) =>
+      claiming(queue, async (db) => {
+        const values = [queue, max, perQueue, perGroup, rate?.limit ?? null, rate?.perMillis ?? null, apart]
         const { rows } = await db.executeSql(sql.claimWithin, values)
         const [{ answer }] = rows as [{ readonly answer: Answer }]
         return {
@@ -220,8 +235,7 @@ export const make = (
           // JSON has infinity as a text.
           opensInMillis: answer.opens === null ? undefined : Number(answer.opens)
         }
-      })
-    },
+      }),
     settle: (queue, settlements) => settleBatch(queue, settlements),
     heartbeat: (queue, claims) =>
       claims.length === 0
@@ -241,10 +255,16 @@ export const make = (
       }),
     sweep: (queues) =>
       run("sweep", async (_, db) => {
-        const values = [[queues].flat(), leaseMillis, JSON.stringify(lapsed)]
-        const { rows } = await db.executeSql(sql.sweep, values)
-        const [{ dead, swept: count }] = rows as [{ swept: number; dead: Swept["dead"] }]
-        return { count, dead }
+        const names = [queues].flat()
+        const { rows } = await db.executeSql(sql.sweep, [names, leaseMillis, JSON.stringify(lapsed)])
+        const [{ apart, dead, swept: count }] = rows as [Omit<Swept, "count"> & { readonly swept: number }]
+        const aside: Array<Swept["dead"][number]> = []
+        for (const name of names) {
+          if (!unclaimable.delete(name)) continue
+          const { rows } = await db.executeSql(sql.setAside, [name, page])
+          aside.push(...(rows as [{ readonly aside: Swept["dead"] }])[0].aside)
+        }
+        return { count, apart, dead: [...dead, ...aside] }
       }),
     prune: Effect.fnUntraced(function* (queues) {
       let all = 0
@@ -254,15 +274,21 @@ export const make = (
         if (most < page) return all
       }
     }),
-    cancel: Effect.fnUntraced(function* (queue, ids) {
+    cancel: Effect.fnUntraced(function* (
+      queue,
+      ids,
+      { progress = () => Effect.void, transaction: within } = {}
+    ) {
       const some = ids.filter(isId)
       let cancelled = 0
-      for (let from = 0; from < some.length; from += page) {
+      for (let from = 0; from === 0 || from < some.length; from += page) {
         const part = some.slice(from, from + page)
-        cancelled += yield* run("cancel", async (_, db) => {
+        const one = async (db: Transaction) => {
           const { rows } = await db.executeSql(sql.cancel, [queue, part])
           return (rows as [{ readonly cancelled: number }])[0].cancelled
-        })
+        }
+        cancelled += yield* run("cancel", (_, db) => one(within ?? db), within === undefined)
+        yield* progress(cancelled)
       }
       return cancelled
     }),

@@ -37,6 +37,8 @@ export interface Engine {
     own?: boolean
   ) => Effect.Effect<A, JobStoreError>
   readonly listen: (listener: (news: News) => void) => Effect.Effect<void, never, Scope.Scope>
+  /** Tells the listeners of this process. */
+  readonly tell: (news: News) => void
   /**
    * The same, for what must not wait for long: after so many milliseconds it has failed, and its connection is given up, since
    * what comes over it then may come late.
@@ -297,6 +299,7 @@ export const make = Effect.fnUntraced(function* (
           () => Effect.sync(() => listeners.delete(listener))
         )
       ),
+    tell,
     transaction: alone?.transaction ?? pooled
   }
   return engine

@@ -14,7 +14,7 @@
  * @since 0.4.0
  */
 
-const name = "lemmings_claim_2"
+const name = "lemmings_claim_3"
 
 /**
  * The statements, for one schema. `install` may be run by many at a time, again and again.
@@ -25,13 +25,33 @@ const name = "lemmings_claim_2"
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`
-  const claimable = `name = of_queue AND state < 'active' AND NOT blocked AND start_after <= ${now}`
+  /** Takes what there is room for, of those that are set apart or of the others: the indexes are of one kind. */
+  const take = (kind: string, most: string) => `
+        WITH next AS MATERIALIZED (
+          SELECT id, group_id, priority, created_on FROM ${jobs}
+          WHERE name = of_queue AND ${kind} AND start_after <= ${now}
+            AND (per_group IS NULL OR group_id IS NULL OR COALESCE((in_group ->> group_id)::int, 0) < per_group)
+          ORDER BY priority DESC, created_on LIMIT ${most} FOR UPDATE SKIP LOCKED
+        ), ranked AS (
+          SELECT id, group_id, row_number() OVER (PARTITION BY group_id ORDER BY priority DESC, created_on) AS nth FROM next
+        ), fit AS (
+          SELECT id FROM ranked WHERE per_group IS NULL OR group_id IS NULL
+            OR nth + COALESCE((in_group ->> group_id)::int, 0) <= per_group
+        ), taken AS (
+          UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
+            retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
+          WHERE name = of_queue AND id = ANY (ARRAY(SELECT id FROM fit))
+          RETURNING id, data, retry_count, retry_limit, priority, created_on
+        )
+        SELECT count(*), COALESCE(jsonb_agg(jsonb_build_object('id', id, 'data', data, 'retryCount', retry_count,
+            'retryLimit', retry_limit) ORDER BY priority DESC, created_on), '[]')
+          INTO taken_now, batch FROM taken;`
   return {
     install: `
     CREATE TABLE IF NOT EXISTS ${schema}.lemmings_rate (name text PRIMARY KEY, free_at float8 NOT NULL);
     CREATE TABLE IF NOT EXISTS ${schema}.lemmings_claims (name text PRIMARY KEY);
     CREATE OR REPLACE FUNCTION ${schema}.${name}(
-      of_queue text, most int, per_queue int, per_group int, rate_limit float8, rate_millis float8
+      of_queue text, most int, per_queue int, per_group int, rate_limit float8, rate_millis float8, apart boolean
     ) RETURNS jsonb LANGUAGE plpgsql SET lock_timeout = '10s' AS $lemmings$
     DECLARE
       room int := most;
@@ -70,30 +90,14 @@ export const make = (schema: string) => {
             SELECT group_id, count(*) AS n FROM ${jobs}
             WHERE name = of_queue AND state = 'active' AND group_id IS NOT NULL GROUP BY group_id) g;
         END IF;
-        WITH next AS MATERIALIZED (
-          SELECT id, group_id, priority, created_on FROM ${jobs}
-          WHERE ${claimable}
-            AND (per_group IS NULL OR group_id IS NULL OR COALESCE((in_group ->> group_id)::int, 0) < per_group)
-          ORDER BY priority DESC, created_on LIMIT room FOR UPDATE SKIP LOCKED
-        ), ranked AS (
-          SELECT id, group_id, row_number() OVER (PARTITION BY group_id ORDER BY priority DESC, created_on) AS nth FROM next
-        ), fit AS (
-          SELECT id FROM ranked WHERE per_group IS NULL OR group_id IS NULL
-            OR nth + COALESCE((in_group ->> group_id)::int, 0) <= per_group
-        ), taken AS (
-          UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
-            retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
-          WHERE name = of_queue AND id = ANY (ARRAY(SELECT id FROM fit))
-          RETURNING id, data, retry_count, retry_limit, priority, created_on
-        )
-        SELECT count(*), COALESCE(jsonb_agg(jsonb_build_object('id', id, 'data', data, 'retryCount', retry_count,
-            'retryLimit', retry_limit) ORDER BY priority DESC, created_on), '[]')
-          INTO taken_now, batch FROM taken;
+        IF apart THEN ${take("state = 'retry' AND blocked", "1")}
+        ELSE ${take("state < 'active' AND NOT blocked", "room")}
+        END IF;
         claimed := claimed || batch;
         room := room - taken_now;
         running := running + taken_now;
         -- With groups the first ones may all have been of one that is full now: those behind them are looked at too.
-        EXIT WHEN taken_now = 0 OR per_group IS NULL;
+        EXIT WHEN taken_now = 0 OR apart OR per_group IS NULL;
       END LOOP;
       taken_now := jsonb_array_length(claimed);
       IF rate_limit IS NOT NULL AND taken_now > 0 THEN
@@ -109,7 +113,7 @@ export const make = (schema: string) => {
       RETURN jsonb_build_object('jobs', claimed, 'opens', opens);
     END $lemmings$;`,
 
-    /** $1 queue, $2 how many, $3 per queue, $4 per group, $5 limit and $6 milliseconds of the rate. */
-    claim: `SELECT ${schema}.${name}($1, $2::int, $3::int, $4::int, $5::float8, $6::float8) AS answer`
+    /** $1 queue, $2 how many, $3 per queue, $4 per group, $5 limit and $6 milliseconds of the rate, $7 whether of those apart. */
+    claim: `SELECT ${schema}.${name}($1, $2::int, $3::int, $4::int, $5::float8, $6::float8, $7::boolean) AS answer`
   }
 }

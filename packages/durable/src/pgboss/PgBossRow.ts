@@ -96,18 +96,26 @@ export const saidOf = (settlement: Settlement): Said => {
   }
 }
 
+/** As the database counts it, which see. */
+const countOf = (data: Stored | null, field: "r" | "l"): number => {
+  const count: unknown = data?.[field]
+  return Number.isInteger(count) && Number(count) >= 0 && Number(count) < 1_000_000 ? Number(count) : 0
+}
+
 /**
  * @category conversions
  * @since 0.4.0
  */
 export const claimedOf = ({ data, id, retryCount, retryLimit }: Claimed): ClaimedJob => {
   // Anybody may have written the row.
-  const { k: priority, p: payload, r: released = 0, t: trace } = data ?? {}
+  const { k: priority, p: payload, t: trace } = data ?? {}
+  const released = countOf(data, "r")
   return {
     id,
     claim: retryCount,
     attempt: retryCount + 1 - released,
     attempts: retryLimit + 1 - released,
+    losses: countOf(data, "l"),
     payload,
     priority: typeof priority === "number" ? priority : normal,
     trace: typeof trace === "string" ? trace : undefined
@@ -130,7 +138,7 @@ export const recordOf = (job: JobWithMetadata<Stored | null>): JobRecord => {
     id: job.id,
     queue: job.name,
     state,
-    attempts: job.startedOn === null ? 0 : job.retryCount + 1 - (job.data?.r ?? 0),
+    attempts: job.startedOn === null ? 0 : job.retryCount + 1 - countOf(job.data, "r"),
     priority: job.priority,
     payload: job.data?.p,
     createdAt: job.createdOn.getTime(),

@@ -19,14 +19,18 @@
  * - `recover`, `setPriority`, `watch`, `stats`, `pause`: nothing public.
  *
  * What a job's `data` is: `p` the payload, and where there is one `t` the traceparent, `k` the priority, `r` how often it was
- * given back, `w` that somebody waits for it.
+ * given back, `l` how often it was lost, `w` that somebody waits for it. Anybody may have written a row: what is no count is none.
  *
- * Every claim raises `retry_count`, so that it names the claim. A claim that was given back does not count as an attempt:
- * `r` and `retry_limit` go up with it, and the attempt is `retry_count + 1 - r`.
+ * Every claim raises `retry_count`, so that it names the claim. A claim that was given back, or lost, does not count as an
+ * attempt: `r` or `l`, and `retry_limit`, go up with it. The execution is `retry_count + 1 - r`.
+ *
+ * A job that is set apart is `blocked`, which pg-boss never undoes where there is nothing that it depends on.
  *
  * @since 0.4.0
  */
 import { createHash } from "node:crypto"
+import { afterLossSql } from "../port/Losses.ts"
+import * as PgBossAside from "./PgBossAside.ts"
 import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossLetters from "./PgBossLetters.ts"
 import * as PgBossLimits from "./PgBossLimits.ts"
@@ -51,6 +55,7 @@ export interface Stored {
   readonly t?: string
   readonly k?: number
   readonly r?: number
+  readonly l?: number
   readonly w?: 1
 }
 
@@ -123,22 +128,40 @@ export const make = (schema: string) => {
   // What is paused says the database alone. A notice is a cue to look.
   const running = `NOT EXISTS (SELECT FROM ${schema}.lemmings_paused p WHERE p.name = $1)`
   const pulse = PgBossPulse.statements(schema)
+  const aside = PgBossAside.make(schema)
   const schedules = PgBossScheduleSql.make(schema, channel(schema))
   const notify = (payload: string) => `pg_notify('${channel(schema)}', ${payload})`
+
+  /** A count that `data` has. Anybody may have written the row. */
+  const count = (field: string, data = "data") =>
+    `(CASE WHEN ${data}->>'${field}' ~ '^[0-9]{1,6}$' THEN (${data}->>'${field}')::int ELSE 0 END)`
+  /** `data` with a count, where it is what we write. */
+  const counted = (field: string, value: string, data = "data") =>
+    `(CASE WHEN jsonb_typeof(${data}) = 'object' THEN ${data} || jsonb_build_object('${field}', ${value}) ELSE ${data} END)`
+  /** What a job keeps of it when it is another one. */
+  const kept = (data: string) =>
+    `(CASE WHEN jsonb_typeof(${data}) = 'object' THEN ${data} - 'r' - 'l' - 'w' ELSE ${data} END)`
+  /** Attempts that the job was stored with: every one that was given back or lost has made its limit one more. */
+  const own = `(j.retry_limit + 1 - ${count("r", "j.data")} - ${count("l", "j.data")})`
+  // In a row that cannot count them a lost execution is an attempt.
+  const counts = `(COALESCE(jsonb_typeof(j.data), '') = 'object')`
+  const loss = afterLossSql(own, `(${count("l", "j.data")} + 1)`)
+  const goesOn = `(CASE WHEN ${counts} THEN ${loss.goesOn} ELSE j.retry_count < j.retry_limit END)`
 
   /** Copies what `settled` has failed to the dead letters, as pg-boss would, but with the job's own limit of attempts. */
   const bury = `INSERT INTO ${schema}.job (name, priority, data, retry_limit, retry_backoff, retry_delay, start_after,
       created_on, keep_until, deletion_seconds, expire_seconds, singleton_key, group_id, group_tier, heartbeat_seconds,
       source_name, source_id, source_created_on, source_retry_count, source_output, source_root_id, trace_context)
-    SELECT s.dead_letter, s.priority, s.data - 'r' - 'w', s.retry_limit - COALESCE((s.data->>'r')::int, 0), q.retry_backoff, q.retry_delay, ${now},
+    SELECT s.dead_letter, s.priority, ${kept("s.data")},
+      GREATEST(0, s.retry_limit - ${count("r", "s.data")} - ${count("l", "s.data")}), q.retry_backoff, q.retry_delay, ${now},
       ${now}, ${now} + q.retention_seconds * interval '1s', q.deletion_seconds, q.expire_seconds, s.singleton_key,
       s.group_id, s.group_tier, q.heartbeat_seconds,
-      s.name, s.id, s.created_on, s.retry_count - COALESCE((s.data->>'r')::int, 0), s.output,
+      s.name, s.id, s.created_on, s.retry_count - ${count("r", "s.data")}, s.output,
       COALESCE(s.source_root_id, s.id), s.trace_context
     FROM settled s JOIN ${schema}.queue q ON q.name = s.dead_letter
     WHERE s.state = 'failed'`
   /** Executions begun of a row that has been started. */
-  const attempts = `retry_count + 1 - COALESCE((data->>'r')::int, 0)`
+  const attempts = `retry_count + 1 - ${count("r")}`
   const tellEnded = `SELECT ${notify(`' ended ' || s.name || ' ' || s.id`)} FROM settled s
     WHERE s.state > 'active' AND s.data ? 'w'`
 
@@ -148,6 +171,22 @@ export const make = (schema: string) => {
         AND (j.id::text || ':' || j.retry_count::text) = ANY($3::text[])`
   const said = `($4::text::jsonb -> j.id::text)`
   const kind = `(${said} ->> 'k')`
+
+  /**
+   * `fetch` joins, and on a queue that is new to the statistics takes 400 ms for 400 jobs among 5,000, where this takes 5.
+   */
+  const claim = (which: string, most: string) => `WITH next AS MATERIALIZED (
+      SELECT id FROM ${jobs}
+      WHERE name = $1 AND ${which} AND start_after <= ${now} AND ${running}
+      ORDER BY priority DESC, created_on LIMIT ${most} FOR UPDATE SKIP LOCKED
+    ), taken AS (
+      UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
+        retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
+      WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM next))
+      RETURNING id, data, retry_count, retry_limit, priority, created_on
+    )
+    SELECT id, data, retry_count AS "retryCount", retry_limit AS "retryLimit"
+      FROM taken ORDER BY priority DESC, created_on`
 
   return {
     /**
@@ -173,22 +212,10 @@ export const make = (schema: string) => {
       WHERE (SELECT count(*) FROM inserted) < $3::int + 0 * (SELECT count(*) FROM told)
         AND id NOT IN (SELECT id FROM inserted)`,
 
-    /**
-     * $1 queue, $2 how many. `fetch` joins, and on a queue that is new to the statistics takes 400 ms for 400 jobs among
-     * 5,000, where this takes 5.
-     */
-    claim: `WITH next AS MATERIALIZED (
-      SELECT id FROM ${jobs}
-      WHERE name = $1 AND state < 'active' AND NOT blocked AND start_after <= ${now} AND ${running}
-      ORDER BY priority DESC, created_on LIMIT $2::int FOR UPDATE SKIP LOCKED
-    ), taken AS (
-      UPDATE ${jobs} SET state = 'active', started_on = ${now}, heartbeat_on = ${now},
-        retry_count = CASE WHEN started_on IS NOT NULL THEN retry_count + 1 ELSE retry_count END
-      WHERE name = $1 AND id = ANY (ARRAY(SELECT id FROM next))
-      RETURNING id, data, retry_count, retry_limit, priority, created_on
-    )
-    SELECT id, data, retry_count AS "retryCount", retry_limit AS "retryLimit"
-      FROM taken ORDER BY priority DESC, created_on`,
+    /** $1 queue, $2 how many. */
+    claim: claim("state < 'active' AND NOT blocked", "$2::int"),
+    /** $1 queue. One of those that are set apart. */
+    claimApart: claim("state = 'retry' AND blocked", "1"),
 
     claimWithin: limits.claim,
 
@@ -220,9 +247,9 @@ export const make = (schema: string) => {
         start_after = CASE ${kind} WHEN 'r' THEN ${now} + (${said} ->> 'd')::float8 * interval '1ms' ELSE j.start_after END,
         heartbeat_on = NULL,
         retry_limit = j.retry_limit + CASE ${kind} WHEN 'x' THEN 1 ELSE 0 END,
-        data = CASE ${kind} WHEN 'x'
-          THEN j.data || jsonb_build_object('r', COALESCE((j.data->>'r')::int, 0) + 1)
-          ELSE j.data END
+        -- One that has come to an end of its own has not killed its process.
+        blocked = j.blocked AND ${kind} = 'x',
+        data = CASE ${kind} WHEN 'x' THEN ${counted("r", `${count("r", "j.data")} + 1`, "j.data")} ELSE j.data END
       WHERE ${held}
       RETURNING j.*, ${kind} AS k
     ), dead AS (${bury}),
@@ -259,10 +286,13 @@ export const make = (schema: string) => {
       LIMIT 1000 FOR UPDATE SKIP LOCKED
     ), settled AS (
       UPDATE ${jobs} j SET
-        state = (CASE WHEN retry_count < retry_limit THEN 'retry' ELSE 'failed' END)::${schema}.job_state,
-        completed_on = CASE WHEN retry_count < retry_limit THEN NULL ELSE ${now} END,
+        state = (CASE WHEN ${goesOn} THEN 'retry' ELSE 'failed' END)::${schema}.job_state,
+        completed_on = CASE WHEN ${goesOn} THEN NULL ELSE ${now} END,
         start_after = ${now},
         heartbeat_on = NULL,
+        blocked = ${counts} AND ${loss.apart},
+        retry_limit = j.retry_limit + CASE WHEN ${counts} AND ${loss.goesOn} THEN 1 ELSE 0 END,
+        data = CASE WHEN ${loss.goesOn} THEN ${counted("l", `${count("l", "j.data")} + 1`, "j.data")} ELSE j.data END,
         output = $3::text::jsonb
       WHERE j.name = ANY($1::text[]) AND j.id = ANY (ARRAY(SELECT id FROM lapsed))
       RETURNING j.*
@@ -272,7 +302,10 @@ export const make = (schema: string) => {
     SELECT (SELECT count(*) FROM settled)::int AS swept, (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM back) AS back,
       (SELECT COALESCE(jsonb_agg(jsonb_build_object(
           'queue', name, 'id', id, 'attempts', ${attempts}, 'failure', output)), '[]')
-        FROM settled WHERE state = 'failed') AS dead`,
+        FROM settled WHERE state = 'failed') AS dead,
+      ARRAY(SELECT q.name FROM unnest($1::text[]) AS q(name) WHERE EXISTS (
+          SELECT FROM ${jobs} WHERE name = q.name AND state = 'retry' AND blocked AND start_after <= ${now})
+        UNION SELECT name FROM settled WHERE blocked) AS apart`,
 
     /**
      * $1 queues, $2 how many of each, and of the dead letters of each. By the retention that the queue has now, and by the indexes
@@ -337,8 +370,8 @@ export const make = (schema: string) => {
     ), again AS (
       UPDATE ${jobs} j SET state = 'retry', completed_on = NULL, output = NULL, heartbeat_on = NULL, priority = l.priority,
         start_after = ${now}, created_on = l.accepted, keep_until = ${now} + q.retention_seconds * interval '1s',
-        group_id = l.group_id, retry_limit = l.retry_limit + j.retry_count + 1,
-        data = l.data || jsonb_build_object('r', j.retry_count + 1)
+        group_id = l.group_id, retry_limit = l.retry_limit + j.retry_count + 1, blocked = false,
+        data = ${counted("r", "j.retry_count + 1", "l.data")}
       FROM placed l, ${schema}.queue q
       WHERE q.name = $1 AND j.name = $1 AND j.id = ANY (ARRAY(SELECT own FROM placed WHERE own IS NOT NULL))
         AND j.id = l.own AND j.state = 'failed'
@@ -363,11 +396,11 @@ export const make = (schema: string) => {
     forget: `DELETE FROM ${jobs} WHERE name = $1 AND id = $2::uuid AND state > 'active' RETURNING id`,
 
     /** $1 queue, $2 id, $3 priority. Returns the ids that were waiting. */
-    setPriority: `UPDATE ${jobs} SET priority = $3::int, data = data || jsonb_build_object('k', $3::int)
+    setPriority: `UPDATE ${jobs} SET priority = $3::int, data = ${counted("k", "$3::int")}
       WHERE name = $1 AND id = $2::uuid AND state < 'active' RETURNING id`,
 
     /** $1 queue, $2 id. */
-    watch: `UPDATE ${jobs} SET data = data || '{"w":1}'::jsonb
+    watch: `UPDATE ${jobs} SET data = ${counted("w", "1")}
       WHERE name = $1 AND id = $2::uuid AND state < 'completed' AND NOT data ? 'w'`,
 
     stats: PgBossStats.make(schema),
@@ -378,8 +411,10 @@ export const make = (schema: string) => {
       name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());`,
       limits.install,
       pulse.install,
-      schedules.install
+      schedules.install,
+      aside.install
     ]),
+    setAside: aside.setAside,
     letters: PgBossLetters.make(schema),
     /** $1 queue. */
     pause: `WITH added AS (INSERT INTO ${schema}.lemmings_paused (name) VALUES ($1) ON CONFLICT DO NOTHING)

@@ -27,8 +27,9 @@ export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`
   const figures = {
-    waiting: `name = $1 AND state IN ('created', 'retry') AND NOT blocked AND start_after <= ${now}`,
-    delayed: `name = $1 AND state IN ('created', 'retry') AND NOT blocked AND start_after > ${now}`,
+    // Those that are set apart wait too.
+    waiting: `name = $1 AND state IN ('created', 'retry') AND blocked IN (false, true) AND start_after <= ${now}`,
+    delayed: `name = $1 AND state IN ('created', 'retry') AND blocked IN (false, true) AND start_after > ${now}`,
     running: `name = $1 AND state = 'active'`,
     dead: `name = $2 AND state IN ('created', 'retry')`
   }
@@ -43,10 +44,10 @@ export const make = (schema: string) => {
     (figure) => `CASE WHEN c.${figure} <= ${most} THEN c.${figure}::float8
         ELSE GREATEST(c.${figure}, round((SELECT s.${figure} FROM sampled s) * 100 / f.percent)) END AS ${figure}`
   )
-  // How far back one that waits could have run: by the index, for each of the two states.
-  const oldest = ["created", "retry"].map(
+  // How far back one that waits could have run: by the index, for each of the states.
+  const oldest = ["'created' AND NOT blocked", "'retry' AND NOT blocked", "'retry' AND blocked"].map(
     (state) => `(SELECT start_after FROM ${jobs}
-        WHERE name = $1 AND state = '${state}' AND NOT blocked AND start_after <= ${now} ORDER BY start_after LIMIT 1)`
+        WHERE name = $1 AND state = ${state} AND start_after <= ${now} ORDER BY start_after LIMIT 1)`
   )
   const percent = `LEAST(100, 100.0 * ${pages} * current_setting('block_size')::int
         / GREATEST(1, pg_relation_size('${jobs}')))::float8`
@@ -62,7 +63,7 @@ export const make = (schema: string) => {
         count(*) FILTER (WHERE state = 'failed')::int AS failed,
         count(*) FILTER (WHERE state = 'cancelled')::int AS cancelled,
         COALESCE(sum(CASE WHEN started_on IS NULL THEN 0
-          ELSE retry_count + 1 - COALESCE((data->>'r')::int, 0) END), 0)::int AS attempts
+          ELSE retry_count + 1 - CASE WHEN data->>'r' ~ '^[0-9]{1,6}$' THEN (data->>'r')::int ELSE 0 END END), 0)::int AS attempts
       FROM ${jobs} WHERE name = $1 AND completed_on > ${now} - interval '1 minute'
     ) l`
 }

@@ -69,8 +69,8 @@ export class EnqueueFailed extends Schema.TaggedError<EnqueueFailed>("@lemmings/
  *
  * - `failed`: the handler's own typed error. `defect`: it died. `timeout`: it ran longer than the job's `timeout`.
  * - `interrupted`: somebody interrupted the task, or a shutdown did in its last attempt.
- * - `undecodable`: the stored payload does not fit the schema of the handler.
- * - `lost`: the process that ran it ended, or did not renew its lease.
+ * - `undecodable`: the stored payload does not fit the schema of the handler, or the row of the job cannot be claimed.
+ * - `lost`: the process that ran it ended, or did not renew its lease, as often as the job has attempts.
  *
  * @category models
  * @since 0.4.0

@@ -10,10 +10,10 @@
  *            enqueue                claim                complete
  *   (nothing) ─────▶ waiting ───────────────▶ running ───────────▶ completed
  *                     ▲  │                     │ │ │
- *                     │  │ cancel       cancel │ │ │ discard, or lease lapsed without attempts left
+ *                     │  │ cancel       cancel │ │ │ discard, or lease lapsed as often as it has attempts
  *                     │  └──────▶ cancelled ◀──┘ │ └──────▶ failed (and a copy in the dead letters)
  *                     └──────────────────────────┘
- *          retry (in a while) · release (at once, the attempt does not count) · lease lapsed (at once)
+ *          retry (in a while) · release (at once, the attempt does not count) · lease lapsed (at once, counted apart: `Losses`)
  * ```
  *
  * A waiting job may be claimed when its time has come, highest priority first, then in order of acceptance. Every claim
@@ -89,10 +89,12 @@ export interface ClaimedJob {
   readonly id: string
   /** Names the claim among all claims of the job. */
   readonly claim: number
-  /** The execution that the claim is for, from 1. */
+  /** The execution that the claim is for, from 1. Those that were given back do not count. */
   readonly attempt: number
-  /** Most executions of this job. */
+  /** Most executions of this job: its attempts, and those that were lost. */
   readonly attempts: number
+  /** Executions before this one whose lease has lapsed. */
+  readonly losses: number
   readonly payload: Json
   readonly priority: number
   readonly trace: string | undefined
@@ -195,8 +197,8 @@ export interface DeadFilter {
 }
 
 /**
- * How work on many dead letters is done: a page of at most 1,000 at a time, each all or not at all. Where it is interrupted or
- * fails, the pages before are done.
+ * How work on many jobs or dead letters is done: a page of at most 1,000 at a time, each all or not at all. Where it is
+ * interrupted or fails, the pages before are done.
  *
  * @category models
  * @since 0.5.0
@@ -319,7 +321,9 @@ export interface Within {
 export interface Swept {
   /** Leases that were ended. */
   readonly count: number
-  /** Those of them whose job has failed for good. */
+  /** Queues that have jobs which are set apart, and wait: only a claim that asks for them gives them. */
+  readonly apart: ReadonlyArray<string>
+  /** Jobs that have failed for good: of those leases, and such as could not be claimed. */
   readonly dead: ReadonlyArray<{
     readonly queue: string
     readonly id: string
@@ -346,13 +350,16 @@ export interface Store {
   readonly declare: (queue: QueueSpec) => Op<void>
   /** All of the jobs or none. Returns the ids that were not accepted because a job with that id is stored. */
   readonly enqueue: (jobs: ReadonlyArray<NewJob>, transaction?: Transaction) => Op<ReadonlyArray<string>>
-  /** waiting → running, at most `max`, in the order in which they are next. None of a paused queue. */
-  readonly claim: (queue: string, max: number) => Op<ReadonlyArray<ClaimedJob>>
+  /**
+   * waiting → running, at most `max`, in the order in which they are next. None of a paused queue. With `apart`: one of those that
+   * are set apart because they were lost again and again, see `Losses`; and otherwise none of them.
+   */
+  readonly claim: (queue: string, max: number, apart?: boolean) => Op<ReadonlyArray<ClaimedJob>>
   /**
    * The same, within limits that hold for all who claim with the same ones, however many do at a time. A job runs from its
    * claim until it ended, was given back, was cancelled, or its lease was swept.
    */
-  readonly claimWithin: (queue: string, max: number, limits: Limits) => Op<Within>
+  readonly claimWithin: (queue: string, max: number, limits: Limits, apart?: boolean) => Op<Within>
   /** Ends claims. Returns the ids of those that were not held any more; for them nothing happened. */
   readonly settle: (queue: string, settlements: ReadonlyArray<Settlement>) => Op<ReadonlyArray<string>>
   /** Renews leases. Returns the ids of claims that are not held any more. */
@@ -362,14 +369,15 @@ export interface Store {
   /** Those of the queues that have jobs to be claimed now. */
   readonly look: (queues: ReadonlyArray<string>) => Op<ReadonlyArray<string>>
   /**
-   * Ends lapsed leases: running → waiting, or → failed where no attempt is left. None where the store itself was away within a
-   * lease: nobody could renew.
+   * Ends lapsed leases: running → waiting, or → failed where the job was lost as often as it has attempts; see `Losses`. None
+   * where the store itself was away within a lease: nobody could renew. Waiting jobs that cannot be claimed, whatever is in
+   * their rows, are set aside here: → failed.
    */
   readonly sweep: (queues: string | ReadonlyArray<string>) => Op<Swept>
   /** Removes ended jobs and dead letters that were kept for as long as the queue says. Returns how many. */
   readonly prune: (queues: string | ReadonlyArray<string>) => Op<number>
   /** waiting, running → cancelled. Returns how many. */
-  readonly cancel: (queue: string, ids: ReadonlyArray<string>) => Op<number>
+  readonly cancel: (queue: string, ids: ReadonlyArray<string>, options?: PagesOptions) => Op<number>
   /** Removes a job that has ended, so that its id is free. `false`: it has not ended, or is not there. */
   readonly forget: (queue: string, id: string) => Op<boolean>
   /** Of a waiting job. `false` when it waits no longer. */

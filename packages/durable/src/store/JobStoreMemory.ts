@@ -21,13 +21,11 @@ import {
   type Within
 } from "../port/JobStore.ts"
 import * as Limits from "../port/Limits.ts"
+import { afterLoss } from "../port/Losses.ts"
 import { MemorySchedules } from "./MemorySchedules.ts"
 import { MemoryAlarm, steadyOf } from "./MemoryAlarm.ts"
 import { lastMinute, Line, type Queue, recordOf, type Row, rowOf } from "./MemoryLine.ts"
-import { fit, matches, op, said, stored } from "./MemoryStored.ts"
-
-/** The page size that replay and purge work in. */
-const page = 1_000
+import { byPage, fit, matches, op, said, stored } from "./MemoryStored.ts"
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
 
@@ -106,11 +104,12 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         return end(queue, row, "failed")
       case "Retry":
         row.failure = settlement.failure
+        row.apart = false
         return wait(queue, row, steady() + settlement.delayMillis)
       case "Release":
         row.attempts--
         wait(queue, row, steady())
-        return tell({ _tag: "Available", queue: row.queue })
+        return tell({ _tag: row.apart ? "Overdue" : "Available", queue: row.queue })
     }
   }
   /** Forgets what was kept long enough. Returns how many. */
@@ -144,17 +143,20 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     const gone = [...queue.running].filter((row) => row.leasedUntil < steady())
     for (const row of gone) {
       row.failure = lapsed
-      if (row.attempts < row.maxAttempts) wait(queue, row, steady())
+      const { apart, goesOn } = afterLoss(row.maxAttempts, ++row.losses)
+      row.apart = apart
+      if (goesOn) wait(queue, row, steady())
       else end(queue, row, "failed")
     }
     if (gone.length > 0) tell({ _tag: "Available", queue: queue.spec.name })
     const dead = gone.filter(({ state }) => state === "failed")
     return {
       count: gone.length,
+      apart: queue.line.has(true) ? [queue.spec.name] : [],
       dead: dead.map(({ attempts, failure = lapsed, id, queue }) => ({ queue, id, attempts, failure }))
     }
   }
-  const claim = (queue: Queue, max: number, perGroup = Infinity): Array<ClaimedJob> => {
+  const claim = (queue: Queue, max: number, apart = false, perGroup = Infinity): Array<ClaimedJob> => {
     if (queue.paused) return []
     housekeep(queue)
     const inGroup = new Map<string, number>()
@@ -162,29 +164,31 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       for (const { group } of queue.running)
         if (group !== undefined) inGroup.set(group, (inGroup.get(group) ?? 0) + 1)
     }
-    const may = ({ group }: Row) => {
+    const may = ({ apart: isApart, group }: Row) => {
+      if (isApart !== apart) return false
       if (group === undefined || perGroup === Infinity) return true
       const running = inGroup.get(group) ?? 0
       if (running >= perGroup) return false
       inGroup.set(group, running + 1)
       return true
     }
-    return queue.line.take(max, may).map((row) => {
+    return queue.line.take(apart ? Math.min(1, max) : max, may).map((row) => {
       row.state = "running"
       row.claim++
       row.attempts++
       row.leasedUntil = steady() + leaseMillis
       alarm.set(row.leasedUntil + 1)
       queue.running.add(row)
-      const { attempts: attempt, claim, id, maxAttempts: attempts, payload, priority, trace } = row
+      const { attempts: attempt, claim, id, losses, maxAttempts, payload, priority, trace } = row
+      const attempts = maxAttempts + losses
       // A handler may change what it is given.
-      return { id, claim, attempt, attempts, payload: stored(payload), priority, trace }
+      return { id, claim, attempt, attempts, losses, payload: stored(payload), priority, trace }
     })
   }
-  const claimWithin = (queue: Queue, max: number, limits: Limits.Limits): Within => {
+  const claimWithin = (queue: Queue, max: number, limits: Limits.Limits, apart?: boolean): Within => {
     const usage = { now: steady(), running: queue.running.size, freeAt: queue.freeAt }
     const room = Limits.allowed(limits, usage, max)
-    const jobs = claim(queue, room, limits.perGroup)
+    const jobs = claim(queue, room, apart, limits.perGroup)
     const after = Limits.spent(limits, usage, jobs.length)
     queue.freeAt = after.freeAt
     const keptBack = jobs.length === room && room < max && !queue.paused
@@ -224,30 +228,24 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     // A late answer is still late.
     queue.rows.get(id)!.claim = there?.claim ?? 0
   }
-  /** A page at a time of what there was at the call, as in a database. */
+  /** Dead letters that there were at the call. */
   const pages = (
     operation: string,
     name: string,
     filter: DeadFilter | undefined,
-    { progress = () => Effect.void }: PagesOptions = {},
+    options: PagesOptions | undefined,
     each: (queue: Queue, letter: DeadLetter) => void
   ) =>
-    Effect.gen(function* () {
-      const letters = yield* op(operation, () => deadOf(queueOf(name), filter))
-      let done = 0
-      for (let from = 0; from === 0 || from < letters.length; from += page) {
-        const part = letters.slice(from, from + page)
-        done += yield* op(operation, () => {
+    Effect.flatMap(
+      op(operation, () => deadOf(queueOf(name), filter)),
+      (letters) =>
+        byPage(operation, letters, options, (letter) => {
           const queue = queueOf(name)
-          const left = part.filter(({ id }) => queue.dead.has(id))
-          for (const letter of left) each(queue, letter)
-          return left.length
+          if (!queue.dead.has(letter.id)) return false
+          each(queue, letter)
+          return true
         })
-        yield* progress(done)
-        yield* Effect.yieldNow
-      }
-      return done
-    })
+    )
   const schedules = new MemorySchedules(now, ({ payload, priority, queue }) => {
     const { spec } = queueOf(queue)
     add(queueOf(queue), { queue, id: crypto.randomUUID(), payload, priority, attempts: spec.attempts })
@@ -294,8 +292,9 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         for (const queue of told) tell({ _tag: "Available", queue })
         return refused
       }),
-    claim: (queue, max) => op("claim", () => claim(queueOf(queue), max)),
-    claimWithin: (queue, max, limits) => op("claimWithin", () => claimWithin(queueOf(queue), max, limits)),
+    claim: (queue, max, apart) => op("claim", () => claim(queueOf(queue), max, apart)),
+    claimWithin: (queue, max, limits, apart) =>
+      op("claimWithin", () => claimWithin(queueOf(queue), max, limits, apart)),
     settle: (name, settlements) =>
       op("settle", () => {
         const queue = queueOf(name)
@@ -325,7 +324,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         names.filter((name) => {
           const queue = queueOf(name)
           housekeep(queue)
-          return !queue.paused && queue.line.size > 0
+          return !queue.paused && queue.line.has(false)
         })
       ),
     sweep: (names) =>
@@ -333,24 +332,21 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         const all = [names].flat().map((name) => sweep(queueOf(name)))
         return {
           count: all.reduce((sum, { count }) => sum + count, 0),
+          apart: all.flatMap(({ apart }) => apart),
           dead: all.flatMap(({ dead }) => dead)
         }
       }),
     prune: (names) => op("prune", () => [names].flat().reduce((sum, name) => sum + prune(queueOf(name)), 0)),
-    cancel: (name, ids) =>
-      op("cancel", () => {
+    cancel: (name, ids, options) =>
+      byPage("cancel", ids, options, (id) => {
         const queue = queueOf(name)
-        let count = 0
-        for (const id of ids) {
-          const row = queue.rows.get(id)
-          if (row?.state !== "waiting" && row?.state !== "running") continue
-          queue.line.remove(row)
-          queue.later.delete(row)
-          end(queue, row, "cancelled")
-          count++
-        }
-        if (count > 0) tell({ _tag: "Cancelled", queue: name })
-        return count
+        const row = queue.rows.get(id)
+        if (row?.state !== "waiting" && row?.state !== "running") return false
+        queue.line.remove(row)
+        queue.later.delete(row)
+        end(queue, row, "cancelled")
+        tell({ _tag: "Cancelled", queue: name })
+        return true
       }),
     forget: (name, id) =>
       op("forget", () => {
@@ -381,6 +377,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       op("resume", () => {
         queueOf(name).paused = false
         tell({ _tag: "Available", queue: name })
+        if (queueOf(name).line.has(true)) tell({ _tag: "Overdue", queue: name })
       }),
     stats: (name) => op("stats", () => stats(queueOf(name))),
     dead: {

@@ -30,6 +30,10 @@ export interface Row {
   readonly group: string | undefined
   readonly trace: string | undefined
   readonly maxAttempts: number
+  /** Executions that were lost. */
+  losses: number
+  /** Claimed only by who asks for such. */
+  apart: boolean
   state: JobState
   priority: number
   startAt: number
@@ -58,6 +62,8 @@ export const rowOf = (job: NewJob, sequence: number, at: number): Row => ({
   group: job.group,
   trace: job.trace,
   maxAttempts: job.attempts,
+  losses: 0,
+  apart: false,
   state: "waiting",
   priority: job.priority,
   startAt: at,
@@ -100,6 +106,8 @@ export class Line {
   readonly #levels = new Map<number, Array<Row>>()
   #order: Array<number> = []
   #size = 0
+  /** Those that are set apart. */
+  #apart = 0
 
   #level(priority: number): Array<Row> {
     let level = this.#levels.get(priority)
@@ -129,6 +137,11 @@ export class Line {
     return this.#size
   }
 
+  /** Whether one of them is set apart, or none. */
+  has(apart: boolean): boolean {
+    return (apart ? this.#apart : this.#size - this.#apart) > 0
+  }
+
   /** When the first of them could have run. Infinity where there is none. */
   get oldest(): number {
     let oldest = Infinity
@@ -137,8 +150,13 @@ export class Line {
     return oldest
   }
 
+  #count(row: Row, by: 1 | -1) {
+    this.#size += by
+    if (row.apart) this.#apart += by
+  }
+
   add(row: Row) {
-    this.#size++
+    this.#count(row, 1)
     const level = this.#level(row.priority)
     level.splice(Line.#place(level, row.sequence), 0, row)
   }
@@ -148,7 +166,7 @@ export class Line {
     const place = Line.#place(level, row.sequence)
     if (level[place] !== row) return
     level.splice(place, 1)
-    this.#size--
+    this.#count(row, -1)
   }
 
   take(max: number, may: (row: Row) => boolean): Array<Row> {
@@ -165,7 +183,7 @@ export class Line {
       level.splice(0, seen, ...left)
       if (taken.length >= max) break
     }
-    this.#size -= taken.length
+    for (const row of taken) this.#count(row, -1)
     return taken
   }
 }

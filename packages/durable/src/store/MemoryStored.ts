@@ -5,7 +5,15 @@
  */
 import { Effect } from "effect"
 import { JobStoreError } from "../port/JobError.ts"
-import type { DeadFilter, DeadLetter, Failure, Json, NewJob, Settlement } from "../port/JobStore.ts"
+import type {
+  DeadFilter,
+  DeadLetter,
+  Failure,
+  Json,
+  NewJob,
+  PagesOptions,
+  Settlement
+} from "../port/JobStore.ts"
 import { equal, NotJson, plain } from "../port/Json.ts"
 import { groupRule, isGroup } from "../port/Limits.ts"
 
@@ -67,3 +75,29 @@ export const said = (settlement: Settlement): Settlement => {
  */
 export const op = <A>(operation: string, f: () => A): Effect.Effect<A, JobStoreError> =>
   Effect.try({ try: f, catch: (cause) => new JobStoreError({ operation, reason: "refused", cause }) })
+
+/** The page size that replay, purge and cancel work in. */
+const page = 1_000
+
+/**
+ * Does it to each, a page at a time, as in a database. Returns of how many it was true.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const byPage = <A>(
+  operation: string,
+  all: ReadonlyArray<A>,
+  { progress = () => Effect.void }: PagesOptions = {},
+  each: (one: A) => boolean
+): Effect.Effect<number, JobStoreError> =>
+  Effect.gen(function* () {
+    let done = 0
+    for (let from = 0; from === 0 || from < all.length; from += page) {
+      done += yield* op(operation, () => all.slice(from, from + page).filter(each).length)
+      yield* progress(done)
+      // Others come to their turn, and so does an interruption.
+      yield* Effect.yieldNow
+    }
+    return done
+  })

@@ -186,7 +186,8 @@ const serve = Effect.fnUntraced(function* (
       queue: job.name,
       pollMillis: settings.pollMillis,
       wake: puller.wake,
-      died: puller.swept
+      died: puller.swept,
+      apart: puller.apart
     })
     yield* Effect.all(
       [

@@ -17,11 +17,13 @@ import type { TaskOptions } from "lemmings/Task"
 import { Gate } from "./Gate.ts"
 import { afterFailure, type AnyJob } from "../job/JobDefinition.ts"
 import type { FailureReason, JobStoreError } from "../port/JobError.ts"
-import type { Swept, ClaimedJob, Settlement, Store, Within } from "../port/JobStore.ts"
+import type { Claim, Swept, ClaimedJob, Settlement, Store, Within } from "../port/JobStore.ts"
 import { traceFrom } from "../job/JobTrace.ts"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import { describe, messageOf } from "../port/Json.ts"
+import { Apart } from "./Apart.ts"
 import { Deaths } from "./Deaths.ts"
+import { Leases } from "./Leases.ts"
 import * as Pull from "./Pull.ts"
 import type { JobContext, PulledHerd, Settings, Tally } from "./PullerModel.ts"
 import { Settler } from "./Settler.ts"
@@ -82,10 +84,9 @@ export class Puller {
   }
   readonly #held = new Map<string, Held>()
   readonly #pull = new Signal()
-  readonly #beat = new Signal()
   readonly #quiet = new Signal()
-  /** There is something to be renewed. */
-  readonly #busy = new Signal()
+  readonly #leases: Leases
+  readonly #apart: Apart
   readonly #claiming: { count: number }
   readonly #settler: Settler
   readonly #claims: ReturnType<typeof Housekeeping.teller>
@@ -148,6 +149,14 @@ export class Puller {
       (batch, lost) => this.#written(batch, lost),
       () => this.#quiet.notify()
     )
+    this.#leases = new Leases(
+      store,
+      job.name,
+      () => Array.from(this.#held.values(), ({ job: { claim, id } }) => ({ id, claim })),
+      () => this.#settler.unwritten,
+      (claim) => this.#lost(claim)
+    )
+    this.#apart = new Apart(store, () => this.#pull.notify())
   }
 
   #now() {
@@ -172,7 +181,10 @@ export class Puller {
   }
 
   /** Looks now whether the claims are still held. */
-  readonly beat = () => this.#beat.notify()
+  readonly beat = () => this.#leases.beat()
+
+  /** Looks for jobs that are set apart, now. */
+  readonly apart = () => this.#apart.told()
 
   // ---- claiming ----
 
@@ -190,8 +202,10 @@ export class Puller {
       this.#dueAt = Infinity
       this.#available = true
     }
-    const max = this.#available && now >= this.#gate.closedUntil ? this.#wanted(stats, now) : 0
-    if (max > 0) return this.#claim(max)
+    const { alone, asks } = this.#apart
+    const open = (this.#available || asks) && !alone && now >= this.#gate.closedUntil
+    const max = open ? this.#wanted(stats, now) : 0
+    if (max > 0) return asks ? this.#claim(1, true) : this.#claim(max, false)
     this.#lookAt = this.#available ? this.#held.size - Math.max(1, this.#ahead >>> 1) : -1
     return Effect.asVoid(this.#pull.wait(this.#pause(now)))
   }
@@ -222,26 +236,32 @@ export class Puller {
     const closed = this.#gate.closedUntil - now
     const recheck = closed > 0 ? closed : recheckMillis
     // Otherwise somebody tells: the store, or who looks for all queues.
-    const poll = this.#available && !this.#stopping ? recheck : Infinity
+    const looks = (this.#available && !this.#apart.alone) || this.#apart.asks
+    const poll = looks && !this.#stopping ? recheck : Infinity
     return Math.max(1, Math.min(poll, this.#dueAt - now, this.#unbegunAt() - now))
   }
 
-  #claim(max: number): Effect.Effect<void> {
+  #claim(max: number, apart: boolean): Effect.Effect<void> {
     const started = this.#now()
+    if (apart) this.#apart.begin()
     this.#claiming.count += max
     this.#inClaim = true
     const { limits } = this.#settings
     const { batches } = this.#gate
     const claim: Effect.Effect<Within, JobStoreError> =
       limits === undefined
-        ? Effect.map(this.#store.claim(this.#queue, max), (jobs) => ({ jobs, opensInMillis: undefined }))
-        : this.#store.claimWithin(this.#queue, max, limits)
+        ? Effect.map(this.#store.claim(this.#queue, max, apart), (jobs) => ({
+            jobs,
+            opensInMillis: undefined
+          }))
+        : this.#store.claimWithin(this.#queue, max, limits, apart)
     return Effect.uninterruptible(
       Effect.exit(claim).pipe(
         Effect.flatMap((exit) => {
           this.#claiming.count -= max
           this.#inClaim = false
           if (Exit.isFailure(exit)) {
+            if (apart) this.#apart.given(undefined, true)
             if (this.#stopping) this.#quiet.notify()
             return Effect.as(this.#claims.failed(exit.cause, "does not succeed"), false)
           }
@@ -250,7 +270,8 @@ export class Puller {
           const now = this.#now()
           this.#claimMillis = Pull.average(this.#claimMillis, now - started)
           // A claim that is not full says that there is nothing left, or that others were faster.
-          this.#available = jobs.length >= max
+          if (apart) this.#apart.given(jobs[0], opensInMillis !== undefined)
+          else this.#available = jobs.length >= max
           this.tally.claimed += jobs.length
           if (opensInMillis !== undefined) {
             this.#available = true
@@ -283,7 +304,7 @@ export class Puller {
       returning: this.#stopping
     }
     this.#held.set(job.id, held)
-    if (this.#held.size === 1) this.#busy.notify()
+    if (this.#held.size === 1) this.#leases.begin()
     if (this.#stopping) return this.#end(held, { _tag: "Release" })
     // A row is what anybody wrote into it, and the schema is the user's.
     try {
@@ -300,8 +321,9 @@ export class Puller {
       queue: this.#queue,
       attempt: job.attempt,
       attempts: job.attempts,
+      losses: job.losses,
       priority: job.priority,
-      heartbeat: Effect.suspend(() => Effect.ignore(this.#renew([held])))
+      heartbeat: Effect.suspend(() => Effect.ignore(this.#leases.renew([job])))
     }
     const task = Effect.suspend(() => {
       held.begunAt = this.#now()
@@ -318,7 +340,10 @@ export class Puller {
   #ended(held: Held, exit: Exit.Exit<unknown, unknown>) {
     if (held.begunAt !== undefined)
       this.#runMillis = Pull.average(this.#runMillis, Math.max(0.02, this.#now() - held.begunAt))
-    if (held.dropped) return this.#forget(held)
+    if (held.dropped) {
+      this.#apart.over(held.job.id)
+      return this.#forget(held)
+    }
     if (Exit.isSuccess(exit)) return this.#succeeded(held, exit.value)
     const { cause } = exit
     if (Cause.hasInterruptsOnly(cause) && held.returning) return this.#end(held, this.#givenBack(held))
@@ -424,6 +449,7 @@ export class Puller {
   #written(batch: ReadonlyArray<Settlement>, lost: ReadonlyArray<string>) {
     this.tally.lost += lost.length
     this.#deaths.written(batch, lost)
+    for (const { id } of batch) this.#apart.over(id)
     if (this.#gate.written()) this.#pull.notify()
     // A claim may have left jobs behind whose group was full.
     if (this.#settings.limits?.perGroup !== undefined) this.wake()
@@ -439,51 +465,19 @@ export class Puller {
 
   // ---- leases ----
 
-  #renew(some: Iterable<Held>): Effect.Effect<void, JobStoreError> {
-    const claims = Array.from(some, ({ job: { claim, id } }) => ({ id, claim }))
-    return Effect.map(this.#store.heartbeat(this.#queue, claims), (lost) => {
-      for (const id of lost) {
-        const held = this.#held.get(id)
-        // Not one that was settled meanwhile.
-        const same = held !== undefined && claims.some((one) => one.id === id && one.claim === held.job.claim)
-        if (!same || held.dropped) continue
-        held.dropped = true
-        this.tally.lost++
-        Fibers.interrupt(held.fiber)
-      }
-    })
+  #lost({ claim, id }: Claim) {
+    const held = this.#held.get(id)
+    // Not one that was settled meanwhile.
+    if (held === undefined || held.job.claim !== claim || held.dropped) return
+    held.dropped = true
+    this.tally.lost++
+    Fibers.interrupt(held.fiber)
   }
 
-  /** Claims that had ended, and were not written, when leases were renewed before. */
-  #unwritten = new Set<string>()
-
-  /**
-   * A job that has ended is held until that is written, or another one would run it again. Not what has just ended: it is being
-   * written, and there the two would meet.
-   */
-  readonly #renewUnwritten: Effect.Effect<unknown, JobStoreError> = Effect.suspend(() => {
-    const unwritten = this.#settler.unwritten
-    const late = unwritten.filter(({ claim, id }) => this.#unwritten.has(`${id}:${claim}`))
-    this.#unwritten = new Set(unwritten.map(({ claim, id }) => `${id}:${claim}`))
-    return late.length === 0 ? Effect.void : this.#store.heartbeat(this.#queue, late)
-  })
-
-  /** Three times in a lease: renews ours. When the store is back after it was away, within a sixth of a lease. */
-  readonly keeping: Effect.Effect<never> = Effect.forever(
-    Effect.suspend(() => {
-      if (this.#held.size === 0 && this.#settler.unwritten.length === 0)
-        return Effect.asVoid(this.#busy.wait(Infinity))
-      const { leaseMillis } = this.#store
-      // What is held when the time has come, and again with every try.
-      const keep = Effect.suspend(() =>
-        Effect.andThen(this.#renew(this.#held.values()), this.#renewUnwritten)
-      )
-      return Effect.andThen(
-        this.#beat.wait(leaseMillis / 3),
-        Housekeeping.insist(`The renewal of leases of "${this.#queue}"`, keep, leaseMillis / 6)
-      )
-    })
-  )
+  /** Keeps the leases. Ends by interruption alone. */
+  get keeping(): Effect.Effect<never> {
+    return this.#leases.keeping
+  }
 
   /** What a sweep has ended for good. */
   readonly swept = ({ attempts, failure, id }: Swept["dead"][number]) =>
@@ -507,7 +501,8 @@ export class Puller {
         })
       ),
       Effect.andThen(this.#until(idle, 5_000)),
-      Effect.andThen(this.#until(written, 5_000))
+      Effect.andThen(this.#until(written, 5_000)),
+      Effect.andThen(Effect.sync(() => this.#apart.close()))
     )
   })
 

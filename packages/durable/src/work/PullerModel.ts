@@ -22,10 +22,12 @@ export interface JobContext {
    */
   readonly id: string
   readonly queue: string
-  /** This execution, from 1. */
+  /** This execution, from 1. Those that were given back do not count. */
   readonly attempt: number
-  /** Most executions. */
+  /** Most executions: the job's own attempts, and those that were lost. */
   readonly attempts: number
+  /** Executions before this one that were lost with their process: their effects may have happened. */
+  readonly losses: number
   readonly priority: number
   /**
    * Renews the lease now. Leases are renewed by themselves while the event loop turns: this is for a handler that is about

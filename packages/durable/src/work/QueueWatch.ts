@@ -25,6 +25,8 @@ export interface WatchedQueue {
   readonly wake: () => void
   /** A lapsed lease was the job's last. */
   readonly died: (dead: Swept["dead"][number]) => void
+  /** There are jobs that are set apart. */
+  readonly apart: () => void
 }
 
 /** Looks that are due within this many milliseconds are one look. */
@@ -91,13 +93,17 @@ class Watch {
   readonly sweep = Effect.suspend(() =>
     Effect.flatMap(this.#store.readiness, ({ ready }) =>
       ready && this.#queues.size > 0
-        ? Effect.map(this.#store.sweep(this.#names), ({ dead }) => {
-            for (const one of dead)
-              for (const queue of this.#queues.keys()) if (queue.queue === one.queue) return queue.died(one)
-          })
+        ? Effect.map(this.#store.sweep(this.#names), (swept) => this.#swept(swept))
         : Effect.void
     )
   )
+
+  #swept({ apart, dead }: Swept) {
+    const queues = [...this.#queues.keys()]
+    for (const queue of queues) if (apart.includes(queue.queue)) queue.apart()
+    // Of two that work off one queue here, one tells.
+    for (const one of dead) queues.find(({ queue }) => queue === one.queue)?.died(one)
+  }
 
   readonly prune = Effect.suspend(() =>
     this.#queues.size === 0 ? Effect.succeed(0) : this.#store.prune(this.#names)
@@ -116,13 +122,12 @@ const begin = Effect.fnUntraced(function* (store: Store) {
   yield* keep("look for jobs", watch.looking)
   // A store that tells all says when. Any other is asked three times in a lease.
   const overdue = [new Signal(), new Signal()] as const
-  if (store.tellsAll)
-    yield* Scope.provide(
-      store.listen(({ _tag }) => {
-        if (_tag === "Overdue") for (const signal of overdue) signal.notify()
-      }),
-      scope
-    )
+  yield* Scope.provide(
+    store.listen(({ _tag }) => {
+      if (_tag === "Overdue") for (const signal of overdue) signal.notify()
+    }),
+    scope
+  )
   // What was refused is tried again in any case: what is due has been told already.
   const goesOn = (work: Effect.Effect<unknown, JobStoreError>, signal: Signal, what: string) => {
     let refused = false

@@ -107,6 +107,104 @@ describe.skipIf(missing.postgres)("another role of the same database", () => {
   )
 })
 
+describe.skipIf(missing.postgres)("rows that somebody else has written", () => {
+  const Row = Job.make("Row", { payload: Schema.Unknown, success: Schema.Unknown, attempts: 2 })
+  const insert = (values: string) =>
+    `INSERT INTO lemmings.job_common (name, priority, dead_letter, retry_limit, ${values}`
+
+  it.live.each([
+    ["claims", {}],
+    ["claims within limits", { perGroup: 2 }]
+  ] as const)("that cannot be claimed keep none of their queue from it, and are told (%s)", ([, limits]) =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const died: Array<string> = []
+      const working = Row.toLayer((value) => Effect.succeed(value), {
+        ...limits,
+        onDead: ({ failure: { message, reason } }) => Effect.sync(() => died.push(`${reason}: ${message}`))
+      })
+      const store = yield* Layer.build(Jobs.layerPostgres({ url }))
+      yield* Effect.gen(function* () {
+        yield* Jobs.stats(Row)
+        const client = yield* connected(url)
+        const say = (sql: string) => Effect.promise(() => client.query(sql))
+        // Beyond what the index of what runs can hold: whoever claims it fails, and all that are claimed with it.
+        const long = `(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 200) n)`
+        yield* say(`${insert("data, group_id)")} VALUES ('Row', 9, 'Row.dead', 1, '{"p":1}', ${long})`)
+        yield* say(`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN IF NEW.state = 'active' THEN RAISE 'never this one'; END IF; RETURN NEW; END $$;
+          CREATE TRIGGER no BEFORE UPDATE ON lemmings.job_common FOR EACH ROW WHEN (NEW.group_id = 'no') EXECUTE FUNCTION no()`)
+        yield* say(`${insert("data, group_id)")} VALUES ('Row', 8, 'Row.dead', 1, '{"p":2}', 'no')`)
+        const ids = yield* Jobs.enqueue([1, 2, 3].map((n) => Row(n)))
+        yield* Layer.build(working)
+        for (const [n, id] of ids.entries()) assert.strictEqual(yield* Jobs.await(Row, id), n + 1)
+        yield* eventually(
+          Effect.sync(() => died.length),
+          (count) => count === 2
+        )
+        assert.match(died[0] ?? "", /^undecodable: its row cannot be claimed: index row size/)
+        assert.strictEqual(died[1], "undecodable: its row cannot be claimed: never this one")
+        const letters = yield* Jobs.deadLetters.list(Row)
+        assert.deepStrictEqual(
+          letters.map(({ failure }) => failure.reason),
+          ["undecodable", "undecodable"]
+        )
+        assert.isTrue((yield* Jobs.readiness).ready)
+      }).pipe(Effect.provide(store))
+    })
+  )
+
+  it.live("with anything in them are run, lost, given back and buried like others, and stop nobody", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      yield* Effect.gen(function* () {
+        const store = yield* JobStore
+        yield* store.declare(Row.settings.spec)
+        const client = yield* connected(url)
+        const say = (sql: string) => Effect.promise(() => client.query(sql))
+        const odd = [
+          "NULL",
+          ...[
+            "null",
+            "5",
+            '"text"',
+            "[1]",
+            "{}",
+            '{"r":"x","l":[],"k":{},"w":0,"t":5}',
+            '{"r":1e99,"l":-1}'
+          ].map((data) => `'${data}'`)
+        ]
+        const all = odd.map((data) => `('Row', 5, 'Row.dead', 1, ${data})`).join(", ")
+        yield* say(`${insert("data)")} VALUES ${all}`)
+        yield* store.enqueue([job("Row", { attempts: 2 })])
+        const first = yield* store.claim("Row", 20)
+        assert.lengthOf(first, odd.length + 1)
+        yield* store.settle(
+          "Row",
+          first.map((held) => ({ ...held, _tag: "Release" as const }))
+        )
+        assert.lengthOf(yield* store.claim("Row", 20), odd.length + 1)
+        let ended = 0
+        // Twice, since each has two attempts, whether its losses can be counted or not.
+        yield* eventually(
+          Effect.gen(function* () {
+            const { dead } = yield* store.sweep("Row")
+            ended += dead.length
+            yield* store.claim("Row", 20)
+            yield* store.claim("Row", 20, true)
+          }),
+          () => ended === odd.length + 1
+        )
+        assert.lengthOf(yield* store.dead.list("Row", { limit: 20 }), odd.length + 1)
+        assert.strictEqual(yield* store.dead.replay("Row"), odd.length + 1)
+        assert.isAbove((yield* store.stats("Row")).waiting, 0)
+      }).pipe(
+        Effect.provide(PostgresStore.layer({ url, schema: undefined, connections: 4, leaseMillis: 1_000 }))
+      )
+    })
+  )
+})
+
 describe.skipIf(missing.postgres)("however many ask at a time", () => {
   it.live("what runs keeps its lease and is settled: those have connections that nobody else has", () =>
     Effect.gen(function* () {

@@ -3,6 +3,7 @@ import { Effect, type Layer } from "effect"
 import { randomUUID } from "node:crypto"
 import { JobStore, type ClaimedJob, type News } from "../../src/port/JobStore.ts"
 import { keptSuite } from "./KeptSuite.ts"
+import { leaseSuite } from "./LeaseSuite.ts"
 import { claimOne, declared, eventually, failure, job } from "./store.ts"
 
 /** What every store does. Its leases last a second. */
@@ -274,38 +275,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
         )
       })
 
-      describe("leases", () => {
-        it.effect("lapse without a heartbeat, use an attempt, and the last one fails", () =>
-          Effect.gen(function* () {
-            const { queue, store } = yield* declared()
-            yield* store.enqueue([job(queue, { attempts: 2 })])
-            const first = yield* claimOne(queue)
-            assert.strictEqual((yield* store.sweep(queue)).count, 0)
-            yield* eventually(store.sweep(queue), ({ count }) => count === 1)
-            const second = yield* claimOne(queue)
-            assert.deepStrictEqual([second.id, second.attempt], [first.id, 2])
-            yield* eventually(store.sweep(queue), ({ count }) => count === 1)
-            const failed = yield* store.get(queue, first.id)
-            assert.deepStrictEqual([failed?.state, failed?.failure?.reason], ["failed", "lost"])
-            assert.strictEqual((yield* store.dead.list(queue, { limit: 1 }))[0]?.failure.reason, "lost")
-          })
-        )
-
-        it.effect("last as long as heartbeats come", () =>
-          Effect.gen(function* () {
-            const { queue, store } = yield* declared()
-            yield* store.enqueue([job(queue), job(queue)])
-            const [kept, left] = yield* store.claim(queue, 2)
-            const swept = yield* eventually(
-              Effect.andThen(store.heartbeat(queue, [kept!]), store.sweep(queue)),
-              ({ count }) => count > 0
-            )
-            assert.deepStrictEqual(swept, { count: 1, dead: [] })
-            assert.strictEqual((yield* store.get(queue, kept!.id))?.state, "running")
-            assert.strictEqual((yield* store.get(queue, left!.id))?.state, "waiting")
-          })
-        )
-      })
+      leaseSuite(it)
 
       describe("cancel and priority", () => {
         it.effect("cancels what waits and what runs, and nothing that has ended", () =>

@@ -191,39 +191,45 @@ export const keptSuite = (it: Vitest.MethodsNonLive<JobStore>) => {
       })
     )
 
-    it.effect("are replayed and purged a page at a time, with progress, until they are interrupted", () =>
-      Effect.gen(function* () {
-        const { queue, store } = yield* declared()
-        yield* store.enqueue(Array.from({ length: 2_500 }, (_, n) => job(queue, { payload: n })))
-        const kill = Effect.gen(function* () {
-          const held = yield* store.claim(queue, 2_500)
-          yield* store.settle(
-            queue,
-            held.map((one) => ({ ...one, _tag: "Discard" as const, failure }))
+    it.effect(
+      "are replayed, purged, and jobs cancelled, a page at a time, with progress, until it is interrupted",
+      () =>
+        Effect.gen(function* () {
+          const { queue, store } = yield* declared()
+          yield* store.enqueue(Array.from({ length: 2_500 }, (_, n) => job(queue, { payload: n })))
+          const kill = Effect.gen(function* () {
+            const held = yield* store.claim(queue, 2_500)
+            yield* store.settle(
+              queue,
+              held.map((one) => ({ ...one, _tag: "Discard" as const, failure }))
+            )
+          })
+          yield* kill
+          const seen: Array<number> = []
+          const progress = (done: number) => Effect.sync(() => seen.push(done))
+          assert.strictEqual(yield* store.dead.replay(queue, undefined, { progress }), 2_500)
+          assert.deepStrictEqual(seen, [1_000, 2_000, 2_500])
+          yield* kill
+          const once = Effect.andThen(
+            Effect.sync(() => seen.length),
+            (count) => (count > 3 ? Effect.interrupt : Effect.void)
           )
+          yield* Effect.exit(
+            store.dead.purge(queue, undefined, { progress: (done) => Effect.andThen(progress(done), once) })
+          )
+          assert.strictEqual((yield* store.stats(queue)).deadLetters, 1_500)
+          const many = Array.from({ length: 2_500 }, () => job(queue))
+          yield* store.enqueue(many)
+          const ids = [...many.map(({ id }) => id), randomUUID()]
+          seen.length = 0
+          yield* Effect.exit(
+            store.cancel(queue, ids, { progress: (done) => Effect.andThen(progress(done), Effect.interrupt) })
+          )
+          assert.strictEqual((yield* store.stats(queue)).waiting, 1_500)
+          assert.strictEqual(yield* store.cancel(queue, ids, { progress }), 1_500)
+          assert.deepStrictEqual(seen, [1_000, 0, 1_000, 1_500])
+          assert.strictEqual((yield* store.stats(queue)).waiting, 0)
         })
-        yield* kill
-        const seen: Array<number> = []
-        const progress = (done: number) => Effect.sync(() => seen.push(done))
-        assert.strictEqual(yield* store.dead.replay(queue, undefined, { progress }), 2_500)
-        assert.deepStrictEqual(seen, [1_000, 2_000, 2_500])
-        yield* kill
-        const once = Effect.andThen(
-          Effect.sync(() => seen.length),
-          (count) => (count > 3 ? Effect.interrupt : Effect.void)
-        )
-        yield* Effect.exit(
-          store.dead.purge(queue, undefined, { progress: (done) => Effect.andThen(progress(done), once) })
-        )
-        assert.strictEqual((yield* store.stats(queue)).deadLetters, 1_500)
-        assert.strictEqual(
-          yield* store.cancel(
-            queue,
-            Array.from({ length: 2_500 }, () => randomUUID())
-          ),
-          0
-        )
-      })
     )
 
     it.effect("are purged", () =>

@@ -26,11 +26,11 @@ export const job = (queue: string, over: Partial<NewJob> = {}): NewJob => ({
 export const failure: Failure = { reason: "failed", message: "no", error: { code: 7 } }
 
 /** Waits for a condition that real time or another connection brings. */
-export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-  look.pipe(
-    Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: holds }),
-    Effect.timeout("20 seconds")
-  )
+export const eventually = <A, E, R>(
+  look: Effect.Effect<A, E, R>,
+  holds: (value: A) => boolean,
+  limit = 20_000
+) => look.pipe(Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: holds }), Effect.timeout(limit))
 
 export const declared = (over: Partial<QueueSpec> = {}) =>
   Effect.gen(function* () {
@@ -46,4 +46,15 @@ export const claimOne = (queue: string) =>
     const [one] = yield* store.claim(queue, 1)
     assert.isDefined(one)
     return one
+  })
+
+/** Sweeps until so many leases have lapsed. */
+export const lapse = (queue: string, leases = 1) =>
+  Effect.gen(function* () {
+    const store = yield* JobStore
+    let lapsed = 0
+    return yield* eventually(
+      Effect.tap(store.sweep(queue), ({ count }) => Effect.sync(() => (lapsed += count))),
+      () => lapsed >= leases
+    )
   })
