@@ -71,7 +71,8 @@ export const make = (
   const run = (limits: Limits) =>
     Effect.gen(function* () {
       const { line, pool, tally } = rt
-      const before = tally.succeeded + tally.failed
+      const ended = () => tally.succeeded + tally.failed - tally.notEnded
+      const before = ended()
       if (!killed) {
         enter("draining")
         drop(rt, line.dismiss(), "closed")
@@ -79,7 +80,8 @@ export const make = (
         pool.pump()
         yield* within(limits.drain, () => killed || empty() || stuck())
       }
-      const completed = tally.succeeded + tally.failed - before
+      const completed = ended() - before
+      const lost = tally.notEnded
 
       enter("interrupting")
       // In one step: what moves up when the queue is cleared would otherwise be accepted by a closing herd.
@@ -101,7 +103,7 @@ export const make = (
       yield* waits.until(pool.told)
       enter("closed")
       waits.check()
-      return { completed, interrupted: running.length, abandoned, leaked }
+      return { completed, interrupted: running.length + lost, abandoned, leaked }
     })
 
   /** Ends tasks, and gives the event loop its turns when there are many. */

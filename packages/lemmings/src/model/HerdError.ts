@@ -156,6 +156,17 @@ export class TaskShed extends Schema.TaggedError<TaskShed>("lemmings/TaskShed")(
  */
 export const notBegun: unique symbol = Symbol.for("lemmings/notBegun")
 
+/**
+ * The key of errors that say that an effect did not end by itself: what it ran on was lost under it. Its value is `true`.
+ *
+ * It is the task's error, as any other. A task that fails with it while the herd drains counts as interrupted in the
+ * `ShutdownReport`.
+ *
+ * @category errors
+ * @since 0.5.0
+ */
+export const notEnded: unique symbol = Symbol.for("lemmings/notEnded")
+
 /** What the herd looked like when a task ran out of time. Counts. */
 const situation = {
   herd: Schema.String,

@@ -286,7 +286,7 @@ export type HerdMetrics = typeof HerdMetrics.Type
 export const ShutdownReport = Schema.Struct({
   /** Tasks that ended by themselves while draining. */
   completed: Count,
-  /** Running tasks that were interrupted. */
+  /** Running tasks that were interrupted, or that failed because what they ran on was lost (`HerdError.notEnded`). */
   interrupted: Count,
   /** Waiting tasks that never ran to an end; their callers got `HerdClosed`, or their last own error. */
   abandoned: Count,

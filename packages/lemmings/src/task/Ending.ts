@@ -9,6 +9,7 @@ import type { ShedReason } from "../model/HerdError.ts"
 import type { Lease } from "../workers/Worker.ts"
 import type { TaskStatus } from "../model/Task.ts"
 import { Described } from "./Described.ts"
+import * as Retry from "./Retry.ts"
 import * as TaskExtra from "./TaskExtra.ts"
 import { closing, shedding } from "./TaskLimits.ts"
 import * as TaskNews from "./TaskNews.ts"
@@ -107,6 +108,7 @@ export abstract class Ending extends Described implements Waiting {
     else {
       const outcome = TaskNews.outcome(exit)
       rt.tally[outcome]++
+      if (rt.state !== "running" && Retry.didNotEnd(exit.cause)) rt.tally.notEnded++
       if (outcome === "failed") TaskNews.failed(rt, this, exit.cause, false)
     }
     this.conclude(exit)

@@ -6,7 +6,7 @@
  */
 import { Cause, type Effect, type Schedule } from "effect"
 import * as Time from "../internal/Time.ts"
-import { notBegun } from "../model/HerdError.ts"
+import { notBegun, notEnded } from "../model/HerdError.ts"
 
 /**
  * What is known when an attempt has ended badly.
@@ -80,13 +80,24 @@ export const isTyped = (cause: Cause.Cause<unknown>): boolean =>
  */
 export const didNotBegin = ({ reasons }: Cause.Cause<unknown>, task: unknown): boolean => {
   const [reason] = reasons
-  if (reason?._tag !== "Fail") return false
-  const { error } = reason
+  return reason?._tag === "Fail" && task !== undefined && ofKey(reason.error, notBegun) === task
+}
+
+/**
+ * Whether a task failed because what it ran on was lost under it (`HerdError.notEnded`).
+ *
+ * @category decisions
+ * @since 0.5.0
+ */
+export const didNotEnd = ({ reasons }: Cause.Cause<unknown>): boolean =>
+  reasons.some((reason) => reason._tag === "Fail" && ofKey(reason.error, notEnded) === true)
+
+/** An error may throw at every touch, as a Proxy does: then it is not one of ours. */
+const ofKey = (error: unknown, key: symbol): unknown => {
   try {
-    return typeof error === "object" && error !== null && notBegun in error && error[notBegun] === task
+    return typeof error === "object" && error !== null ? Reflect.get(error, key) : undefined
   } catch {
-    // An error may throw at every touch, as a Proxy does: then it is not one of ours.
-    return false
+    return undefined
   }
 }
 

@@ -30,6 +30,8 @@ interface TaskTally {
   running: number
   succeeded: number
   failed: number
+  /** Of those that failed since the herd began to stop: what they ran on was lost. */
+  notEnded: number
   interrupted: number
   shed: number
   rejected: number
@@ -238,6 +240,7 @@ export const make = (
     running: 0,
     succeeded: 0,
     failed: 0,
+    notEnded: 0,
     interrupted: 0,
     shed: 0,
     rejected: 0,

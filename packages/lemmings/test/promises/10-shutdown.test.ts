@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Herd, HerdClosed, InvalidConfig, Lemmings } from "../../src/index.ts"
+import { notEnded } from "../../src/model/HerdError.ts"
 import { conserved, fork, listen, settled, start } from "./support.ts"
 
 class Door extends Context.Service<Door, object>()("test/Door") {}
@@ -51,6 +52,30 @@ describe("promise 10: shutdown has a deadline and a report", () => {
       )
       conserved(yield* herd.stats)
     })
+  )
+
+  it.effect(
+    "a task that lost what it ran on while draining did not complete, and one before counts no more",
+    () =>
+      Effect.gen(function* () {
+        const herd = yield* start({ workers: { max: 3 } })
+        const lost = (millis: number) => Effect.delay(Effect.fail({ [notEnded]: true }), millis)
+        const touchy = new Proxy({}, { get: () => assert.fail("touched") })
+        yield* herd.submit(lost(100))
+        yield* TestClock.adjust(100)
+        yield* herd.submit(lost(100))
+        yield* herd.submit(Effect.delay(Effect.fail("own"), 100))
+        yield* herd.submit(Effect.delay(Effect.fail(touchy), 100))
+
+        const report = yield* fork(herd.stop({ drain: 2500 }))
+        yield* TestClock.adjust(100)
+
+        assert.deepStrictEqual(
+          report.pollUnsafe(),
+          Exit.succeed({ ...nothing, completed: 2, interrupted: 1 })
+        )
+        conserved(yield* herd.stats)
+      })
   )
 
   it.effect("stop ends as soon as everything has, not at its deadline", () =>

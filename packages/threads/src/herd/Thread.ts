@@ -34,6 +34,7 @@ import {
   withBuffers
 } from "../wire/Wire.ts"
 import { Outbox } from "./Outbox.ts"
+import * as Patience from "./Patience.ts"
 import { type Held, moves, type Pending, refuse } from "./Pending.ts"
 import { Reports } from "./Reports.ts"
 
@@ -212,7 +213,7 @@ export class Thread implements Caller {
   /** Waits as long as the grace allows, and then terminates the thread. */
   private within(end: Effect.Effect<void>): Effect.Effect<void> {
     return Effect.flatMap(
-      Effect.timeoutOption(Effect.interruptible(end), this.options.grace),
+      Patience.within(end, this.options.grace),
       Option.match({ onNone: () => this.terminate, onSome: () => Effect.void })
     )
   }

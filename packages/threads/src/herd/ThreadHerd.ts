@@ -17,6 +17,7 @@ import type { ResourceLimits } from "node:worker_threads"
 import * as Broadcasting from "./Broadcasting.ts"
 import { Crashes } from "./Crashes.ts"
 import * as Inline from "./Inline.ts"
+import * as Patience from "./Patience.ts"
 import type { Serving } from "../thread/Serving.ts"
 import { type Averages, notServing, Thread, type ThreadOptions } from "./Thread.ts"
 import { ThreadsUnavailable } from "../task/ThreadError.ts"
@@ -56,7 +57,10 @@ export interface Options<
    * take less than a millisecond the next ones are sent ahead. Those go to another thread when it turns out otherwise.
    */
   readonly concurrency?: number | "adaptive" | undefined
-  /** How long an interrupted task may take to stop before its thread is terminated and replaced. Defaults to 100 ms. */
+  /**
+   * How long an interrupted task may take to stop before its thread is terminated and replaced. Time in which the herd's own
+   * process had no turn does not count. Defaults to 100 ms.
+   */
   readonly grace?: Duration.Input | undefined
   /**
    * Limits of a thread's heap, code and stack, in MB: `maxOldGenerationSizeMb` from 16 on, below which V8 ends the whole
@@ -360,13 +364,16 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
         (made) => made.close
       )
       const ready = Effect.tap(thread, (made) =>
-        Effect.timeoutOrElse(made.ready, {
-          duration: settings.startMillis,
-          orElse: () =>
-            Effect.fail(
-              notServing(`${settings.thread.worker.href} did not serve within ${settings.startMillis} ms`)
-            )
-        })
+        Effect.flatMap(
+          Patience.within(made.ready, settings.startMillis),
+          Option.match({
+            onNone: () =>
+              Effect.fail(
+                notServing(`${settings.thread.worker.href} did not serve within ${settings.startMillis} ms`)
+              ),
+            onSome: () => Effect.void
+          })
+        )
       )
       return ready.pipe(
         Effect.tap((made) =>

@@ -4,6 +4,7 @@
  * @since 0.3.0
  */
 import * as Schema from "effect/Schema"
+import { notEnded } from "lemmings/HerdError"
 import { describe, isError } from "../wire/Wire.ts"
 
 /**
@@ -27,6 +28,9 @@ export class WorkerLost extends Schema.TaggedError<WorkerLost>("@lemmings/thread
   /** What the thread died of, as far as it is known. */
   cause: Schema.Defect()
 }) {
+  get [notEnded](): true {
+    return true
+  }
   override get message() {
     const why = isError(this.cause) ? `: ${describe(this.cause)}` : ""
     const code = this.exitCode === undefined ? "" : ` with exit code ${this.exitCode}`

@@ -244,7 +244,10 @@ const link = (): Link | undefined => {
     post: (message) => {
       if (process.connected) process.send?.(message)
     },
-    listen: (listener) => void process.on("message", listener),
+    listen: (listener) => {
+      process.on("message", listener)
+      process.channel?.ref()
+    },
     poll: undefined,
     end: () => process.disconnect()
   }

@@ -30,5 +30,7 @@ process.once("message", (start: Start & { readonly module: string }) => {
   process.on("uncaughtExceptionMonitor", (error) => {
     if (process.connected) process.send?.({ dying: start.tag, cause: packDefect(error) } satisfies Dying)
   })
+  // From here on it lives as long as it serves: one that does not, ends, as a thread would.
+  process.channel?.unref()
   void import(start.module)
 })

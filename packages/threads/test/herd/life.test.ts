@@ -67,6 +67,24 @@ describe("a signal to the whole process group", () => {
   }
 })
 
+describe("a child that is killed while its herd drains", () => {
+  it.live("leaves an exit code that says so", () =>
+    Effect.gen(function* () {
+      const mark = newMark()
+      const life = yield* launch("spin", mark)
+      yield* until(() => life.output().includes("busy"), life.output)
+      const pids = children(mark).map((line) => Number.parseInt(line, 10))
+      process.kill(life.pid, "SIGTERM")
+      yield* until(() => life.output().includes("not ready"), life.output)
+
+      for (const pid of pids) process.kill(pid, "SIGKILL")
+
+      assert.strictEqual(yield* life.ended, 143, life.output())
+      assert.include(life.output(), "0 completed, 2 interrupted, 0 abandoned, 0 leaked")
+    })
+  )
+})
+
 describe("a child process whose herd is gone ends", () => {
   for (const [what, when] of [
     ["hang", "in the middle of a task that never lets go"],

@@ -1,4 +1,4 @@
-// Processes with herds of processes: `life.ts drain|hang|loop|nested|once|inspect MARK`. MARK is an argument of every child.
+// Processes with herds of processes: `life.ts drain|spin|hang|loop|nested|once|inspect MARK`. MARK is an argument of every child.
 import { Effect } from "effect"
 import { HerdMain } from "lemmings"
 import * as ThreadHerd from "../../src/herd/ThreadHerd.ts"
@@ -24,6 +24,16 @@ const programs: { readonly [name: string]: () => void } = {
           const task = Effect.tap(Act({ what: "spin", millis: 250, value }), () => say(`done ${value}`))
           yield* herd.submit(task)
         }
+        yield* say("busy")
+        return yield* Effect.never
+      }).pipe(Effect.provide(Life.layer(options)))
+    ),
+  spin: () =>
+    HerdMain.runMain(
+      Effect.gen(function* () {
+        const herd = yield* Life
+        for (let i = 0; i < 2; i++) yield* herd.submit(Act({ what: "spin", millis: 20_000 }))
+        while ((yield* herd.stats).tasks.running < 2) yield* Effect.sleep("5 millis")
         yield* say("busy")
         return yield* Effect.never
       }).pipe(Effect.provide(Life.layer(options)))
