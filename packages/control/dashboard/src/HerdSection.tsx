@@ -49,7 +49,7 @@ const Workers = ({ herd }: { herd: HerdView }) => {
 
 const rates: ReadonlyArray<Line> = [
   { label: "arrive", color: "--blue", value: (point) => point.arrivalRate },
-  { label: "complete", color: "--green", value: (point) => point.completionRate, dash: [5, 3] }
+  { label: "end", color: "--green", value: (point) => point.endedRate, dash: [5, 3] }
 ]
 const waits: ReadonlyArray<Line> = [
   { label: "p50", color: "--green", value: (point) => point.waitP50 },
@@ -74,7 +74,7 @@ const Counters = ({ herd }: { herd: HerdView }) => {
     ["Queued", count(queue.depth), "queued"],
     ["Running", count(tasks.running)],
     ["Delayed", count(tasks.delayed)],
-    ["Completing", rate(metrics.completionRate)],
+    ["Ending", rate(metrics.endedRate)],
     ["Wait p99", millis(metrics.wait.p99)],
     ["Busy", percent(utilization)],
     ["Succeeded", count(tasks.succeeded)],

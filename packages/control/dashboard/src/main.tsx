@@ -48,7 +48,7 @@ const Overview = ({ view }: { view: View }) => (
           {stats.workers.busy} of {stats.workers.size} busy · {count(stats.queue.depth)} queued
         </span>
         <span>
-          {rate(metrics.completionRate)} · {stats.paused ? "paused" : stats.state}
+          {rate(metrics.endedRate)} · {stats.paused ? "paused" : stats.state}
         </span>
       </a>
     ))}

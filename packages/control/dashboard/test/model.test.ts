@@ -6,7 +6,7 @@ import * as model from "../src/model.ts"
 const point = (at: number): Point => ({
   at,
   arrivalRate: 1,
-  completionRate: 1,
+  endedRate: 1,
   failureRate: 0,
   waitP50: 1,
   waitP95: 1,

@@ -84,7 +84,7 @@ export const wireEvent = (event: HerdEvent, name: string, rules: Rules): LoggedE
 export const wirePoint = (at: number, { queue, workers }: HerdStats, metrics: HerdMetrics): Point => ({
   at,
   arrivalRate: metrics.arrivalRate,
-  completionRate: metrics.completionRate,
+  endedRate: metrics.endedRate,
   failureRate: metrics.failureRate,
   waitP50: metrics.wait.p50,
   waitP95: metrics.wait.p95,

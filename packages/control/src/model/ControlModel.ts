@@ -61,7 +61,7 @@ export type Failure = typeof Failure.Type
 export const Point = Schema.Struct({
   at: Schema.Number,
   arrivalRate: Schema.Finite,
-  completionRate: Schema.Finite,
+  endedRate: Schema.Finite,
   failureRate: Schema.Finite,
   waitP50: Schema.Finite,
   waitP95: Schema.Finite,

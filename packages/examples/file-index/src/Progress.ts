@@ -73,7 +73,7 @@ const line = (stats: HerdStats, metrics: HerdMetrics, bytes: number): string =>
   [
     `${stats.tasks.succeeded.toLocaleString("en-US")} files`,
     prettyBytes(bytes),
-    `${Math.round(metrics.completionRate).toLocaleString("en-US")} files/s`,
+    `${Math.round(metrics.endedRate).toLocaleString("en-US")} files/s`,
     `${stats.workers.busy}/${stats.workers.size} workers busy`,
     `${stats.queue.depth} waiting`,
     `p95 ${metrics.run.p95.toFixed(1)} ms`,

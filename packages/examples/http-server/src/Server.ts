@@ -29,8 +29,8 @@ type Rendering = Renderer["Service"]
 const retryAfter = (herd: Rendering) =>
   Effect.gen(function* () {
     const { queue } = yield* herd.stats
-    const { completionRate } = yield* herd.metrics
-    return Math.max(1, Math.ceil(queue.depth / Math.max(1, completionRate)))
+    const { endedRate } = yield* herd.metrics
+    return Math.max(1, Math.ceil(queue.depth / Math.max(1, endedRate)))
   })
 
 const problem = (status: number, error: string, headers: Record<string, string> = {}) =>

@@ -118,7 +118,7 @@ const retryAll = Effect.gen(function* () {
   })
   const { totals } = yield* herd.metrics
   yield* Console.log(
-    `lemmings: ${results.join(", ")}; completed ${totals.completed}, failed ${totals.failed}, ` +
+    `lemmings: ${results.join(", ")}; succeeded ${totals.succeeded}, failed ${totals.failed}, ` +
       `retried ${totals.retried}`
   )
 }).pipe(Effect.provide(RetryingHerd.live))

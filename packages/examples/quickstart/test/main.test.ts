@@ -15,7 +15,7 @@ describe("quickstart", () => {
         "6 succeeded 15, 7 succeeded 16, 8 succeeded 17, 9 succeeded 18, 10 succeeded 19",
       "loomy: 1 4 9 16 25, then Failure Success",
       "semstreams: 50 done, 0 lost, after waiting for a full queue",
-      "lemmings: task-1 completed, task-2 completed, task-3 completed; completed 3, failed 0, retried 3"
+      "lemmings: task-1 completed, task-2 completed, task-3 completed; succeeded 3, failed 0, retried 3"
     ])
     assert.strictEqual(stderr, "")
   })

@@ -131,7 +131,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
         longestRunMillis: Math.max(0, now - (pool.oldestStart() ?? now)),
         meanRunMillis: meanAge,
         arrivals: tally.submitted + tally.retried + tally.requeued,
-        completions: rt.runs.count,
+        ended: rt.runs.count,
         runMillis: rt.runs.sum + pool.betweenMillis(),
         creations: resources.tally.created,
         creationMillis: resources.tally.creationMillis

@@ -41,7 +41,7 @@ export interface WindowSnapshot {
   /** Submissions. */
   readonly arrivals: number
   /** Runs that ended in success. */
-  readonly completions: number
+  readonly successes: number
   /** Runs that ended otherwise. */
   readonly failures: number
   /** From submission to start, counted when a run starts. */
@@ -59,7 +59,7 @@ export class SlidingWindow {
   private readonly width: number
   private readonly buckets: number
   private readonly arrivals: Float64Array
-  private readonly completions: Float64Array
+  private readonly successes: Float64Array
   private readonly failures: Float64Array
   private readonly waits: Array<Histogram | undefined>
   private readonly runs: Array<Histogram | undefined>
@@ -88,7 +88,7 @@ export class SlidingWindow {
     this.boundary = now + this.width
     this.buckets = buckets
     this.arrivals = new Float64Array(buckets)
-    this.completions = new Float64Array(buckets)
+    this.successes = new Float64Array(buckets)
     this.failures = new Float64Array(buckets)
     this.waits = Array.from({ length: buckets }, () => undefined)
     this.runs = Array.from({ length: buckets }, () => undefined)
@@ -110,7 +110,7 @@ export class SlidingWindow {
   /** Counts an end, after `runMillis` of running. */
   finished(now: number, runMillis: number, success: boolean): void {
     this.advance(now)
-    if (success) this.completions[this.newest]!++
+    if (success) this.successes[this.newest]!++
     else this.failures[this.newest]!++
     const run = (this.runs[this.newest] ??= new Histogram())
     run.record(runMillis)
@@ -123,7 +123,7 @@ export class SlidingWindow {
     return {
       spanMillis: Math.max(1, this.latest - oldest),
       arrivals: total(this.arrivals),
-      completions: total(this.completions),
+      successes: total(this.successes),
       failures: total(this.failures),
       wait: summarize(this.waits),
       run: summarize(this.runs)
@@ -147,7 +147,7 @@ export class SlidingWindow {
     for (let age = 0; age < expired; age++) {
       const bucket = (this.newest - age + this.buckets) % this.buckets
       this.arrivals[bucket] = 0
-      this.completions[bucket] = 0
+      this.successes[bucket] = 0
       this.failures[bucket] = 0
       this.waits[bucket]?.reset()
       this.runs[bucket]?.reset()

@@ -256,7 +256,7 @@ export const HerdMetrics = Schema.Struct({
   /** Tasks accepted per second. */
   arrivalRate: Schema.Finite,
   /** Attempts ended per second, failed ones included, interrupted and shed ones not. */
-  completionRate: Schema.Finite,
+  endedRate: Schema.Finite,
   /** Those of them that succeeded, and those that failed, per second. */
   succeededRate: Schema.Finite,
   failedRate: Schema.Finite,
@@ -268,7 +268,7 @@ export const HerdMetrics = Schema.Struct({
   successRate: Schema.Finite,
   /** Attempts that failed ÷ ended over the window, a ratio. 0 when none ended. */
   failureRate: Schema.Finite,
-  totals: Schema.Struct({ completed: Count, failed: Count, retried: Count })
+  totals: Schema.Struct({ succeeded: Count, failed: Count, retried: Count })
 })
 
 /**
@@ -284,7 +284,7 @@ export type HerdMetrics = typeof HerdMetrics.Type
  * @since 0.1.0
  */
 export const ShutdownReport = Schema.Struct({
-  /** Tasks that ended by themselves while draining. */
+  /** Tasks that came to their own end while draining: succeeded or failed. */
   completed: Count,
   /** Running tasks that were interrupted, or that failed because what they ran on was lost (`HerdError.notEnded`). */
   interrupted: Count,
@@ -329,10 +329,10 @@ export const ScalingSample = Schema.Struct({
   /** Attempts that asked for a worker since the start: tasks accepted, retries and re-queues. */
   arrivals: Count,
   /** Attempts that ended since the start, failed ones included, interrupted and shed ones not. */
-  completions: Count,
+  ended: Count,
   /** Moving averages over 2 and over 20 seconds. */
   arrivalRate: Schema.Struct({ fast: Schema.Finite, slow: Schema.Finite }),
-  completionRate: Schema.Struct({ fast: Schema.Finite, slow: Schema.Finite }),
+  endedRate: Schema.Struct({ fast: Schema.Finite, slow: Schema.Finite }),
   /**
    * Moving average of how long an attempt keeps its worker from the next: its run, failed ones included, and then
    * `ready`, validation and the replacement of the resource. `null` until one has ended.

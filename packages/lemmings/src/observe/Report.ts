@@ -123,20 +123,20 @@ const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({
  */
 export const metrics = (rt: Shown): HerdMetrics => {
   const window = rt.window.snapshot(rt.timers.now())
-  const ended = window.completions + window.failures
+  const ended = window.successes + window.failures
   const seconds = window.spanMillis / 1000
   return {
     herd: rt.herd,
     windowMillis: window.spanMillis,
     arrivalRate: window.arrivals / seconds,
-    completionRate: ended / seconds,
-    succeededRate: window.completions / seconds,
+    endedRate: ended / seconds,
+    succeededRate: window.successes / seconds,
     failedRate: window.failures / seconds,
     wait: timing(window.wait),
     run: timing(window.run),
-    successRate: ended === 0 ? 0 : window.completions / ended,
+    successRate: ended === 0 ? 0 : window.successes / ended,
     failureRate: ended === 0 ? 0 : window.failures / ended,
-    totals: { completed: rt.tally.succeeded, failed: rt.tally.failed, retried: rt.tally.retried }
+    totals: { succeeded: rt.tally.succeeded, failed: rt.tally.failed, retried: rt.tally.retried }
   }
 }
 

@@ -246,7 +246,7 @@ interface Measured {
 interface Measuring {
   readonly inner: unknown
   /** Where the measurement of the present number began. */
-  readonly start: { readonly workers: number; readonly at: number; readonly completions: number }
+  readonly start: { readonly workers: number; readonly at: number; readonly ended: number }
   /** What growth is compared with: the last measurement that was worth it, while the herd has been saturated since. */
   readonly last: Measured | undefined
   /** When workers were added whose worth is not known yet. */
@@ -255,7 +255,7 @@ interface Measuring {
 }
 
 const measureMillis = 1_000
-const measureCompletions = 10
+const measureEnded = 10
 
 /**
  * Lets a policy grow only while more workers bring more throughput: for work that ends in a database, a service or a
@@ -264,7 +264,7 @@ const measureCompletions = 10
  * **Details**
  *
  * The herd is saturated while tasks wait and no worker is idle. Then throughput is measured over at least 1 second, 10
- * completions, and 2 for each worker. After growth in that state the policy may not grow again until the new number has
+ * ended attempts, and 2 for each worker. After growth in that state the policy may not grow again until the new number has
  * been measured, or `hold` is over. With `T` and `n` before, and `T'` and `n'` after: where
  * `T' / T - 1 < gain · (n' / n - 1)`, the number is capped at `n` for `hold`. Then growth is tried again; where there
  * still are `n'` workers, because all have been busy, they are measured again instead.
@@ -274,7 +274,7 @@ const measureCompletions = 10
  * **Gotchas**
  *
  * A busy worker stays, so a saturated herd keeps the workers that brought nothing until tasks are fewer; it is growth
- * that the cap stops. It also slows growth that is worth it, to one step per measurement. Few completions tell little:
+ * that the cap stops. It also slows growth that is worth it, to one step per measurement. Few ended attempts tell little:
  * with very unequal tasks it may cap too early, and tries again after `hold`.
  *
  * Source: the gradient of adaptive concurrency limits (Netflix's concurrency-limits), taken of throughput instead of
@@ -302,7 +302,7 @@ export const gradient = (
   const hold = positiveMillis("gradient: hold", options.hold ?? "30 seconds")
   const initial: Measuring = {
     inner: policy.initial,
-    start: { workers: 0, at: 0, completions: 0 },
+    start: { workers: 0, at: 0, ended: 0 },
     last: undefined,
     grownAt: undefined,
     cap: undefined
@@ -339,9 +339,9 @@ const saturated = ({ queued, workers }: ScalingSample) => queued > 0 && workers.
 
 /** Goes on measuring, and judges growth when it knows enough. */
 const measure = (sample: ScalingSample, before: Measuring, gain: number, hold: number): Measuring => {
-  const { completions, now } = sample
+  const { ended, now } = sample
   const { size, starting } = sample.workers
-  const start = { workers: size, at: now, completions }
+  const start = { workers: size, at: now, ended }
   const cap = before.cap !== undefined && now < before.cap.until ? before.cap : undefined
   if (!saturated(sample)) return { ...before, start, last: undefined, grownAt: undefined, cap }
 
@@ -351,13 +351,13 @@ const measure = (sample: ScalingSample, before: Measuring, gain: number, hold: n
     return { ...before, start, grownAt, cap }
   }
   const millis = now - before.start.at
-  const completed = completions - before.start.completions
-  const enough = millis >= measureMillis && completed >= Math.max(measureCompletions, 2 * size)
+  const done = ended - before.start.ended
+  const enough = millis >= measureMillis && done >= Math.max(measureEnded, 2 * size)
   // Busy workers stay, so growth that brought nothing is measured again, over all of `hold`.
   const stuck = cap !== undefined && size > cap.workers
   if (!enough || stuck) return { ...before, grownAt, cap }
 
-  const measured: Measured = { workers: size, rate: (completed * 1000) / millis }
+  const measured: Measured = { workers: size, rate: (done * 1000) / millis }
   const { last } = before
   if (last === undefined || !isUseless(last, measured, gain)) {
     return { ...before, start, last: measured, grownAt: undefined, cap }

@@ -216,14 +216,14 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
  * @since 0.2.0
  */
 export interface ThroughputOptions {
-  /** Arrivals and completions of this long are compared. Above 0. Defaults to 10 seconds. */
+  /** Attempts that came and that ended in so long are compared. Above 0. Defaults to 10 seconds. */
   readonly window?: Duration.Input | undefined
 }
 
 interface Seen {
   readonly at: number
   readonly arrivals: number
-  readonly completions: number
+  readonly ended: number
 }
 
 /**
@@ -232,7 +232,7 @@ interface Seen {
  *
  * **Details**
  *
- * With `A` arrivals and `C` completions per second over the window, and `perWorker = C / (idle + busy)`:
+ * With `A` arrivals per second and `C` attempts that ended per second over the window, and `perWorker = C / (idle + busy)`:
  *
  * - Arrivals, and nothing completes: one more worker.
  * - `A > C`: `⌈(A - C) / perWorker⌉` more.
@@ -247,7 +247,7 @@ interface Seen {
  * It climbs. Herds complete what arrives, so `C` is `A` in a steady state however many workers there are: each worker
  * added makes all look slower, and the next difference asks for more. Differences are rounded up to grow and down to
  * shrink, and act again at every sample while they are within the window. Tasks interrupted or shed count as arrivals
- * and never as completions. Bound it by `max`, and damp it with `cooldown`.
+ * and never as ended. Bound it by `max`, and damp it with `cooldown`.
  *
  * Source: tasker's burst manager.
  *
@@ -272,7 +272,7 @@ export const throughput = (options: ThroughputOptions = {}): ScalingPolicy => {
     parameters: { window },
     initial: [],
     decide: (sample, state) => {
-      const { arrivals, completions, now, queued, workers } = sample
+      const { arrivals, ended, now, queued, workers } = sample
       const n = workers.target
       // The newest sample that is a window old begins the window, however long it was before.
       const start = state.findLastIndex(({ at }) => at <= now - window)
@@ -280,24 +280,22 @@ export const throughput = (options: ThroughputOptions = {}): ScalingPolicy => {
       const last = seen.at(-1)
       // Some twenty samples tell a window as well as each one does.
       const next =
-        last === undefined || now - last.at >= window / 20
-          ? [...seen, { at: now, arrivals, completions }]
-          : seen
-      const first = seen[0] ?? { at: now, arrivals, completions }
+        last === undefined || now - last.at >= window / 20 ? [...seen, { at: now, arrivals, ended }] : seen
+      const first = seen[0] ?? { at: now, arrivals, ended }
       const arrived = arrivals - first.arrivals
-      const completed = completions - first.completions
+      const done = ended - first.ended
       const seconds = Math.max(1, now - first.at) / 1000
-      const reason = `${(arrived / seconds).toFixed(1)} arrivals/s, ${(completed / seconds).toFixed(1)} completions/s`
+      const reason = `${(arrived / seconds).toFixed(1)} arrivals/s, ${(done / seconds).toFixed(1)} ended/s`
       const answer = (target: number) => [{ target, reason }, next] as const
 
       if (n === 0 && queued > 0) return answer(1)
-      if (completed === 0) {
+      if (done === 0) {
         if (arrived > 0) return answer(n + 1)
         return answer(queued === 0 && now - first.at >= window ? workers.min : n)
       }
       const ready = Math.max(1, workers.idle + workers.busy)
       // Both rates are over the same time, so counts do: (A - C) / (C / ready).
-      const difference = ((arrived - completed) * ready) / completed
+      const difference = ((arrived - done) * ready) / done
       return answer(
         difference > 0 ? n + Math.ceil(difference) : Math.max(workers.min, n + Math.ceil(difference))
       )

@@ -25,7 +25,7 @@ export interface Counters {
   /** Attempts that asked for a worker. */
   readonly arrivals: number
   /** Attempts that ended, and how long they kept workers from the next task, all together. */
-  readonly completions: number
+  readonly ended: number
   readonly runMillis: number
   /** Resources created, and what that took together. */
   readonly creations: number
@@ -62,7 +62,7 @@ const wrong = (readings: object, path: string): string | undefined => {
   return undefined
 }
 
-const nothing = { arrivals: 0, completions: 0, runMillis: 0, creations: 0, creationMillis: 0 }
+const nothing = { arrivals: 0, ended: 0, runMillis: 0, creations: 0, creationMillis: 0 }
 
 /**
  * Creates a sampler for a herd that begins now.
@@ -72,8 +72,8 @@ const nothing = { arrivals: 0, completions: 0, runMillis: 0, creations: 0, creat
  */
 export const make = (began: number): Sampler => {
   const arrivals = { fast: new Ewma(fastMillis), slow: new Ewma(slowMillis) }
-  const completions = { fast: new Ewma(fastMillis), slow: new Ewma(slowMillis) }
-  // Run time per second: divided by the completions of the same span, it is the average run.
+  const endings = { fast: new Ewma(fastMillis), slow: new Ewma(slowMillis) }
+  // Run time per second: divided by the attempts that ended in the same span, it is the average run.
   const running = new Ewma(slowMillis)
   let last: { readonly now: number; readonly counters: typeof nothing } = { now: began, counters: nothing }
   let serviceMillis: number | null = null
@@ -95,14 +95,14 @@ export const make = (began: number): Sampler => {
       if (since > 0) {
         const perSecond = 1000 / since
         const came = (counters.arrivals - before.arrivals) * perSecond
-        const ended = (counters.completions - before.completions) * perSecond
+        const ended = (counters.ended - before.ended) * perSecond
         arrivals.fast.update(came, since)
         arrivals.slow.update(came, since)
-        completions.fast.update(ended, since)
-        completions.slow.update(ended, since)
+        endings.fast.update(ended, since)
+        endings.slow.update(ended, since)
         running.update((runMillis - before.runMillis) * perSecond, since)
         // After a long rest both are next to nothing, and their quotient is noise.
-        if (completions.slow.value > 1e-6) serviceMillis = running.value / completions.slow.value
+        if (endings.slow.value > 1e-6) serviceMillis = running.value / endings.slow.value
       }
       if (creations > before.creations) {
         const mean = (counters.creationMillis - before.creationMillis) / (creations - before.creations)
@@ -121,9 +121,9 @@ export const make = (began: number): Sampler => {
         longestRunMillis: counters.longestRunMillis,
         meanRunMillis: counters.meanRunMillis,
         arrivals: counters.arrivals,
-        completions: counters.completions,
+        ended: counters.ended,
         arrivalRate: { fast: arrivals.fast.value, slow: arrivals.slow.value },
-        completionRate: { fast: completions.fast.value, slow: completions.slow.value },
+        endedRate: { fast: endings.fast.value, slow: endings.slow.value },
         serviceMillis,
         creationMillis,
         ...(system === undefined ? {} : { system }),

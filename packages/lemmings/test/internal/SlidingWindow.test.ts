@@ -69,7 +69,7 @@ describe("SlidingWindow", () => {
           held.filter((event) => kinds.includes(event.kind)).map((event) => event.millis)
         const snapshot = window.snapshot(now)
         assert.strictEqual(snapshot.arrivals, of("arrival").length)
-        assert.strictEqual(snapshot.completions, of("success").length)
+        assert.strictEqual(snapshot.successes, of("success").length)
         assert.strictEqual(snapshot.failures, of("failure").length)
         assert.deepStrictEqual(withoutMean(snapshot.wait), summaryOf(of("started")))
         assert.deepStrictEqual(withoutMean(snapshot.run), summaryOf(of("success", "failure")))
@@ -118,7 +118,7 @@ describe("SlidingWindow", () => {
 
     const snapshot = window.snapshot(0)
     assert.deepStrictEqual(
-      [snapshot.spanMillis, snapshot.arrivals, snapshot.completions, snapshot.failures],
+      [snapshot.spanMillis, snapshot.arrivals, snapshot.successes, snapshot.failures],
       [500, 2, 1, 1]
     )
     assert.deepStrictEqual([snapshot.wait.count, snapshot.run.count, snapshot.run.mean], [1, 2, 9])
@@ -140,7 +140,7 @@ describe("SlidingWindow", () => {
       {
         spanMillis: 0,
         arrivals: 0,
-        completions: 0,
+        successes: 0,
         failures: 0,
         wait: zero,
         run: zero

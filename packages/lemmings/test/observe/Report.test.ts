@@ -171,27 +171,18 @@ describe("Report.stats and Report.metrics", () => {
       )
       yield* TestClock.adjust("5 seconds")
 
-      const {
-        arrivalRate,
-        completionRate,
-        failureRate,
-        run,
-        successRate,
-        totals,
-        wait,
-        windowMillis,
-        ...rates
-      } = yield* service.metrics
+      const { arrivalRate, endedRate, failureRate, run, successRate, totals, wait, windowMillis, ...rates } =
+        yield* service.metrics
       assert.closeTo(rates.succeededRate, 2 / 5, 1e-9)
       assert.closeTo(rates.failedRate, 1 / 5, 1e-9)
       assert.strictEqual(windowMillis, 5000, "the herd is younger than its window")
       assert.closeTo(arrivalRate, 3 / 5, 1e-9)
-      assert.closeTo(completionRate, 3 / 5, 1e-9)
+      assert.closeTo(endedRate, 3 / 5, 1e-9)
       assert.closeTo(successRate, 2 / 3, 1e-9)
       assert.closeTo(failureRate, 1 / 3, 1e-9)
       assert.deepStrictEqual([run.count, run.max, run.min], [3, 1000, 0])
       assert.deepStrictEqual([wait.count, wait.max, wait.min], [3, 2000, 0])
-      assert.deepStrictEqual(totals, { completed: 2, failed: 1, retried: 0 })
+      assert.deepStrictEqual(totals, { succeeded: 2, failed: 1, retried: 0 })
     })
   )
 })

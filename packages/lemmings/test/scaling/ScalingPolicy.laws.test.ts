@@ -133,7 +133,7 @@ describe("an idle herd", () => {
           sample = next(step, sample.workers.target)
           state = policy.decide(sample, state)[1]
         }
-        const { arrivals, completions, now } = sample
+        const { arrivals, ended, now } = sample
         const { max, min } = sample.workers
         let target = max
         for (let after = 0; after <= 360_000; after += 250) {
@@ -144,9 +144,9 @@ describe("an idle herd", () => {
             max,
             target,
             arrivals,
-            completions,
+            ended,
             arrivalRate: rate,
-            completionRate: rate,
+            endedRate: rate,
             serviceMillis: 1000,
             system: readingOf(),
             utilization: Array.from({ length: target }, (_, workerId) => ({ workerId, utilization: 0 }))
@@ -180,7 +180,7 @@ describe("an idle herd", () => {
 const quiet: Step = {
   millis: 250,
   arrived: 0,
-  completed: 0,
+  ended: 0,
   busy: 0,
   starting: 0,
   idle: 0,

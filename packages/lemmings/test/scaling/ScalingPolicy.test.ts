@@ -29,14 +29,14 @@ describe("throughput", () => {
 
     ask({ now: 0 })
     // 4 workers complete 8 a second: 2 each. 5 a second more arrive.
-    assert.deepInclude(ask({ now: 1000, arrivals: 13, completions: 8, busy: 4 }), {
+    assert.deepInclude(ask({ now: 1000, arrivals: 13, ended: 8, busy: 4 }), {
       target: 7,
-      reason: "13.0 arrivals/s, 8.0 completions/s"
+      reason: "13.0 arrivals/s, 8.0 ended/s"
     })
   })
 
   it("removes the workers that the difference of the rates spares, rounded down, and no base worker", () => {
-    const fields = { now: 1000, arrivals: 3, completions: 8, idle: 4 }
+    const fields = { now: 1000, arrivals: 3, ended: 8, idle: 4 }
     const ask = asking(ScalingPolicy.throughput(), 4)
     ask({ now: 0 })
     assert.strictEqual(ask(fields).target, 2)
@@ -51,7 +51,7 @@ describe("throughput", () => {
 
     ask({ now: 0 })
     for (let now = 250; now <= 20_000; now += 250) {
-      assert.strictEqual(ask({ now, min: 2, arrivals: 2, completions: 2 }).target, 2)
+      assert.strictEqual(ask({ now, min: 2, arrivals: 2, ended: 2 }).target, 2)
     }
   })
 
@@ -59,13 +59,13 @@ describe("throughput", () => {
     const ask = asking(ScalingPolicy.throughput({ window: "1 second" }), 4)
 
     ask({ now: 0 })
-    ask({ now: 100, arrivals: 1000, completions: 10, busy: 4, max: 4 })
+    ask({ now: 100, arrivals: 1000, ended: 10, busy: 4, max: 4 })
     for (let now = 200; now <= 2000; now += 100)
-      ask({ now, arrivals: 1000 + now, completions: 10 + now, busy: 4, max: 4 })
+      ask({ now, arrivals: 1000 + now, ended: 10 + now, busy: 4, max: 4 })
 
-    assert.deepInclude(ask({ now: 2100, arrivals: 3100, completions: 2110, busy: 4 }), {
+    assert.deepInclude(ask({ now: 2100, arrivals: 3100, ended: 2110, busy: 4 }), {
       target: 4,
-      reason: "1000.0 arrivals/s, 1000.0 completions/s"
+      reason: "1000.0 arrivals/s, 1000.0 ended/s"
     })
   })
 
@@ -322,10 +322,10 @@ describe("gradient", () => {
       4
     )
     ask({ ...busy, now: 0, busy: 4 })
-    ask({ ...busy, now: 1000, busy: 4, completions: 40 })
+    ask({ ...busy, now: 1000, busy: 4, ended: 40 })
     wanted = 8
-    assert.strictEqual(ask({ ...busy, now: 1250, busy: 4, completions: 50 }).target, 8)
-    ask({ ...busy, now: 1500, busy: 8, completions: 60 })
+    assert.strictEqual(ask({ ...busy, now: 1250, busy: 4, ended: 50 }).target, 8)
+    ask({ ...busy, now: 1500, busy: 8, ended: 60 })
     wanted = 32
     return ask
   }
@@ -333,17 +333,17 @@ describe("gradient", () => {
   it("holds growth while it measures, and grows on where more workers brought more", () => {
     const ask = grown()
 
-    assert.deepInclude(ask({ ...busy, now: 1750, busy: 8, completions: 80 }), {
+    assert.deepInclude(ask({ ...busy, now: 1750, busy: 8, ended: 80 }), {
       target: 8,
       reason: "some says 32, but what 8 bring is being measured"
     })
-    assert.strictEqual(ask({ ...busy, now: 2499, busy: 8, completions: 139 }).target, 8)
-    assert.strictEqual(ask({ ...busy, now: 2500, busy: 8, completions: 140 }).target, 32)
+    assert.strictEqual(ask({ ...busy, now: 2499, busy: 8, ended: 139 }).target, 8)
+    assert.strictEqual(ask({ ...busy, now: 2500, busy: 8, ended: 140 }).target, 32)
   })
 
   it("caps at the number before where more workers brought no more", () => {
     const ask = grown()
-    const capped = ask({ ...busy, now: 2500, busy: 8, completions: 100 })
+    const capped = ask({ ...busy, now: 2500, busy: 8, ended: 100 })
 
     // Eight are busy, and stay until they are not.
     assert.deepInclude(capped, {
@@ -351,30 +351,30 @@ describe("gradient", () => {
       demand: 32,
       reason: "some says 32, but 8 brought 40.0/s, 4 40.0/s"
     })
-    assert.strictEqual(ask({ ...busy, now: 2750, busy: 3, idle: 5, completions: 110 }).target, 4)
+    assert.strictEqual(ask({ ...busy, now: 2750, busy: 3, idle: 5, ended: 110 }).target, 4)
   })
 
   it("tries again when the time of the cap is over", () => {
     const ask = grown({ hold: "5 seconds" })
-    ask({ ...busy, now: 2500, busy: 8, completions: 100 })
+    ask({ ...busy, now: 2500, busy: 8, ended: 100 })
 
-    assert.strictEqual(ask({ now: 3000, target: 8, idle: 8, busy: 0, queued: 0, completions: 120 }).target, 4)
-    assert.strictEqual(ask({ ...busy, now: 7499, busy: 4, completions: 280 }).target, 4)
-    assert.strictEqual(ask({ ...busy, now: 7500, busy: 4, completions: 300 }).target, 32)
+    assert.strictEqual(ask({ now: 3000, target: 8, idle: 8, busy: 0, queued: 0, ended: 120 }).target, 4)
+    assert.strictEqual(ask({ ...busy, now: 7499, busy: 4, ended: 280 }).target, 4)
+    assert.strictEqual(ask({ ...busy, now: 7500, busy: 4, ended: 300 }).target, 32)
   })
 
   it("a part of the gain that was due is enough, and less is not", () => {
     // Twice the workers: 10 % more is due, of 40 a second.
-    assert.strictEqual(grown()({ ...busy, now: 2500, busy: 8, completions: 104 }).target, 32)
-    assert.strictEqual(grown()({ ...busy, now: 2500, busy: 8, completions: 103 }).target, 8)
-    assert.strictEqual(grown({ gain: 0.5 })({ ...busy, now: 2500, busy: 8, completions: 119 }).target, 8)
+    assert.strictEqual(grown()({ ...busy, now: 2500, busy: 8, ended: 104 }).target, 32)
+    assert.strictEqual(grown()({ ...busy, now: 2500, busy: 8, ended: 103 }).target, 8)
+    assert.strictEqual(grown({ gain: 0.5 })({ ...busy, now: 2500, busy: 8, ended: 119 }).target, 8)
   })
 
-  it("measures ten completions and two for each worker at least, for as long as hold at most", () => {
+  it("measures ten ended attempts and two for each worker at least, for as long as hold at most", () => {
     const ask = grown({ hold: "5 seconds" })
 
-    assert.strictEqual(ask({ ...busy, now: 6249, busy: 8, completions: 75 }).target, 8)
-    assert.strictEqual(ask({ ...busy, now: 6250, busy: 8, completions: 75 }).target, 32)
+    assert.strictEqual(ask({ ...busy, now: 6249, busy: 8, ended: 75 }).target, 8)
+    assert.strictEqual(ask({ ...busy, now: 6250, busy: 8, ended: 75 }).target, 32)
   })
 
   it("holds no growth of a herd that has idle workers or an empty queue", () => {
@@ -390,41 +390,41 @@ describe("gradient", () => {
 
   it("keeps the cap while workers that brought nothing are all busy, and drops it when they bring more", () => {
     const ask = grown({ hold: "5 seconds" })
-    ask({ ...busy, now: 2500, busy: 8, completions: 100 })
+    ask({ ...busy, now: 2500, busy: 8, ended: 100 })
 
     // 40 a second, as 4 workers had.
-    assert.strictEqual(ask({ ...busy, now: 5000, busy: 8, completions: 200 }).target, 8)
-    assert.deepInclude(ask({ ...busy, now: 7500, busy: 8, completions: 300 }), { target: 8, demand: 32 })
+    assert.strictEqual(ask({ ...busy, now: 5000, busy: 8, ended: 200 }).target, 8)
+    assert.deepInclude(ask({ ...busy, now: 7500, busy: 8, ended: 300 }), { target: 8, demand: 32 })
     // 60 a second.
-    assert.strictEqual(ask({ ...busy, now: 10_000, busy: 8, completions: 450 }).target, 8)
-    assert.strictEqual(ask({ ...busy, now: 12_500, busy: 8, completions: 600 }).target, 32)
+    assert.strictEqual(ask({ ...busy, now: 10_000, busy: 8, ended: 450 }).target, 8)
+    assert.strictEqual(ask({ ...busy, now: 12_500, busy: 8, ended: 600 }).target, 32)
   })
 
   it("a cap is not dropped for a good second", () => {
     const ask = grown({ hold: "5 seconds" })
-    ask({ ...busy, now: 2500, busy: 8, completions: 100 })
+    ask({ ...busy, now: 2500, busy: 8, ended: 100 })
 
     // 50 a second, and 42 a second over all.
-    ask({ ...busy, now: 3500, busy: 8, completions: 150 })
-    assert.strictEqual(ask({ ...busy, now: 7500, busy: 8, completions: 310 }).target, 8)
+    ask({ ...busy, now: 3500, busy: 8, ended: 150 })
+    assert.strictEqual(ask({ ...busy, now: 7500, busy: 8, ended: 310 }).target, 8)
   })
 
   it("measures when the new workers are there", () => {
     const ask = grown()
 
-    ask({ ...busy, now: 1500, busy: 4, starting: 4, completions: 60 })
-    assert.notInclude(ask({ ...busy, now: 2500, busy: 4, starting: 4, completions: 100 }).reason, "/s")
-    ask({ ...busy, now: 2750, busy: 8, completions: 110 })
-    assert.strictEqual(ask({ ...busy, now: 3750, busy: 8, completions: 190 }).target, 32)
+    ask({ ...busy, now: 1500, busy: 4, starting: 4, ended: 60 })
+    assert.notInclude(ask({ ...busy, now: 2500, busy: 4, starting: 4, ended: 100 }).reason, "/s")
+    ask({ ...busy, now: 2750, busy: 8, ended: 110 })
+    assert.strictEqual(ask({ ...busy, now: 3750, busy: 8, ended: 190 }).target, 32)
   })
 
   it("compares nothing across a time in which the herd was not saturated", () => {
     const ask = grown()
 
     const here = { ...busy, target: 8, busy: 8 }
-    ask({ ...here, now: 1750, busy: 7, idle: 1, completions: 70 })
-    assert.strictEqual(ask({ ...here, now: 2000, completions: 80 }).target, 32)
-    assert.notInclude(ask({ ...here, now: 3250, completions: 130 }).reason, "/s")
+    ask({ ...here, now: 1750, busy: 7, idle: 1, ended: 70 })
+    assert.strictEqual(ask({ ...here, now: 2000, ended: 80 }).target, 32)
+    assert.notInclude(ask({ ...here, now: 3250, ended: 130 }).reason, "/s")
   })
 
   it("a lower throughput of the same workers caps nothing", () => {
@@ -432,8 +432,8 @@ describe("gradient", () => {
     const here = { ...busy, target: 4, busy: 4 }
 
     ask({ ...here, now: 0 })
-    ask({ ...here, now: 1000, completions: 40 })
-    assert.strictEqual(ask({ ...here, now: 2000, completions: 60 }).target, 5)
+    ask({ ...here, now: 1000, ended: 40 })
+    assert.strictEqual(ask({ ...here, now: 2000, ended: 60 }).target, 5)
   })
 
   it("does not climb where a shared limit has room for a few tasks", () => {

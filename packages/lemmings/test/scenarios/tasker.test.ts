@@ -160,11 +160,11 @@ describe("tasker: statistics", () => {
       yield* Fiber.join(all)
       const metrics = yield* herd.metrics
 
-      assert.strictEqual(metrics.totals.completed, 10)
+      assert.strictEqual(metrics.totals.succeeded, 10)
       assert.include(metrics.run, { count: 10, mean: 550, min: 100, max: 1000 })
       assert.approximately(metrics.run.p95, 1000, 1000 / 32)
       assert.approximately(metrics.wait.mean, 1650, 1)
-      assert.approximately(metrics.completionRate, 10 / 5.5, 0.01)
+      assert.approximately(metrics.endedRate, 10 / 5.5, 0.01)
       assert.deepStrictEqual([metrics.successRate, metrics.failureRate], [1, 0])
     }).pipe(Effect.provide(bare({ workers: { max: 1 } })))
   )
@@ -258,9 +258,9 @@ describe("tasker: statistics", () => {
       const idle = yield* herd.metrics
 
       assert.approximately(busy.arrivalRate, 10, 1)
-      assert.approximately(busy.completionRate, 10, 1)
-      assert.deepStrictEqual([idle.arrivalRate, idle.completionRate, idle.run.count], [0, 0, 0])
-      assert.strictEqual(idle.totals.completed, 100)
+      assert.approximately(busy.endedRate, 10, 1)
+      assert.deepStrictEqual([idle.arrivalRate, idle.endedRate, idle.run.count], [0, 0, 0])
+      assert.strictEqual(idle.totals.succeeded, 100)
     }).pipe(Effect.provide(bare({ window: "10 seconds" })))
   )
 })

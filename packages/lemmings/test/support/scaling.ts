@@ -54,9 +54,9 @@ export const sampleOf = (fields: SampleFields): ScalingSample => {
     longestRunMillis: fields.longestRunMillis ?? 0,
     meanRunMillis: fields.meanRunMillis ?? 0,
     arrivals: fields.arrivals ?? 0,
-    completions: fields.completions ?? 0,
+    ended: fields.ended ?? 0,
     arrivalRate: fields.arrivalRate ?? { fast: 0, slow: 0 },
-    completionRate: fields.completionRate ?? { fast: 0, slow: 0 },
+    endedRate: fields.endedRate ?? { fast: 0, slow: 0 },
     serviceMillis: fields.serviceMillis ?? null,
     creationMillis: fields.creationMillis ?? 0,
     ...(fields.system === undefined ? {} : { system: fields.system }),
@@ -97,7 +97,7 @@ const part = Schema.Literals([0, 0.1, 0.5, 0.74, 0.75, 0.8, 0.85, 0.9, 0.95, 1])
 export const Step = Schema.Struct({
   millis: Schema.Union([upTo(300), Schema.Literals([0, 1, 250, 1000, 6000, 31_000, 300_000])]),
   arrived: upTo(50),
-  completed: upTo(50),
+  ended: upTo(50),
   busy: upTo(24),
   starting: upTo(6),
   idle: upTo(12),
@@ -120,11 +120,11 @@ export const sampler = (bounds: typeof Bounds.Type) => {
   const max = Math.max(1, min + bounds.span)
   let now = 1000
   let arrivals = 0
-  let completions = 0
+  let ended = 0
   return (step: Step, fed?: number): ScalingSample => {
     now += step.millis
     arrivals += step.arrived
-    completions = Math.min(arrivals, completions + step.completed)
+    ended = Math.min(arrivals, ended + step.ended)
     return sampleOf({
       now,
       sinceMillis: step.millis,
@@ -137,9 +137,9 @@ export const sampler = (bounds: typeof Bounds.Type) => {
       queued: step.queued,
       oldestWaitMillis: step.queued === 0 ? 0 : step.oldest,
       arrivals,
-      completions,
+      ended,
       arrivalRate: { fast: step.rate, slow: step.rate / 2 },
-      completionRate: { fast: step.rate, slow: step.rate / 2 },
+      endedRate: { fast: step.rate, slow: step.rate / 2 },
       serviceMillis: step.service,
       creationMillis: step.creation,
       system: step.system === null ? undefined : readingOf(step.system),
@@ -266,12 +266,12 @@ export const simulate = (options: SimulationOptions): ReadonlyArray<Tick> => {
   let target = min
   let due = 0
   let arrivals = 0
-  let completions = 0
-  let counted = { arrivals: 0, completions: 0 }
+  let ended = 0
+  let counted = { arrivals: 0, endings: 0 }
   let state = policy.initial
   const averages = {
     arrivals: { fast: new Ewma(2000), slow: new Ewma(20_000) },
-    completions: { fast: new Ewma(2000), slow: new Ewma(20_000) }
+    endings: { fast: new Ewma(2000), slow: new Ewma(20_000) }
   }
   for (let now = step; now <= seconds * 1000; now += step) {
     creating = creating.map((left) => left - step)
@@ -279,7 +279,7 @@ export const simulate = (options: SimulationOptions): ReadonlyArray<Tick> => {
     creating = creating.filter((left) => left > 0)
     const speed = Math.min(1, room / Math.max(1, running.length))
     running = running.map((left) => left - step * speed)
-    completions += running.filter((left) => left <= 1e-9).length
+    ended += running.filter((left) => left <= 1e-9).length
     running = running.filter((left) => left > 1e-9)
     due += (load(now) * step) / 1000
     for (; due >= 1 - 1e-9; due--) {
@@ -299,13 +299,13 @@ export const simulate = (options: SimulationOptions): ReadonlyArray<Tick> => {
       running.push(serviceMillis)
     }
     if (now % tickEvery > 0) continue
-    for (const which of ["arrivals", "completions"] as const) {
-      const total = which === "arrivals" ? arrivals : completions
+    for (const which of ["arrivals", "endings"] as const) {
+      const total = which === "arrivals" ? arrivals : ended
       const rate = ((total - counted[which]) * 1000) / tickEvery
       averages[which].fast.update(rate, tickEvery)
       averages[which].slow.update(rate, tickEvery)
     }
-    counted = { arrivals, completions }
+    counted = { arrivals, endings: ended }
     const sample = sampleOf({
       now,
       min,
@@ -317,10 +317,10 @@ export const simulate = (options: SimulationOptions): ReadonlyArray<Tick> => {
       queued: queue.length,
       oldestWaitMillis: now - (queue[0] ?? now),
       arrivals,
-      completions,
+      ended,
       arrivalRate: { fast: averages.arrivals.fast.value, slow: averages.arrivals.slow.value },
-      completionRate: { fast: averages.completions.fast.value, slow: averages.completions.slow.value },
-      serviceMillis: completions === 0 ? null : serviceMillis,
+      endedRate: { fast: averages.endings.fast.value, slow: averages.endings.slow.value },
+      serviceMillis: ended === 0 ? null : serviceMillis,
       creationMillis,
       system: readingOf(),
       utilization: Array.from({ length: ready }, (_, i) => ({

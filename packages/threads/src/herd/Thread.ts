@@ -99,7 +99,7 @@ export class Thread implements Caller {
   /** Bytes, as of the last answer. */
   heapUsed = 0
   /** Tasks that have ended. */
-  completed = 0
+  tasksEnded = 0
   lost = false
   /** Part of the time that its event loop was busy since the look before, one for each who looks. Unknown of a process. */
   readonly utilization: Readonly<Record<"sampled" | "scraped" | "shown", () => number | undefined>>
@@ -343,7 +343,7 @@ export class Thread implements Caller {
       if (!pending.left) pending.end(Exit.fail(this.notBegun(pending)))
       return pending.ended?.()
     }
-    this.completed++
+    this.tasksEnded++
     const millis = typeof took === "number" && took >= 0 ? took : 0
     const before = this.durations.get(task)
     this.durations.set(task, before === undefined ? millis : before + newest * (millis - before))

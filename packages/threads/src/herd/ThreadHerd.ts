@@ -116,7 +116,7 @@ export interface ThreadInfo {
   /** Tasks that run on it or were sent ahead. */
   readonly inFlight: number
   /** Tasks that ended on it. */
-  readonly completed: number
+  readonly tasksEnded: number
   /** Bytes, with `maxHeap`; otherwise 0. */
   readonly heapUsed: number
   /** Share of the time that its event loop was busy since the last look, 0 to 1. Unknown of a process. */
@@ -472,7 +472,7 @@ export const Service =
           workerId: thread.workerId,
           ...thread.ids,
           inFlight: thread.busy,
-          completed: thread.completed,
+          tasksEnded: thread.tasksEnded,
           heapUsed: thread.heapUsed,
           utilization: thread.utilization.shown()
         }))
