@@ -1,11 +1,12 @@
-// Writes docs/configuration.md from the table of settings. With --check it only compares.
+// Writes docs/configuration.md and docs/durable-options.md from the tables of settings. With --check it only compares.
 import { readFileSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 
+import * as durable from "../packages/durable/src/port/Settings.ts"
 import { flowSettings } from "../packages/lemmings/src/model/FlowSettings.ts"
 import { settings, variable } from "../packages/lemmings/src/model/HerdConfig.ts"
 
-const file = resolve(import.meta.dirname, "../docs/configuration.md")
+const docs = resolve(import.meta.dirname, "../docs")
 
 const rows = [...settings, ...flowSettings].map(
   ({ fallback, meaning, path, rule }) =>
@@ -43,7 +44,84 @@ Beside the settings a layer takes effects and functions:
 | \`scaling\` | Who decides the number of workers. | \`"fixed"\`: \`workers.initial\` |
 `
 
-const current = () => {
+interface Row {
+  readonly path: string
+  readonly meaning: string
+  readonly rule: string
+  readonly fallback: string
+}
+
+const table = (settings: Readonly<Record<string, Row>>) =>
+  [
+    "| Option | Meaning | Must be | Default |",
+    "| --- | --- | --- | --- |",
+    ...Object.values(settings).map(
+      ({ fallback, meaning, path, rule }) => `| \`${path}\` | ${meaning} | ${rule} | \`${fallback}\` |`
+    )
+  ].join("\n")
+
+export const durablePage = `# Options of durable jobs
+
+Every option of [durable jobs](durable.md). A value that breaks its rule is an \`InvalidConfig\`, which names the field, the
+value and the rule: \`Job.make\` throws it, a layer fails with it, and nothing is started. A call that is given one fails with
+\`EnqueueFailed\` (\`invalid\`), or with \`InvalidConfig\`.
+
+This page is made from the table in \`port/Settings\` by \`pnpm docs:configuration\`.
+
+## Every store
+
+\`Jobs.layerMemory\`, \`Jobs.layerEmbedded\`, \`Jobs.layerPostgres\`.
+
+${table(durable.store)}
+
+## An embedded store
+
+\`Jobs.layerEmbedded\`.
+
+${table(durable.embedded)}
+
+## PostgreSQL
+
+\`Jobs.layerPostgres\`. \`Admin.migrate\` and \`lemmings-durable migrate\` take \`url\` and \`schema\` too.
+
+${table(durable.postgres)}
+
+## A job
+
+\`Job.make\`. \`retention.ended\` is \`{ retention: { ended: "1 day" } }\`.
+
+${table(durable.job)}
+
+Beside these a job takes schemas and functions:
+
+| Option | Meaning | Default |
+| --- | --- | --- |
+| \`payload\`, \`success\`, \`error\` | Schemas of what the job is given, gives, and fails with. | nothing; no error of its own |
+| \`idempotencyKey\` | Jobs with the same key are one job. | none |
+| \`group\` | Names a group, of at most 255 characters, for \`perGroup\`. | none |
+| \`retry\` | A \`Schedule\`: how long to wait after a failed attempt. When it is over the job has failed. | 1 second, doubled each time, at most 5 minutes |
+| \`retryable\` | Whether a typed failure is worth another attempt. | yes |
+
+## A handler
+
+The second argument of \`toLayer\`.
+
+${table(durable.workers)}
+
+Beside these it takes:
+
+| Option | Meaning | Default |
+| --- | --- | --- |
+| \`herd\` | The herd whose workers run the jobs. | one of the queue's own, with \`concurrency\` workers |
+| \`onDead\` | Is run for every job that failed for good. | nothing |
+`
+
+const pages = [
+  { file: resolve(docs, "configuration.md"), text: page },
+  { file: resolve(docs, "durable-options.md"), text: durablePage }
+]
+
+const current = (file: string) => {
   try {
     return readFileSync(file, "utf8")
   } catch {
@@ -52,11 +130,11 @@ const current = () => {
 }
 
 if (import.meta.main) {
-  if (!process.argv.includes("--check")) writeFileSync(file, page)
-  else if (current() !== page) {
-    console.error(
-      "docs/configuration.md is not what HerdConfig.settings says. Run `pnpm docs:configuration`."
-    )
-    process.exitCode = 1
+  for (const { file, text } of pages) {
+    if (!process.argv.includes("--check")) writeFileSync(file, text)
+    else if (current(file) !== text) {
+      console.error(`${file} is not what the table of settings says. Run \`pnpm docs:configuration\`.`)
+      process.exitCode = 1
+    }
   }
 }

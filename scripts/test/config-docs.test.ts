@@ -3,10 +3,13 @@ import { resolve } from "node:path"
 
 import { expect, it } from "vitest"
 
-import { page } from "../config-docs.ts"
+import { durablePage, page } from "../config-docs.ts"
 
-it("docs/configuration.md is what the table of settings says", () => {
-  const file = resolve(import.meta.dirname, "../../docs/configuration.md")
+it.each([
+  ["configuration.md", page],
+  ["durable-options.md", durablePage]
+])("docs/%s is what the table of settings says", (name, text) => {
+  const file = resolve(import.meta.dirname, "../../docs", name)
 
-  expect(readFileSync(file, "utf8")).toBe(page)
+  expect(readFileSync(file, "utf8")).toBe(text)
 })

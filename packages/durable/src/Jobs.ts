@@ -4,7 +4,7 @@
  * @since 0.4.0
  */
 import { Clock, Context, Effect, Layer, Queue, type Result, Scope, Stream } from "effect"
-import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
+import { InvalidConfig, type Priority } from "lemmings"
 import type { Job, Request } from "./Job.ts"
 import { filterOf, whichOf } from "./job/DeadWhich.ts"
 import { type AnyJob, idOf, wordOf } from "./job/JobDefinition.ts"
@@ -34,6 +34,7 @@ import {
   type Recurrence,
   type Store
 } from "./port/JobStore.ts"
+import { job as JobSettings } from "./port/Settings.ts"
 import * as JobStores from "./store/JobStores.ts"
 import type { EmbeddedOptions, PostgresOptions, StoreOptions } from "./store/JobStores.ts"
 import { traceHere } from "./job/JobTrace.ts"
@@ -168,7 +169,11 @@ export interface Shape {
    */
   readonly release: (job: AnyJob, key: string) => Effect.Effect<boolean, JobStoreError | InvalidConfig>
   /** Moves a waiting job before or behind others. `false` when it waits no longer. */
-  readonly setPriority: (job: AnyJob, id: string, priority: Priority) => Effect.Effect<boolean, JobStoreError>
+  readonly setPriority: (
+    job: AnyJob,
+    id: string,
+    priority: Priority
+  ) => Effect.Effect<boolean, JobStoreError | InvalidConfig>
   readonly inspect: <P, A, E>(
     job: JobOf<P, A, E>,
     id: string
@@ -393,7 +398,10 @@ const make = Effect.gen(function* () {
         (id) => on(job, ({ forget }) => forget(job.name, id))
       ),
     setPriority: (job, id, priority) =>
-      on(job, ({ setPriority }) => setPriority(job.name, id, priorityLevel(priority))),
+      Effect.flatMap(
+        read(() => JobSettings.priority.decode(priority)),
+        (level) => on(job, ({ setPriority }) => setPriority(job.name, id, level))
+      ),
     inspect: <P>(job: AnyJob, id: string) =>
       Effect.flatMap(
         on(job, ({ get }) => get(job.name, id)),
@@ -412,7 +420,7 @@ const make = Effect.gen(function* () {
           try: () => job.codecs.payload.encode(payload),
           catch: (cause) => failed(job.name, 1, "invalid", cause)
         })
-        const level = priority === undefined ? job.settings.priority : priorityLevel(priority)
+        const level = yield* read(() => JobSettings.priority.decode(priority ?? job.settings.priority))
         return yield* on(job, ({ schedule }) =>
           schedule({ queue: job.name, key, cron, zone, missed, payload: encoded, priority: level })
         )

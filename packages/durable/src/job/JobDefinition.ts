@@ -11,11 +11,11 @@ import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Time from "lemmings/internal/Time"
-import * as Durations from "lemmings/internal/Durations"
-import { InvalidConfig, type Priority, priorityLevel, TaskTimeout } from "lemmings"
+import { InvalidConfig, type Priority, TaskTimeout } from "lemmings"
 import { createHash, randomUUID } from "node:crypto"
 import type { Failure, QueueSpec } from "../port/JobStore.ts"
 import { clean, cleanText, describe, isFit, plain } from "../port/Json.ts"
+import { job as JobSettings } from "../port/Settings.ts"
 
 /**
  * How long things are kept when they are over. Then any process that runs the queue's jobs removes them, within a third of the
@@ -150,16 +150,8 @@ const invalid = (field: string, value: unknown, rule: string) => new InvalidConf
  * @category constructors
  * @since 0.5.0
  */
-export const maxPayloadOf = ({
-  maxPayloadBytes = 1_048_576
-}: Pick<Options<never, never>, "maxPayloadBytes">) => {
-  if (Number.isInteger(maxPayloadBytes) && maxPayloadBytes >= 1 && maxPayloadBytes <= 268_435_456)
-    return maxPayloadBytes
-  throw invalid("maxPayloadBytes", maxPayloadBytes, "an integer from 1 to 268,435,456")
-}
-
-const millisOf = (field: string, value: Duration.Input, least: number): number =>
-  Durations.decodeUnsafe(field, value, Durations.rule({ least }))
+export const maxPayloadOf = ({ maxPayloadBytes }: Pick<Options<never, never>, "maxPayloadBytes">) =>
+  JobSettings.maxPayloadBytes.decode(maxPayloadBytes)
 
 /**
  * Puts in the defaults. Throws `InvalidConfig` where an option is out of range.
@@ -168,29 +160,29 @@ const millisOf = (field: string, value: Duration.Input, least: number): number =
  * @since 0.4.0
  */
 export const settingsOf = (name: string, options: Options<never, never>): Settings => {
-  const { attempts = 5, deadLetter = true, retention = {}, timeout } = options
+  const { retention = {} } = options
   if (!/^[\w.\-/]{1,200}$/.test(name) || name.endsWith(".dead") || name.startsWith("__pgboss__"))
     throw invalid(
       "name",
       name,
       `1 to 200 letters, digits, and _ - . /, not ending in ".dead", which are the dead letters of another job`
     )
-  if (!(Number.isInteger(attempts) && attempts >= 1 && attempts <= 1_000_000))
-    throw invalid("attempts", attempts, "an integer, at least 1")
+  const attempts = JobSettings.attempts.decode(options.attempts)
+  const timeout = JobSettings.timeout.decode(options.timeout)
   return {
     idempotencyKey: options.idempotencyKey,
     group: options.group,
-    priority: priorityLevel(options.priority),
-    timeout: timeout === undefined ? undefined : Duration.millis(millisOf("timeout", timeout, 1)),
+    priority: JobSettings.priority.decode(options.priority),
+    timeout: timeout === undefined ? undefined : Duration.millis(timeout),
     attempts,
     retry: options.retry ?? backoff,
     retryable: options.retryable ?? (() => true),
     spec: {
       name,
       attempts,
-      deadLetter,
-      keepEndedMillis: millisOf("retention.ended", retention.ended ?? "1 day", 1000),
-      keepDeadMillis: millisOf("retention.deadLetters", retention.deadLetters ?? "90 days", 1000)
+      deadLetter: JobSettings.deadLetter.decode(options.deadLetter),
+      keepEndedMillis: JobSettings["retention.ended"].decode(retention.ended),
+      keepDeadMillis: JobSettings["retention.deadLetters"].decode(retention.deadLetters)
     }
   }
 }

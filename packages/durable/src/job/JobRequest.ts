@@ -6,9 +6,10 @@
 import { type Context, DateTime, type Duration, Effect } from "effect"
 import * as Durations from "lemmings/internal/Durations"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
+import { InvalidConfig, type Priority } from "lemmings"
 import type { NewJob, PagesOptions, Transaction } from "../port/JobStore.ts"
 import { longestGroup } from "../port/Limits.ts"
+import { job as JobSettings } from "../port/Settings.ts"
 import { type AnyJob, idOf, wordOf } from "./JobDefinition.ts"
 
 /**
@@ -96,7 +97,7 @@ const placeOf = (options: EnqueueOptions, now: number) => {
   if (at !== undefined) place.at = DateTime.toEpochMillis(DateTime.makeUnsafe(at))
   if (place.at !== undefined && !(place.at >= earliest && place.at <= latest))
     throw new InvalidConfig({ field: "at", value: at, rule: "an instant of the years 1 to 9999" })
-  if (priority !== undefined) place.priority = priorityLevel(priority)
+  if (priority !== undefined) place.priority = JobSettings.priority.decode(priority)
   return { ...place, key }
 }
 

@@ -4,11 +4,10 @@
  * @since 0.5.0
  */
 import { type Duration, Effect, Layer, type Redacted } from "effect"
-import * as Durations from "lemmings/internal/Durations"
 import type { InvalidConfig } from "lemmings"
 import type { DirectoryInUse, JobStoreError, OpenFailed } from "../port/JobError.ts"
 import type { JobStore } from "../port/JobStore.ts"
-import * as Address from "./Address.ts"
+import * as Settings from "../port/Settings.ts"
 import * as JobStoreMemory from "./JobStoreMemory.ts"
 
 // Loaded when their layer is built: who keeps jobs in memory needs no driver, no PGlite, no SQLite.
@@ -55,11 +54,6 @@ export interface PostgresOptions extends StoreOptions {
   readonly connections?: number | undefined
 }
 
-const leaseRule = Durations.rule({ least: 1000, finite: true })
-
-const leaseOf = ({ lease = "15 seconds" }: StoreOptions): number =>
-  Durations.decodeUnsafe("lease", lease, leaseRule)
-
 /** The layer of what the options say, when they could be read. */
 const over = <A, E>(read: () => A, store: (options: A) => Effect.Effect<Layer.Layer<JobStore, E>>) =>
   Layer.unwrap(Effect.flatMap(Effect.try({ try: read, catch: (error) => error as InvalidConfig }), store))
@@ -70,7 +64,7 @@ const over = <A, E>(read: () => A, store: (options: A) => Effect.Effect<Layer.La
  */
 export const memory = (options: StoreOptions): Layer.Layer<JobStore, InvalidConfig> =>
   over(
-    () => leaseOf(options),
+    () => Settings.store.lease.decode(options.lease),
     (leaseMillis) => Effect.succeed(JobStoreMemory.layer(leaseMillis))
   )
 
@@ -82,7 +76,10 @@ export const embedded = (
   options: EmbeddedOptions
 ): Layer.Layer<JobStore, InvalidConfig | DirectoryInUse | OpenFailed> =>
   over(
-    () => ({ directory: options.directory, leaseMillis: leaseOf(options) }),
+    () => ({
+      directory: Settings.embedded.directory.decode(options.directory),
+      leaseMillis: Settings.store.lease.decode(options.lease)
+    }),
     (settings) => Effect.map(embeddedStore, ({ layer }) => layer(settings))
   )
 
@@ -93,10 +90,10 @@ export const embedded = (
 export const postgres = (options: PostgresOptions): Layer.Layer<JobStore, InvalidConfig> =>
   over(
     () => ({
-      url: Address.urlOf(options.url),
-      schema: Address.schemaOf(options.schema),
-      connections: Address.connectionsOf(options.connections),
-      leaseMillis: leaseOf(options)
+      url: Settings.postgres.url.decode(options.url),
+      schema: Settings.postgres.schema.decode(options.schema),
+      connections: Settings.postgres.connections.decode(options.connections),
+      leaseMillis: Settings.store.lease.decode(options.lease)
     }),
     (settings) => Effect.map(postgresStore, ({ layer }) => layer(settings))
   )
@@ -118,7 +115,11 @@ export const migrate = ({
 }): Effect.Effect<void, InvalidConfig | JobStoreError> =>
   Effect.gen(function* () {
     const settings = yield* Effect.try({
-      try: () => ({ url: Address.urlOf(url), schema: Address.schemaOf(schema), grant }),
+      try: () => ({
+        url: Settings.postgres.url.decode(url),
+        schema: Settings.postgres.schema.decode(schema),
+        grant
+      }),
       catch: (error) => error as InvalidConfig
     })
     const store = yield* postgresStore

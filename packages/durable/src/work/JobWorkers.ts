@@ -4,12 +4,12 @@
  * @since 0.4.0
  */
 import { Clock, type Context, type Duration, Effect, Layer } from "effect"
-import * as Durations from "lemmings/internal/Durations"
 import { Herd, InvalidConfig } from "lemmings"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import type { AnyJob } from "../job/JobDefinition.ts"
 import { JobStore, type News, type Store } from "../port/JobStore.ts"
 import type { Limits } from "../port/Limits.ts"
+import { workers as WorkerSettings } from "../port/Settings.ts"
 import type { JobDied } from "./JobEvents.ts"
 import { Puller } from "./Puller.ts"
 import type { JobContext, PulledHerd, Settings } from "./PullerModel.ts"
@@ -91,41 +91,36 @@ export type WorkersLayer<R, Self, D> = Layer.Layer<
   JobStore | Self | Exclude<R, ResourceOf<D>>
 >
 
-const positive = (field: string, value: number | undefined, otherwise: number): number => {
-  if (value === undefined) return otherwise
-  if (!(Number.isInteger(value) && value >= 1))
-    throw new InvalidConfig({ field, value, rule: "an integer, at least 1" })
-  return value
-}
-
 const limitsOf = ({ perGroup, perQueue, rate }: Options<unknown, unknown>): Limits | undefined => {
   if (perGroup === undefined && perQueue === undefined && rate === undefined) return undefined
-  const optional = (field: string, value: number | undefined) =>
-    value === undefined ? undefined : positive(field, value, 1)
   return {
-    perGroup: optional("perGroup", perGroup),
-    perQueue: optional("perQueue", perQueue),
-    rate:
-      rate === undefined
-        ? undefined
-        : {
-            limit: positive("rate.limit", rate.limit, 1),
-            perMillis: Math.max(1, Durations.decodeUnsafe("rate.per", rate.per, Durations.finite))
-          }
+    perGroup: WorkerSettings.perGroup.decode(perGroup),
+    perQueue: WorkerSettings.perQueue.decode(perQueue),
+    rate: rate === undefined ? undefined : rateOf(rate)
   }
 }
 
-const settingsOf = (options: Options<unknown, unknown>): Settings => {
-  const { concurrency, drain = "30 seconds", pollInterval = "1 second" } = options
-  return {
-    // A herd of our own has as many workers, and jobs claimed ahead wait in it.
-    limit: options.herd === undefined ? Infinity : positive("concurrency", concurrency, Infinity),
-    limits: limitsOf(options),
-    pollMillis: Math.max(1, Durations.decodeUnsafe("pollInterval", pollInterval, Durations.positive)),
-    drainMillis: Durations.decodeUnsafe("drain", drain),
-    onDead: options.onDead
+const rateOf = ({ limit, per }: NonNullable<Options["rate"]>) => {
+  const rate = {
+    limit: WorkerSettings["rate.limit"].decode(limit),
+    perMillis: WorkerSettings["rate.per"].decode(per)
   }
+  if (rate.limit === undefined || rate.perMillis === undefined)
+    throw new InvalidConfig({ field: "rate", value: { limit, per }, rule: "a limit and a span" })
+  return { limit: rate.limit, perMillis: Math.max(1, rate.perMillis) }
 }
+
+const settingsOf = (options: Options<unknown, unknown>): Settings => ({
+  // A herd of our own has as many workers, and jobs claimed ahead wait in it.
+  limit: options.herd === undefined ? Infinity : concurrencyOf(options, Infinity),
+  limits: limitsOf(options),
+  pollMillis: Math.max(1, WorkerSettings.pollInterval.decode(options.pollInterval)),
+  drainMillis: WorkerSettings.drain.decode(options.drain),
+  onDead: options.onDead
+})
+
+const concurrencyOf = ({ concurrency }: Pick<Options, "concurrency">, otherwise: number) =>
+  WorkerSettings.concurrency.decode(concurrency) ?? otherwise
 
 /** The jobs that are handled, by name, of each store. */
 const handled = new WeakMap<Store, Map<string, { readonly job: AnyJob; layers: number }>>()
@@ -235,7 +230,7 @@ export const layer = <P, A, E, R, Self = never, D = never>(
     Effect.try({
       try: () => ({
         settings: settingsOf(options as Options<unknown, unknown>),
-        workers: positive("concurrency", options.concurrency, 16)
+        workers: concurrencyOf(options, 16)
       }),
       catch: (error) => error as InvalidConfig
     }).pipe(
