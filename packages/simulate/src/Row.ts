@@ -35,23 +35,59 @@ export const rowOf = ({
   lost
 })
 
-const columns: ReadonlyArray<readonly [title: string, width: number, of: (row: Row) => string]> = [
-  ["load", 14, ({ load }) => load],
-  ["policy", 26, ({ policy }) => policy],
-  ["worker-s", 10, ({ workerSeconds }) => Math.round(workerSeconds).toLocaleString("en-US")],
+type Column = readonly [title: string, width: number, of: (row: Row) => string]
+
+const count = (n: number) => Math.round(n).toLocaleString("en-US")
+
+const wide: ReadonlyArray<Column> = [
+  ["load", -14, ({ load }) => load],
+  ["policy", -26, ({ policy }) => policy],
+  ["worker-s", 10, ({ workerSeconds }) => count(workerSeconds)],
   ["wait p50", 9, ({ waitP50Millis }) => `${Math.round(waitP50Millis)} ms`],
   ["p95", 9, ({ waitP95Millis }) => `${Math.round(waitP95Millis)} ms`],
   ["p99", 9, ({ waitP99Millis }) => `${Math.round(waitP99Millis)} ms`],
-  ["actions", 8, ({ scaleActions }) => scaleActions.toLocaleString("en-US")],
-  ["reversals", 10, ({ reversals }) => reversals.toLocaleString("en-US")],
-  ["lost", 5, ({ lost }) => lost.toLocaleString("en-US")]
+  ["actions", 8, ({ scaleActions }) => count(scaleActions)],
+  ["reversals", 10, ({ reversals }) => count(reversals)],
+  ["lost", 5, ({ lost }) => count(lost)]
 ]
 
-const line = (cells: ReadonlyArray<string>) =>
-  cells
-    .map((cell, i) => (i < 2 ? cell.padEnd(columns[i]?.[1] ?? 0) : cell.padStart(columns[i]?.[1] ?? 0)))
+// A load has a line of its own. 60 columns.
+const narrow: ReadonlyArray<Column> = [
+  ["policy", -10, ({ policy }) => policy],
+  ["worker-s", 9, ({ workerSeconds }) => count(workerSeconds)],
+  ["p50 ms", 6, ({ waitP50Millis }) => String(Math.round(waitP50Millis))],
+  ["p95 ms", 7, ({ waitP95Millis }) => String(Math.round(waitP95Millis))],
+  ["p99 ms", 7, ({ waitP99Millis }) => String(Math.round(waitP99Millis))],
+  ["act/rev", 9, ({ reversals, scaleActions }) => `${scaleActions}/${reversals}`],
+  ["lost", 5, ({ lost }) => count(lost)]
+]
+
+const widthOf = (columns: ReadonlyArray<Column>) =>
+  columns.reduce((sum, [, width]) => sum + 1 + Math.abs(width), -1)
+
+const line = (columns: ReadonlyArray<Column>, cell: (column: Column) => string) =>
+  columns
+    .map((column) => {
+      const [, width] = column
+      const text = cell(column)
+      // A name that is too long has a line of its own.
+      if (-width >= text.length) return text.padEnd(-width)
+      return width < 0 ? `${text}\n${" ".repeat(-width)}` : text.padStart(width)
+    })
     .join(" ")
 
-export const heading = line(columns.map(([title]) => title))
-
-export const textOf = (row: Row): string => line(columns.map(([, , of]) => of(row)))
+/** A table for a terminal of so many columns, line by line. */
+export const tableFor = (terminal: number) => {
+  const columns = terminal >= widthOf(wide) ? wide : narrow
+  let load = ""
+  return {
+    heading: line(columns, ([title]) => title),
+    /** What comes next in it. */
+    textOf: (row: Row): string => {
+      const text = line(columns, ([, , of]) => of(row))
+      const above = columns === narrow && row.load !== load ? `${row.load}:\n` : ""
+      load = row.load
+      return above + text
+    }
+  }
+}

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util"
 import { type Scene, scenes } from "./Loads.ts"
 import { draw } from "./Picture.ts"
 import { policies } from "./Policies.ts"
-import { heading, rowOf, textOf } from "./Row.ts"
+import { rowOf, tableFor } from "./Row.ts"
 
 const pictures = fileURLToPath(new URL("../../../docs/simulation", import.meta.url))
 
@@ -135,7 +135,8 @@ const drawing = !values.json && values.policy === undefined
 const out = values.out === undefined ? pictures : resolve(process.env["INIT_CWD"] ?? ".", values.out)
 
 const rows: Array<ReturnType<typeof rowOf>> = []
-if (!values.json) console.log(heading)
+const table = tableFor((process.stdout.columns ?? Number(process.env["COLUMNS"])) || 80)
+if (!values.json) console.log(table.heading)
 for (const scene of chosen) {
   const given = max === undefined ? scene : { ...scene, max }
   const reports: Array<SimulationReport> = []
@@ -143,7 +144,7 @@ for (const scene of chosen) {
     const report = await run(given, policy, seed)
     reports.push(report)
     rows.push(rowOf(report))
-    if (!values.json) console.log(textOf(rowOf(report)))
+    if (!values.json) console.log(table.textOf(rowOf(report)))
   }
   if (!drawing) continue
   mkdirSync(out, { recursive: true })

@@ -63,8 +63,9 @@ describe("simulate", () => {
     try {
       const { code, stdout } = await simulate("--load", "spike", "--out", out)
       assert.strictEqual(code, 0)
-      assert.match(stdout, /^load +policy +worker-s/)
-      assert.match(stdout, /^spike +throughput/m)
+      assert.match(stdout, /^policy +worker-s/)
+      assert.match(stdout, /^spike:\n(?:.+\n)*throughput/m)
+      for (const line of stdout.split("\n")) assert.isAtMost(line.length, 60, line)
       assert.deepStrictEqual(readdirSync(out), ["spike.svg"])
       assert.strictEqual(
         readFileSync(join(out, "spike.svg"), "utf8"),

@@ -1,4 +1,5 @@
 /** What the herd is doing, while it does it, and why it grew or shrank. */
+import { columns, joined, wrap } from "@lemmings/examples-usage"
 import { Clock, Console, Effect, Stream } from "effect"
 import type { HerdEvent, HerdMetrics, HerdStats, ScalingDecision } from "lemmings"
 import logUpdate from "log-update"
@@ -16,13 +17,17 @@ const frameMillis = 100
 export const watch = Effect.fnUntraced(function* (watched: Watched, inPlace: boolean) {
   const herd = yield* BurstHerd
   const started = yield* Clock.currentTimeMillis
-  const seconds = (at: number) => `${((at - started) / 1000).toFixed(1).padStart(5)} s  `
+  /** When it was, and what, in as many lines as that takes. */
+  const stamped = (at: number, text: (most: number) => string) => {
+    const seconds = `${((at - started) / 1000).toFixed(1).padStart(5)} s  `
+    return seconds + text(columns() - seconds.length).replaceAll("\n", `\n${" ".repeat(seconds.length)}`)
+  }
   const print = (text: string) => (inPlace ? Effect.sync(() => logUpdate.persist(text)) : Console.log(text))
 
   const explain = (event: HerdEvent) => {
     if (event._tag !== "Resized") return Effect.void
     watched.decisions.push(event)
-    return print(`${seconds(event.at)}${explained(event)}`)
+    return print(stamped(event.at, (most) => wrap(explained(event), most)))
   }
   yield* Effect.forkChild(Stream.runForEach(herd.events, explain), { startImmediately: true })
 
@@ -34,7 +39,8 @@ export const watch = Effect.fnUntraced(function* (watched: Watched, inPlace: boo
     watched.workerSeconds += (stats.workers.size * (now - before)) / 1000
     before = now
     if (!inPlace && frames++ % (1000 / frameMillis) !== 0) return
-    const text = seconds(now) + line(stats, yield* herd.metrics)
+    const metrics = yield* herd.metrics
+    const text = stamped(now, (most) => line(stats, metrics, most))
     yield* inPlace ? Effect.sync(() => logUpdate(text)) : Console.log(text)
   })
   return yield* Effect.andThen(frame, Effect.sleep(frameMillis)).pipe(
@@ -47,13 +53,14 @@ export const watch = Effect.fnUntraced(function* (watched: Watched, inPlace: boo
 const explained = ({ by, from, reason, to }: ScalingDecision): string =>
   `${to > from ? "+" : "-"} ${from} -> ${to} workers, ${by}: ${reason}`
 
-const line = ({ queue, workers }: HerdStats, { arrivalRate, wait }: HerdMetrics): string =>
-  [
-    `${bar(workers)} ${workers.busy} busy, ${workers.idle} idle, ${workers.starting} starting`,
-    `${queue.depth} waiting`,
-    `${Math.round(arrivalRate)}/s`,
-    `wait p95 ${Math.round(wait.p95)} ms`
-  ].join(" · ")
+const line = ({ queue, workers }: HerdStats, { arrivalRate, wait }: HerdMetrics, most: number): string => {
+  const { busy, idle, starting } = workers
+  const figures = [
+    `${busy} busy, ${idle} idle, ${starting} starting · ${queue.depth} waiting`,
+    `${Math.round(arrivalRate)}/s · wait p95 ${Math.round(wait.p95)} ms`
+  ]
+  return joined([bar(workers), joined(figures, " · ", most)].join("\n").split("\n"), " ", most)
+}
 
 /** A cell for each worker that there may be. */
 const bar = ({ busy, idle, max, starting }: HerdStats["workers"]): string =>

@@ -1,6 +1,7 @@
 /** `node main.ts [--calm N] [--burst N] [--seconds N] [--virtual]`: a calm herd hit by ten times its load. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { columns, wrap } from "@lemmings/examples-usage"
 import { Cause, Console, Deferred, Effect, Fiber, Option, Random, References, Runtime, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { virtual } from "lemmings/testing"
@@ -79,10 +80,10 @@ const burst = Effect.fnUntraced(function* (options: {
 }) {
   const { calm, seconds } = options
   const scene: Scene = { calm, burst: Option.getOrElse(options.burst, () => 10 * calm), seconds }
-  yield* Console.log(
+  const first =
     `${scene.calm} tasks a second for ${rounded(seconds / 12)} s, ${scene.burst} for ${rounded(seconds / 6)} s, ` +
-      `then ${scene.calm} again. Workers: █ busy, ░ idle, + starting.`
-  )
+    `then ${scene.calm} again. Workers: █ busy, ░ idle, + starting.`
+  yield* Console.log(wrap(first, columns()))
 
   const stop = yield* Deferred.make<void>()
   const work = options.virtual

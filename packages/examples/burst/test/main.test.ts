@@ -13,9 +13,15 @@ interface Ended {
   readonly stderr: string
 }
 
-const start = (args: ReadonlyArray<string>, onOutput?: (stdout: string, signal: () => void) => void) =>
+const start = (
+  args: ReadonlyArray<string>,
+  onOutput?: (stdout: string, signal: () => void) => void,
+  columns = 120
+) =>
   Effect.callback<Ended>((resume) => {
-    const child = spawn(process.execPath, [main, ...args])
+    const child = spawn(process.execPath, [main, ...args], {
+      env: { ...process.env, COLUMNS: String(columns) }
+    })
     let stdout = ""
     let stderr = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -48,7 +54,7 @@ describe("burst", () => {
       const shrunk = changes.filter(({ from, to }) => to < from)
       assert.isAbove(grown.length, 2)
       assert.isAbove(shrunk.length, 2)
-      assert.match(grown.at(-1)?.reason ?? "", /^[\d.]+\/s of \d+ ms, \d+ waiting: \d+ workers/)
+      assert.match(grown.at(-1)?.reason ?? "", /^[\d.]+\/s of \d+ ms, \d+ waiting: \d+ wanted/)
       assert.match(shrunk[0]?.reason ?? "", /at most \d+ wanted for 30 s$/)
       const [most = 0, last = 0] = workersIn(stdout)
       assert.isAtLeast(most, 10)
@@ -65,6 +71,19 @@ describe("burst", () => {
 
       assert.strictEqual(one.code, 0, one.stderr)
       assert.deepStrictEqual(one, two)
+    })
+  )
+
+  it.live("fits into a terminal of 60 columns", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* start(["--virtual", "--seconds", "12"], undefined, 60)
+
+      assert.strictEqual(code, 0)
+      for (const line of stdout.split("\n")) assert.isAtMost(line.length, 60, line)
+      assert.match(
+        stdout,
+        /^ {9}\d+ busy, \d+ idle, \d+ starting · \d+ waiting\n {9}\d+\/s · wait p95 \d+ ms$/m
+      )
     })
   )
 

@@ -30,7 +30,7 @@ export const sending = SendEmail.toLayer(
 )
 
 /** How long a worker may give no sign of life before its jobs are another's. In production 15 seconds, the default, do. */
-const lease = "2 seconds"
+export const lease = "2 seconds"
 
 /** The line that changes. */
 export const store = (directory: string, url: string | undefined) =>

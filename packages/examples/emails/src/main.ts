@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import type { Told } from "./SendEmail.ts"
+import { lease, type Told } from "./SendEmail.ts"
 
 argumentsOf(`node src/main.ts
 
@@ -51,10 +51,17 @@ const program = Effect.gen(function* () {
   const jobs = new Set<string>()
   /** What the mail server got, by the e-mail's id, and how often. A receiver that counts can throw the second one away. */
   const got = new Map<string, number>()
-  const hear = (told: Told) => {
-    if (told._tag === "Enqueued") for (const id of told.ids) jobs.add(id)
-    else got.set(told.id, (got.get(told.id) ?? 0) + 1)
+  const hear = (told: Told, enqueued: () => void) => {
+    if (told._tag === "Email") got.set(told.id, (got.get(told.id) ?? 0) + 1)
+    else {
+      for (const id of told.ids) jobs.add(id)
+      enqueued()
+    }
   }
+  const time = yield* Clock.Clock
+  const clock = () => time.currentTimeMillisUnsafe()
+  /** Seconds since then, in words. */
+  const since = (start: number) => `${((clock() - start) / 1000).toFixed(1)} s`
   /** How often each e-mail of this run was got: the first may come before their ids do, and others' after them. */
   const ours = () => [...got].flatMap(([id, times]) => (jobs.has(id) ? [times] : []))
 
@@ -65,27 +72,27 @@ const program = Effect.gen(function* () {
   )
   yield* Console.log("starting   the first process opens the queue, which takes a few seconds")
   const args = [run, String(emails), directory]
+  const started = clock()
   yield* work(args, (told) => {
-    hear(told)
+    hear(told, () => console.log(`enqueued   ${jobs.size}, ${since(started)} after the start`))
     return ours().length >= killedAt
   })
-  const before = ours().length
-  yield* Console.log(`enqueued   ${jobs.size}`)
-  yield* Console.log(`killed     kill -9, with ${before} delivered`)
-  yield* Console.log("starting   another process, which waits until the killed one's jobs are free again")
-
-  const restarted = yield* Clock.currentTimeMillis
+  yield* Console.log(`killed     kill -9, with ${ours().length} delivered`)
+  yield* Console.log(`starting   another process; what the killed one had at work is free after ${lease}`)
+  const again = clock()
+  let restarted = again
   yield* work(args, (told) => {
-    hear(told)
+    hear(told, () => {
+      restarted = clock()
+      console.log(
+        `restarted  the same enqueued again, ${since(again)} after the start: ${jobs.size} jobs, by their keys`
+      )
+    })
     return false
   })
-  const seconds = ((yield* Clock.currentTimeMillis) - restarted) / 1000
-  yield* Console.log(`restarted  the same enqueued again: ${jobs.size} jobs, by their keys`)
   const delivered = ours().length
   const twice = ours().filter((times) => times > 1).length
-  yield* Console.log(
-    `done       ${delivered} in another ${seconds.toFixed(1)} s, lost ${jobs.size - delivered}`
-  )
+  yield* Console.log(`done       ${delivered} in another ${since(restarted)}, lost ${jobs.size - delivered}`)
   yield* Console.log(
     `delivered  ${twice} twice: sent, and not yet written down when the process was killed.\n` +
       `           The receiver knows an e-mail by the id of its job, and threw the second one away.`

@@ -1,4 +1,5 @@
 /** What the herd is doing, while it does it, and why it grows and shrinks. */
+import { columns, joined, wrap } from "@lemmings/examples-usage"
 import { Clock, Console, Duration, Effect } from "effect"
 import type { HerdMetrics, HerdStats, ScalingDecision } from "lemmings"
 import logUpdate from "log-update"
@@ -61,7 +62,7 @@ export const follow = Effect.fnUntraced(function* (options: {
 
 /** A change of the number of workers, in a line. */
 const explained = ({ by, from, reason, to }: ScalingDecision): string =>
-  `${from} -> ${to} workers, ${by}: ${reason}`
+  wrap(`${from} -> ${to} workers, ${by}: ${reason}`, columns())
 
 /** Keeps every second sample, so that the rest still covers the whole time. */
 const thinOut = (samples: Array<Sample>): void => {
@@ -70,12 +71,16 @@ const thinOut = (samples: Array<Sample>): void => {
 }
 
 const line = (stats: HerdStats, metrics: HerdMetrics, bytes: number): string =>
-  [
-    `${stats.tasks.succeeded.toLocaleString("en-US")} files`,
-    prettyBytes(bytes),
-    `${Math.round(metrics.endedRate).toLocaleString("en-US")} files/s`,
-    `${stats.workers.busy}/${stats.workers.size} workers busy`,
-    `${stats.queue.depth} waiting`,
-    `p95 ${metrics.run.p95.toFixed(1)} ms`,
-    `${stats.tasks.failed} problems`
-  ].join(" · ")
+  joined(
+    [
+      `${stats.tasks.succeeded.toLocaleString("en-US")} files`,
+      prettyBytes(bytes),
+      `${Math.round(metrics.endedRate).toLocaleString("en-US")} files/s`,
+      `${stats.workers.busy}/${stats.workers.size} workers busy`,
+      `${stats.queue.depth} waiting`,
+      `p95 ${metrics.run.p95.toFixed(1)} ms`,
+      `${stats.tasks.failed} problems`
+    ],
+    " · ",
+    columns()
+  )

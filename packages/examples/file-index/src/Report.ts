@@ -1,4 +1,5 @@
 /** The closing report, as text. */
+import { wrap } from "@lemmings/examples-usage"
 import Table from "cli-table3"
 import type { HerdMetrics, HerdStats, ScalingDecision, ShutdownReport } from "lemmings"
 import prettyBytes from "pretty-bytes"
@@ -176,21 +177,6 @@ const half = (width: number): number => Math.floor((width - 26) / 2)
 /** The end of a path says more than its beginning. */
 const short = (text: string, most: number): string =>
   text.length <= most ? text : `…${text.slice(1 - most)}`
-
-/** In lines of at most so many characters, broken between words where that can be. */
-const wrap = (text: string, most: number): string => {
-  const lines: Array<string> = []
-  let line = ""
-  for (const word of text
-    .split(/\s+/)
-    .flatMap((word) => word.match(new RegExp(`.{1,${most}}`, "gu")) ?? [])) {
-    if (line !== "" && line.length + 1 + word.length > most) {
-      lines.push(line)
-      line = word
-    } else line = line === "" ? word : `${line} ${word}`
-  }
-  return [...lines, line].join("\n")
-}
 
 /** One line for a shell. */
 const query = (database: string, node: string): string => {

@@ -1,6 +1,7 @@
 /** `node main.ts [folder] [--db FILE] [--workers N]`: indexes a folder into SQLite, with a herd. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { columns } from "@lemmings/examples-usage"
 import {
   Cause,
   Console,
@@ -96,7 +97,7 @@ const index = Effect.fnUntraced(function* (options: {
     inPlace: process.stdout.isTTY,
     stop
   }).pipe(
-    Effect.tap((report) => Console.log(render(report, node, process.stdout.columns))),
+    Effect.tap((report) => Console.log(render(report, node, columns()))),
     Effect.tap((report) =>
       missing(report) === 0 ? Effect.void : new RowsMissing({ count: missing(report) })
     ),
@@ -116,11 +117,8 @@ const index = Effect.fnUntraced(function* (options: {
   )
 })
 
-/** What runs this very Node.js again: that of the shell may be another one, too old for SQLite, and pnpm may not be there. */
-const node =
-  process.env["npm_lifecycle_event"] === undefined
-    ? `'${process.execPath.replaceAll("'", `'\\''`)}'`
-    : "npx -y pnpm@12 exec node"
+/** What runs this very Node.js again: that of the shell may be another one, too old for SQLite, or none. */
+const node = `'${process.execPath.replaceAll("'", `'\\''`)}'`
 
 const command = Command.make("file-index", { folder, ...flags }, index).pipe(
   Command.withDescription("Index every file under a folder into a SQLite database, with a herd of workers.")

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -53,6 +53,25 @@ describe("file-index", () => {
       assert.match(ended.stdout, /│ 0\.\d\d s +│ 0 -> 2 +│ start: initial +│/)
       assert.include(ended.stdout, "No problems.")
       assert.notInclude(ended.stdout, "Stopped early")
+    })
+  )
+
+  it.live("closes with a command that works as it is printed, in a shell that has no Node.js", () =>
+    Effect.gen(function* () {
+      const [root, folder] = [yield* temporaryFolder, yield* temporaryFolder]
+      fill(root, 30)
+
+      // Names that a shell would take apart.
+      const ended = yield* start([root, "--db", join(folder, 'it\'s $HOME "the index".sqlite')])
+      const command = ended.stdout.split("\nTry:\n")[1] ?? ""
+      const printed = execFileSync("/bin/sh", ["-c", command], {
+        env: { PATH: "/usr/bin:/bin" },
+        cwd: folder,
+        encoding: "utf8"
+      })
+
+      assert.match(printed, /kind.*files.*bytes/)
+      assert.match(printed, /'text\/plain'.* 30 /)
     })
   )
 

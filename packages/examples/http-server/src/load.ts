@@ -1,7 +1,14 @@
 // Twice as much as the server can do, for ten seconds: `node src/load.ts [url]`.
+import { argumentsOf, refuse } from "@lemmings/examples-usage"
 import { loadServer, rate } from "./LoadTest.ts"
 
-const url = process.argv[2] ?? "http://127.0.0.1:3000"
+const usage = `node src/load.ts [url]
+
+Sends a running server twice as much as it can do, for ten seconds. By default to
+http://127.0.0.1:3000.`
+
+const [url = "http://127.0.0.1:3000"] = argumentsOf(usage, 1)
+if (!URL.canParse(url)) refuse(`"${url}" is no URL.`, usage)
 const seconds = 10
 const reachable = await fetch(`${url}/render/home`).then(
   (answer) => answer.status === 200,

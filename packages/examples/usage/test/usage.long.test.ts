@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "vitest"
 
 const examples = fileURLToPath(new URL("../..", import.meta.url))
-// `member.ts`, `worker.ts` and `load.ts` are parts of an example.
-const programs = globSync("*/src/{main,demo}.ts", { cwd: examples }).toSorted()
+// `member.ts` and `worker.ts` are parts of an example.
+const programs = globSync("*/src/{main,demo,load}.ts", { cwd: examples }).toSorted()
 
 const run = (program: string, ...args: ReadonlyArray<string>) =>
   new Promise<{ code: unknown; out: string; err: string }>((resolve) => {
