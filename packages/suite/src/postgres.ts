@@ -5,22 +5,8 @@
  */
 import { Effect, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
-import { once } from "node:events"
-import { connect } from "node:net"
-import { text } from "node:stream/consumers"
 import { Client } from "pg"
-
-/** Where `setup.ts` tells the processes of the tests whom to ask: a port of this machine, and the word that it wants to hear. */
-export const variable = "LEMMINGS_SUITE_POSTGRES"
-
-/** The address of the server that all share; the server starts when somebody asks first. */
-const shared = Effect.promise(async () => {
-  const [port, word = ""] = (process.env[variable] ?? "").split(" ")
-  const socket = connect(Number(port), "127.0.0.1")
-  await once(socket, "connect")
-  socket.end(word)
-  return text(socket)
-})
+import { ask } from "./shared.ts"
 
 /** Says one thing on a connection of its own. */
 const say = (url: string, sql: string) =>
@@ -39,7 +25,7 @@ const say = (url: string, sql: string) =>
  * client, not a failing machine.
  */
 export const database: Effect.Effect<{ readonly url: string }, never, Scope.Scope> = Effect.gen(function* () {
-  const server = yield* shared
+  const server = yield* ask("postgres")
   const name = `test_${randomUUID().replaceAll("-", "")}`
   yield* Effect.acquireRelease(say(server, `CREATE DATABASE ${name}`), () =>
     // Those who still have connections, as killed processes may, lose them.

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PGlite } from "@electric-sql/pglite"
 import { missing } from "@lemmings/servers"
+import { directory } from "@lemmings/suite/embedded"
 import { database } from "@lemmings/suite/postgres"
 import { type Cause, Clock, Context, Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import { join } from "node:path"
 import { fromPglite, TestClock as DatabaseClock } from "pg-boss"
 import * as Job from "../../src/Job.ts"
 import * as Jobs from "../../src/Jobs.ts"
@@ -47,8 +49,9 @@ const onMemory = Effect.gen(function* () {
 
 const onPglite = Effect.gen(function* () {
   const clock = new DatabaseClock(start)
+  const dataDir = join(yield* directory, "data")
   const pglite = yield* Effect.acquireRelease(
-    Effect.promise(() => PGlite.create({})),
+    Effect.promise(() => PGlite.create({ dataDir })),
     (open) => Effect.promise(() => open.close())
   )
   const db = fromPglite(pglite)

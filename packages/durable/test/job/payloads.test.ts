@@ -1,7 +1,10 @@
 import { assert, it } from "@effect/vitest"
+import { directory } from "@lemmings/suite/embedded"
 import { Effect, Layer, Schema } from "effect"
 import * as Job from "../../src/Job.ts"
 import * as Jobs from "../../src/Jobs.ts"
+
+const embedded = Layer.unwrap(Effect.map(directory, (path) => Jobs.layerEmbedded({ directory: path })))
 
 const Old = Job.make("Letter", { payload: { to: Schema.String, weight: Schema.Int } })
 
@@ -23,7 +26,7 @@ it.live("a row of an older release is decoded with the schema of today, defaults
     const { payload } = yield* Jobs.inspect(New, id)
     assert.deepStrictEqual(payload._tag === "Success" && payload.success, { to: "a", subject: "none" })
     assert.strictEqual(yield* Effect.provide(Jobs.await(New, id), handled), "none to a")
-  }).pipe(Effect.provide(Jobs.layerEmbedded({})))
+  }).pipe(Effect.provide(embedded))
 )
 
 it.live("one that does not fit is kept with the reason, and runs when the schema takes it", () =>
@@ -47,5 +50,5 @@ it.live("one that does not fit is kept with the reason, and runs when the schema
       )
     )
     assert.deepStrictEqual(got, ["none to a"])
-  }).pipe(Effect.provide(Jobs.layerEmbedded({})))
+  }).pipe(Effect.provide(embedded))
 )

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { missing } from "@lemmings/servers"
+import { directory as databaseIn } from "@lemmings/suite/embedded"
 import { database } from "@lemmings/suite/postgres"
 import { Effect, Exit, Layer, Schema } from "effect"
 import { execFile } from "node:child_process"
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Client } from "pg"
@@ -36,7 +37,7 @@ describe("a directory of jobs", () => {
   /** One with 7 jobs. */
   const filled = Effect.gen(function* () {
     const root = yield* folder
-    const directory = join(root, "good")
+    const directory = yield* databaseIn
     yield* Effect.provide(Jobs.enqueue(Array.from({ length: 7 }, (_, n) => Work(n))), embedded(directory))
     return { root, directory }
   })
@@ -56,14 +57,15 @@ describe("a directory of jobs", () => {
           "pg_xact",
           ""
         ]
-        for (const [n, name] of lost.entries()) {
-          const copy = join(root, String(n))
-          cpSync(directory, copy, { recursive: true })
-          rmSync(join(copy, "data", name), { recursive: true })
-          const error = yield* Effect.flip(waiting(copy))
+        for (const name of lost) {
+          const file = join(directory, "data", name)
+          const aside = join(root, "aside")
+          renameSync(file, aside)
+          const error = yield* Effect.flip(waiting(directory))
           assert.strictEqual(error._tag, "OpenFailed", name)
           assert.include(error.message, "damaged")
-          assert.isFalse(existsSync(join(copy, "data", name, "PG_VERSION")), name)
+          assert.isFalse(existsSync(name === "" ? join(file, "PG_VERSION") : file), name)
+          renameSync(aside, file)
         }
         assert.strictEqual(yield* waiting(directory), 7)
       }),
@@ -72,8 +74,8 @@ describe("a directory of jobs", () => {
 
   it.live("that somebody has emptied of its tables, or whose marker is none, does not open", () =>
     Effect.gen(function* () {
-      const { directory, root } = yield* filled
-      const other = join(root, "other")
+      const { directory } = yield* filled
+      const other = yield* databaseIn
       yield* Effect.provide(Jobs.stats(Work), embedded(other))
       writeFileSync(join(other, "lemmings.json"), "{")
       assert.strictEqual((yield* Effect.flip(waiting(other)))._tag, "OpenFailed")
@@ -117,9 +119,8 @@ describe("a directory of jobs", () => {
 
   it.live("is not copied while somebody has it open", () =>
     Effect.gen(function* () {
-      const root = yield* folder
-      const directory = join(root, "open")
-      const dump = Admin.dump({ directory, file: join(root, "x") })
+      const directory = yield* databaseIn
+      const dump = Admin.dump({ directory, file: join(yield* folder, "x") })
       const error = yield* Effect.flip(Effect.provide(dump, embedded(directory)))
       assert.strictEqual(error._tag, "DirectoryInUse")
     })

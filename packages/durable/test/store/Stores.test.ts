@@ -1,14 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { missing, postgres } from "@lemmings/servers"
+import { directory } from "@lemmings/suite/embedded"
 import { database } from "@lemmings/suite/postgres"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Redacted, Schedule, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { fork } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Job from "../../src/Job.ts"
 import * as Jobs from "../../src/Jobs.ts"
@@ -16,11 +14,6 @@ import { eventually } from "../support/store.ts"
 
 const Work = Job.make("Work", { payload: Schema.Int, success: Schema.Int })
 const doubling = Work.toLayer((n) => Effect.succeed(n * 2))
-
-const directory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "lemmings-embedded-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 describe("an embedded store", () => {
   it.live("is for one process at a time, also after one was killed, whose job is taken up at once", () =>

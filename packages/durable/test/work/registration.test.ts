@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { directory } from "@lemmings/suite/embedded"
 import { Effect, Exit, Layer, Metric, Schedule, Schema, Scope } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { QueueRegistry } from "lemmings"
@@ -123,7 +124,7 @@ describe("the queues of a process", () => {
     "have nothing under what is no id, also where a database would refuse it",
     () =>
       Effect.gen(function* () {
-        const context = yield* Layer.build(Jobs.layerEmbedded())
+        const context = yield* Layer.build(Jobs.layerEmbedded({ directory: yield* directory }))
         const id = yield* Jobs.enqueue(Mail({ to: "a@" })).pipe(Effect.provide(context))
         const queue = yield* mail
         assert.isUndefined(yield* queue.job("nothing"))
