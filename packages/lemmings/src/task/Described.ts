@@ -16,19 +16,20 @@ import type { TaskTerms } from "./TaskTerms.ts"
  * @since 0.5.0
  */
 export abstract class Described extends Outcome {
-  readonly terms: TaskTerms
-  readonly sequence: number
+  declare readonly terms: TaskTerms
+  declare readonly sequence: number
   /** Executions begun. */
-  begun = 0
+  declare begun: number
   /** Of the submitter. Given up with the end. */
-  protected context: Context.Context<never> | undefined
+  declare protected context: Context.Context<never> | undefined
   /** The async context of the submitter. `undefined`: it starts on the submitter's own stack. */
-  protected from: AsyncContext
+  declare protected from: AsyncContext
 
   constructor(terms: TaskTerms, sequence: number, context: Context.Context<never>, from: AsyncContext) {
     super()
     this.terms = terms
     this.sequence = sequence
+    this.begun = 0
     this.context = context
     this.from = from
   }

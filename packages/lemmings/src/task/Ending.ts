@@ -37,12 +37,12 @@ export abstract class Ending extends Described implements Waiting {
   abstract unlimit(): void
   abstract close(): void
   abstract giveUp(): boolean
-  phase: Phase = "new"
-  protected readonly rt: Runtime
-  protected task: Effect.Effect<unknown, unknown> | undefined
-  protected extra: TaskExtra.Extra | undefined
+  declare phase: Phase
+  declare protected readonly rt: Runtime
+  declare protected task: Effect.Effect<unknown, unknown> | undefined
+  declare protected extra: TaskExtra.Extra | undefined
   /** Why it was dropped before it ended. Its exit is then made when somebody asks for it. */
-  protected dropped: ShedReason | "closed" | undefined
+  declare protected dropped: ShedReason | "closed" | undefined
 
   constructor(
     rt: Runtime,
@@ -53,8 +53,11 @@ export abstract class Ending extends Described implements Waiting {
     from: AsyncContext
   ) {
     super(terms, sequence, context, from)
+    this.phase = "new"
     this.rt = rt
     this.task = task
+    this.extra = undefined
+    this.dropped = undefined
   }
 
   get requeues(): number {

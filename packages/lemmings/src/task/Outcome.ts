@@ -14,9 +14,16 @@ type Listener = (exit: Exit.Exit<unknown, unknown>) => void
  * @since 0.1.0
  */
 export class Outcome {
-  exit: Exit.Exit<unknown, unknown> | undefined
+  // Declared, and written once by the constructor: there is one for each task, and a field with a place of its own in every
+  // class of the line is written twice.
+  declare exit: Exit.Exit<unknown, unknown> | undefined
   /** One listener is by far the commonest number. */
-  private listeners: Listener | Array<Listener> | undefined
+  declare private listeners: Listener | Array<Listener> | undefined
+
+  constructor() {
+    this.exit = undefined
+    this.listeners = undefined
+  }
 
   /** The exit, if it has come. */
   end(): Exit.Exit<unknown, unknown> | undefined {

@@ -38,14 +38,14 @@ type Refused = "full" | "closed" | Refusal["refused"]
  * @since 0.1.0
  */
 export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unknown> {
-  level: number
-  readonly enqueuedAt: number
-  slot: number = unset
-  victim: number = unset
+  declare level: number
+  declare readonly enqueuedAt: number
+  declare slot: number
+  declare victim: number
   /** Whether it was accepted. */
-  private entered = false
-  private lease: Lease | undefined
-  private fiber: Fibers.Running | undefined
+  declare private entered: boolean
+  declare private lease: Lease | undefined
+  declare private fiber: Fibers.Running | undefined
 
   constructor(
     rt: Runtime,
@@ -59,6 +59,11 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
     super(rt, task ?? notATask("task", task), terms, sequence, context, from)
     this.level = terms.level
     this.enqueuedAt = now
+    this.slot = unset
+    this.victim = unset
+    this.entered = false
+    this.lease = undefined
+    this.fiber = undefined
   }
 
   get waitingSince(): number {
