@@ -215,8 +215,8 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   // The lease that was held longest when somebody asked, and since when.
   let oldest: Lease | undefined
   let oldestAt: number | undefined
-  // The latest time that somebody has read.
-  let latest = 0
+  // The latest time that somebody has read. A variable of the closure would be a new object at every change.
+  const latest = { time: 0.5 }
   let nested = 0
   let isPaused = false
   let pumping = false
@@ -239,7 +239,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   }
 
   const pump = (now?: number) => {
-    if (now !== undefined) latest = now
+    if (now !== undefined) latest.time = now
     // Whoever holds back the news of a step pumps after it.
     if (pumping || events.holding()) return
     pumping = true
@@ -255,11 +255,11 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
       else if (next === undefined) break
       if (++steps >= nextLook && next === undefined) {
         const time = timers.now()
-        nextLook = steps + (time - latest > slowMillis ? 1 : stepsPerLook)
-        latest = time
+        nextLook = steps + (time - latest.time > slowMillis ? 1 : stepsPerLook)
+        latest.time = time
       }
-      began ??= latest
-      if (latest - began > sliceMillis || steps >= mostSteps) {
+      began ??= latest.time
+      if (latest.time - began > sliceMillis || steps >= mostSteps) {
         later()
         break
       }
@@ -317,7 +317,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
 
   /** Starts the next task, if there is a worker for it and no limit holds it. */
   const lend = (now: number = timers.now()): T | undefined => {
-    latest = now
+    latest.time = now
     // Before a worker is taken: what is held takes nothing.
     if (flow !== undefined && flow.look(now) === undefined) return undefined
     const lease = take(now)
@@ -422,6 +422,19 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
     return owner.wanted() ? workers.coming() : coming
   }
 
+  const enqueue = (task: T): Offer<T> => {
+    if (!hasRoom()) {
+      task.admitted()
+      line.push(task)
+      if (mayTake()) pump()
+      return "accepted"
+    }
+    const offer = line.offer(task, spare)
+    // One that was dropped for it has to be counted first.
+    if (typeof offer === "string" && mayTake()) pump()
+    return offer
+  }
+
   const pool: Pool<T> = {
     listen: (listener) => {
       owner = listener
@@ -472,18 +485,7 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
         if (lease !== undefined) release(lease, true)
         return "closed"
       }
-      if (lease === undefined) {
-        if (!hasRoom()) {
-          task.admitted()
-          line.push(task)
-          if (mayTake()) pump()
-          return "accepted"
-        }
-        const offer = line.offer(task, spare)
-        // One that was dropped for it has to be counted first.
-        if (typeof offer === "string" && mayTake()) pump()
-        return offer
-      }
+      if (lease === undefined) return enqueue(task)
       nested++
       task.admitted()
       try {

@@ -56,24 +56,26 @@ class Runs {
 export const make = (): Prediction => {
   const labels = new Map<string | undefined, Runs>()
   let asked = false
+  const remember = (label: string | undefined, millis: number) => {
+    let runs = labels.get(label)
+    if (runs === undefined) {
+      if (labels.size >= mostLabels) {
+        for (const first of labels.keys()) {
+          labels.delete(first)
+          break
+        }
+      }
+      labels.set(label, (runs = new Runs()))
+    }
+    runs.add(millis)
+  }
   return {
     expected: (label) => {
       asked = true
       return labels.get(label)?.expected
     },
     ran: (label, millis) => {
-      if (!asked) return
-      let runs = labels.get(label)
-      if (runs === undefined) {
-        if (labels.size >= mostLabels) {
-          for (const first of labels.keys()) {
-            labels.delete(first)
-            break
-          }
-        }
-        labels.set(label, (runs = new Runs()))
-      }
-      runs.add(millis)
+      if (asked) remember(label, millis)
     }
   }
 }

@@ -37,7 +37,8 @@ const inContext = (own: AsyncContext.AsyncContext, supervision: Supervision): Su
   policy: supervision.policy,
   awoken: () => AsyncContext.run(own, supervision.awoken),
   resting: supervision.resting,
-  noticed: () => AsyncContext.run(own, supervision.noticed),
+  // Called for each task that waits.
+  noticed: () => (AsyncContext.isUsed() ? AsyncContext.run(own, supervision.noticed) : supervision.noticed()),
   wanted: () => AsyncContext.run(own, supervision.wanted),
   pin: (pinned) => AsyncContext.run(own, supervision.pin, pinned),
   pinned: supervision.pinned
@@ -109,7 +110,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
   let meanAge = 0
   let lookedAt = -Infinity
   // When a task last began to wait where nobody waited.
-  let waitedSince = timers.now()
+  const waited = { since: timers.now() }
   const supervised: Supervised = {
     timers,
     full: pool.full,
@@ -127,7 +128,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
         queued,
         held: rt.line.flow?.held(now),
         oldestWaitMillis: oldestWait(rt, now),
-        waitingMillis: queued === 0 ? 0 : Math.max(0, now - waitedSince),
+        waitingMillis: queued === 0 ? 0 : Math.max(0, now - waited.since),
         longestRunMillis: Math.max(0, now - (pool.oldestStart() ?? now)),
         meanRunMillis: meanAge,
         arrivals: tally.submitted + tally.retried + tally.requeued,
@@ -161,7 +162,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
             const { flow } = rt.line
             const alone =
               flow === undefined ? rt.line.size() + rt.line.admitting() === 1 : flow.ready(since) <= tasks
-            if (alone) waitedSince = since
+            if (alone) waited.since = since
             supervision.noticed()
           }
         }

@@ -72,11 +72,14 @@ export const exitOf = <A, E>(fiber: Running<A, E>): Exit.Exit<A, E> | undefined 
 export const onEnd = <A, E>(fiber: Running<A, E>, ended: (exit: Exit.Exit<A, E>) => void): void => {
   fiber.addObserver(ended)
   // No part of the interface of a fiber: where it is missing, ours is the last to hear.
-  const { _observers: observers } = fiber as { readonly _observers?: ReadonlyArray<unknown> | undefined }
-  if (observers === undefined || observers.length < 2 || observers.at(-1) !== ended) return
-  const list = observers as Array<unknown>
-  list.pop()
-  list.unshift(ended)
+  const { _observers: observers } = fiber as { readonly _observers?: Array<unknown> | undefined }
+  if (observers !== undefined && observers.length > 1) toFront(observers, ended)
+}
+
+const toFront = (observers: Array<unknown>, ended: unknown): void => {
+  if (observers.at(-1) !== ended) return
+  observers.pop()
+  observers.unshift(ended)
 }
 
 /**

@@ -62,7 +62,9 @@ export class Outbox<A> {
   }
 
   flush(limit: number = most): void {
-    if (this.kept.size === 0 || this.telling || this.held > 0) return
+    if (this.kept.size > 0 && !this.telling && this.held === 0) this.tellKept(limit)
+  }
+  private tellKept(limit: number): void {
     this.telling = true
     for (let told = 0; told < limit; told++) {
       const next = this.kept.shift()

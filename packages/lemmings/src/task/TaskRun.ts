@@ -28,6 +28,10 @@ import type { Lease } from "../workers/Worker.ts"
 
 const { unset } = TaskExtra
 
+/** Whether a task may have to run again on the stack of another. */
+const mayMove = (rt: Runtime, terms: TaskTerms): boolean =>
+  rt.resource !== undefined || rt.line.flow !== undefined || (terms.retry ?? rt.retry) !== undefined
+
 /** Why a task was not accepted. */
 type Refused = "full" | "closed" | Refusal["refused"]
 
@@ -100,20 +104,15 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
   accept(mayWait: boolean): "accepted" | "suspended" | Refused {
     const { rt } = this
     if (rt.state !== "running") return this.refuse("closed")
-    const { flow } = rt.line
-    const wrong = flow?.impossible(this.key, this.weight ?? 1)
-    if (wrong !== undefined) return this.refuse("full", Exit.die(wrong))
+    if (rt.line.flow !== undefined) {
+      const wrong = rt.line.flow.impossible(this.key, this.weight ?? 1)
+      if (wrong !== undefined) return this.refuse("full", Exit.die(wrong))
+    }
     TaskTimers.begin(rt, this)
     const offer = rt.pool.submit(this)
-    if (offer === "closed") return this.refuse(offer)
-    if (offer === "full" || (offer === "suspended" && !mayWait && !this.entered)) {
-      if (offer === "suspended") rt.line.remove(this)
-      return this.refuse("full")
-    }
-    if (typeof offer === "object") {
-      if ("refused" in offer) return this.refuse(offer.refused, TaskFlow.refusal(rt, this.id, offer))
-      const { dropped, reason } = offer
-      dropped.shed(reason ?? droppedBy(rt.line.overflow))
+    if (offer !== "accepted") {
+      const refused = this.refused(offer, mayWait)
+      if (refused !== undefined) return refused
     }
     // From here on all is counted, and whoever is told may do what it wants.
     rt.events.flush()
@@ -122,6 +121,20 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
     if (typeof offer === "object") rt.pool.pump()
     // It may have moved up at once, and may even have ended.
     return this.entered ? "accepted" : "suspended"
+  }
+  /** What the line said of a task that it did not just accept. */
+  private refused(offer: ReturnType<Runtime["pool"]["submit"]>, mayWait: boolean): Refused | undefined {
+    const { rt } = this
+    if (offer === "closed") return this.refuse(offer)
+    if (offer === "full" || (offer === "suspended" && !mayWait && !this.entered)) {
+      if (offer === "suspended") rt.line.remove(this)
+      return this.refuse("full")
+    }
+    if (typeof offer !== "object") return undefined
+    if ("refused" in offer) return this.refuse(offer.refused, TaskFlow.refusal(rt, this.id, offer))
+    const { dropped, reason } = offer
+    dropped.shed(reason ?? droppedBy(rt.line.overflow))
+    return undefined
   }
   /** In line, because no worker is there. Called on the submitter's stack, or once `from` is known. */
   private stands(): void {
@@ -178,7 +191,8 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
     // It was ended by whoever was told that it is about to start.
     if (task === undefined || context === undefined) return rt.pool.release(lease, true)
     // Its timer fires in this very instant, behind that of the task that had the worker until now.
-    if (stopOverdue(this, now, rt.prediction)) return rt.pool.release(lease, true)
+    if (terms.deadline !== undefined && stopOverdue(this, now, rt.prediction))
+      return rt.pool.release(lease, true)
     this.phase = "running"
     this.lease = lease
     lease.startedAt = now
@@ -197,11 +211,13 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
       // A closing herd gave it up meanwhile.
       if (this.lease !== lease) return
     }
-    if (this.terms.timeout !== undefined) this.limit(now)
+    if (terms.timeout !== undefined) this.limit(now)
     // On the submitter's stack, and it may run again on another.
-    if (rt.resource !== undefined || rt.line.flow !== undefined || (terms.retry ?? rt.retry) !== undefined)
-      this.from ??= AsyncContext.here()
-    const fiber = AsyncContext.run(this.from, TaskFiber.fork, rt, this, task, context, lease, wait)
+    if (this.from === undefined && mayMove(rt, terms)) this.from = AsyncContext.here()
+    const fiber =
+      this.from === undefined || !AsyncContext.isUsed()
+        ? TaskFiber.fork(rt, this, task, context, lease, wait)
+        : AsyncContext.run(this.from, TaskFiber.fork, rt, this, task, context, lease, wait)
     const exit = Fibers.exitOf(fiber)
     if (exit !== undefined) return this.ended(exit)
     this.fiber = fiber

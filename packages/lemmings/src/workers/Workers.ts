@@ -165,7 +165,9 @@ export const make = (
   }
 
   /** What keeps a worker from its next task counts as service: it takes as much of the herd as a run. */
-  const isFree = (worker: Worker, now: number) => void (betweenMillis += heldUp(worker, now))
+  const isFree = (worker: Worker, now: number) => {
+    if (worker.freedAt !== undefined) betweenMillis += heldUp(worker, now)
+  }
 
   const toIdle = (worker: Worker, now = timers.now()) => {
     isFree(worker, now)
@@ -330,6 +332,7 @@ export const make = (
     for (const worker of workers.values()) if (stays(worker)) worker.burst = kept++ >= min
   }
 
+  // Called for each task: what is rare stands in functions of its own, or the compiler would not inline the rest.
   const released = (worker: Worker, at: number | undefined) => {
     // A closing herd has already sent it away.
     if (worker.state !== "busy") return
@@ -338,37 +341,44 @@ export const make = (
     const stale =
       worker.healthy && resource !== undefined ? resources.used(resource, at ?? timers.now()) : undefined
     if (worker.state !== "busy" || worker.shares > 0) return
-    const burst = worker.burst
     busy--
-    if (leavers.size > 0 && !worker.leaving) {
-      // The first one that is free leaves, or more tasks would start than there may be workers.
-      const [other] = leavers
-      if (other !== undefined) {
-        other.leaving = false
-        leavers.delete(other)
-        worker.leaving = true
-        leavers.add(worker)
-      }
-    }
-    if (worker.leaving) {
-      worker.leaving = false
-      leavers.delete(worker)
-      retire(worker)
-      if (!burst) relabel()
-      return
-    }
+    if (leavers.size > 0) return leave(worker)
     if (!open) return retire(worker)
     const worn = worker.healthy ? stale : "unhealthy"
-    if (worn !== undefined) {
-      worker.freedAt = at ?? timers.now()
-      // It was needed a moment ago: whether it still is, is the policy's to say.
-      return step(() => {
-        tell(worker, worn)
-        startWorker(worker, true)
-      })
-    }
+    if (worn !== undefined) return renew(worker, worn, at)
     if (resources.ready === undefined || resource === undefined) return toIdle(worker, at)
-    const { ready } = resources
+    getReady(worker, resource, resources.ready, at)
+  }
+
+  /** The first one that is free leaves, or more tasks would start than there may be workers. */
+  const leave = (worker: Worker) => {
+    const [other] = leavers
+    const gone = worker.leaving ? worker : other
+    if (gone !== undefined) {
+      gone.leaving = false
+      leavers.delete(gone)
+    }
+    const { burst } = worker
+    retire(worker)
+    if (!burst) relabel()
+  }
+
+  /** It was needed a moment ago: whether it still is, is the policy's to say. */
+  const renew = (worker: Worker, worn: RecycleReason, at: number | undefined) => {
+    worker.freedAt = at ?? timers.now()
+    step(() => {
+      tell(worker, worn)
+      startWorker(worker, true)
+    })
+  }
+
+  /** Idle when its resource is ready for the next task. */
+  const getReady = (
+    worker: Worker,
+    resource: Owned,
+    ready: NonNullable<Resources["Service"]["ready"]>,
+    at: number | undefined
+  ) => {
     worker.freedAt = at ?? timers.now()
     worker.state = "starting"
     starting++
