@@ -12,6 +12,11 @@ import { describe, type Origin } from "../wire/Wire.ts"
 const isPlain = (value: unknown): boolean =>
   value === null || !(typeof value === "object" || typeof value === "function" || typeof value === "symbol")
 
+const hasAny = (record: object): boolean => {
+  for (const name in record) if (Object.hasOwn(record, name)) return true
+  return false
+}
+
 /**
  * What the handler should know of its caller. `undefined`: the caller has no span and no annotations.
  *
@@ -21,8 +26,10 @@ const isPlain = (value: unknown): boolean =>
 export const originOf = (context: Context.Context<never> | undefined): Origin | undefined => {
   if (context === undefined) return undefined
   const span = Context.getOrUndefined(context, Tracer.ParentSpan)
-  const names = Object.entries(Context.get(context, References.CurrentLogAnnotations))
-  if (span === undefined && names.length === 0) return undefined
+  const annotations = Context.get(context, References.CurrentLogAnnotations)
+  // Asked for each task, and most have neither.
+  if (span === undefined && !hasAny(annotations)) return undefined
+  const names = Object.entries(annotations)
   return {
     span: span && { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled },
     annotations: Object.fromEntries(
