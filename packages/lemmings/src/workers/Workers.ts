@@ -347,7 +347,7 @@ export const make = (
     const worn = worker.healthy ? stale : "unhealthy"
     if (worn !== undefined) return renew(worker, worn, at)
     if (resources.ready === undefined || resource === undefined) return toIdle(worker, at)
-    getReady(worker, resource, resources.ready, at)
+    getReady(worker, resource, at)
   }
 
   /** The first one that is free leaves, or more tasks would start than there may be workers. */
@@ -373,12 +373,8 @@ export const make = (
   }
 
   /** Idle when its resource is ready for the next task. */
-  const getReady = (
-    worker: Worker,
-    resource: Owned,
-    ready: NonNullable<Resources["Service"]["ready"]>,
-    at: number | undefined
-  ) => {
+  const getReady = (worker: Worker, resource: Owned, at: number | undefined) => {
+    const { ready = () => Effect.void } = resources
     worker.freedAt = at ?? timers.now()
     worker.state = "starting"
     starting++
