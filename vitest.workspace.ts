@@ -80,7 +80,8 @@ export default defineConfig(({ mode }) => {
       maxWorkers: long ? 1 : "100%",
       globalSetup: [fileURLToPath(new URL("packages/suite/src/setup.ts", import.meta.url))],
       projects: [
-        packageOf("lemmings"),
+        // Its tests share no state of a process but the compiled modules, so they share workers, and read those once.
+        { ...packageOf("lemmings"), test: { ...packageOf("lemmings").test, isolate: false } },
         packageOf("durable"),
         packageOf("threads"),
         {
