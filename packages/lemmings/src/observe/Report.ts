@@ -64,6 +64,8 @@ export const stats = (
     lastCreateFailureAt,
     ...tally
   } = resources.tally
+  // The report of a shutdown asks for it.
+  const { notEnded: __, ...tasks } = rt.tally
   const failing =
     createFailingSince === undefined || lastCreateFailureAt === undefined
       ? {}
@@ -75,7 +77,7 @@ export const stats = (
     since: rt.since,
     workers,
     tasks: {
-      ...rt.tally,
+      ...tasks,
       queued: depth,
       ready: waiting(rt),
       held: held(rt),
