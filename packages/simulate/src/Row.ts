@@ -1,4 +1,4 @@
-/** One policy on one load, in figures. */
+/** One policy, or another way to run it, on one load, in figures. */
 import type { SimulationReport } from "lemmings/testing"
 
 export interface Row {
@@ -10,12 +10,16 @@ export interface Row {
   readonly waitP99Millis: number
   readonly scaleActions: number
   readonly reversals: number
+  readonly goodput: number
+  readonly dropped: number
   readonly lost: number
 }
 
 const tenths = (n: number) => Math.round(n * 10) / 10
 
 export const rowOf = ({
+  dropped,
+  goodput,
   load,
   lost,
   policy,
@@ -32,6 +36,8 @@ export const rowOf = ({
   waitP99Millis: tenths(wait.p99Millis),
   scaleActions,
   reversals,
+  goodput: Math.round(goodput * 1000) / 1000,
+  dropped,
   lost
 })
 
@@ -62,6 +68,16 @@ const narrow: ReadonlyArray<Column> = [
   ["lost", 5, ({ lost }) => count(lost)]
 ]
 
+const flow: ReadonlyArray<Column> = [
+  ["load", -8, ({ load }) => load],
+  ["how", -28, ({ policy }) => policy],
+  ["goodput", 7, ({ goodput }) => goodput.toFixed(3)],
+  ["dropped", 7, ({ dropped }) => count(dropped)],
+  ["p50 ms", 6, ({ waitP50Millis }) => String(Math.round(waitP50Millis))],
+  ["p99 ms", 7, ({ waitP99Millis }) => String(Math.round(waitP99Millis))],
+  ["lost", 5, ({ lost }) => count(lost)]
+]
+
 const widthOf = (columns: ReadonlyArray<Column>) =>
   columns.reduce((sum, [, width]) => sum + 1 + Math.abs(width), -1)
 
@@ -75,6 +91,12 @@ const line = (columns: ReadonlyArray<Column>, cell: (column: Column) => string) 
       return width < 0 ? `${text}\n${" ".repeat(-width)}` : text.padStart(width)
     })
     .join(" ")
+
+/** A table of what limits, fairness and dropping make of a load. 74 columns. */
+export const flowTable = {
+  heading: line(flow, ([title]) => title),
+  textOf: (row: Row): string => line(flow, ([, , of]) => of(row))
+}
 
 /** A table for a terminal of so many columns, line by line. */
 export const tableFor = (terminal: number) => {

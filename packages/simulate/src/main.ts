@@ -5,10 +5,12 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { flowScenes } from "./Flows.ts"
 import { type Scene, scenes } from "./Loads.ts"
+import { drawOverload } from "./OverloadPicture.ts"
 import { draw } from "./Picture.ts"
 import { policies } from "./Policies.ts"
-import { rowOf, tableFor } from "./Row.ts"
+import { flowTable, rowOf, tableFor } from "./Row.ts"
 
 const pictures = fileURLToPath(new URL("../../../docs/simulation", import.meta.url))
 
@@ -18,6 +20,9 @@ Runs real herds under simulated loads in virtual time, compares the scaling poli
 
 Loads:
 ${scenes.map(({ about, load }) => `  ${load.name.padEnd(15)}${about}`).join("\n")}
+
+Loads with more work than workers, on which no policies are compared:
+${flowScenes.map(({ about, name }) => `  ${name.padEnd(15)}${about}`).join("\n")}
 
 Policies: ${policies.map(({ name }) => name).join(", ")}
 
@@ -113,30 +118,48 @@ const run = (
     })
   )
 
+const names = [...scenes.map(({ load }) => load.name), ...flowScenes.map(({ name }) => name)]
 const values = parse()
 if (values.help) {
   console.log(help)
   process.exit()
 }
 if (values.list) {
-  for (const { load } of scenes) console.log(`load ${load.name}`)
+  for (const name of names) console.log(`load ${name}`)
   for (const { name } of policies) console.log(`policy ${name}`)
   process.exit()
 }
 const seed = whole("seed", values.seed, 0)
 const max = values.max === undefined ? undefined : whole("max", values.max, 2)
-const quick = scenes.map(({ load }) => load.name).filter((name) => name !== "day")
+const wanted = select(
+  "load",
+  names,
+  (name) => name,
+  values.load ?? (values.quick ? names.filter((name) => name !== "day") : undefined)
+)
 const chosen =
   values.csv === undefined
-    ? select("load", scenes, ({ load }) => load.name, values.load ?? (values.quick ? quick : undefined))
+    ? scenes.filter(({ load }) => wanted.includes(load.name))
     : [ownScene(values.csv, max ?? 64)]
+// Policies are not compared on them.
+const chosenFlows =
+  values.csv === undefined && values.policy === undefined
+    ? flowScenes.filter(({ name }) => wanted.includes(name))
+    : []
 const compared = select("policy", policies, ({ name }) => name, values.policy)
 const drawing = !values.json && values.policy === undefined
 const out = values.out === undefined ? pictures : resolve(process.env["INIT_CWD"] ?? ".", values.out)
 
 const rows: Array<ReturnType<typeof rowOf>> = []
 const table = tableFor((process.stdout.columns ?? Number(process.env["COLUMNS"])) || 80)
-if (!values.json) console.log(table.heading)
+const say = (text: string) => {
+  if (!values.json) console.log(text)
+}
+const pictureOf = (name: string, svg: string) => {
+  mkdirSync(out, { recursive: true })
+  writeFileSync(join(out, `${name}.svg`), svg)
+}
+if (chosen.length > 0) say(table.heading)
 for (const scene of chosen) {
   const given = max === undefined ? scene : { ...scene, max }
   const reports: Array<SimulationReport> = []
@@ -144,10 +167,20 @@ for (const scene of chosen) {
     const report = await run(given, policy, seed)
     reports.push(report)
     rows.push(rowOf(report))
-    if (!values.json) console.log(table.textOf(rowOf(report)))
+    say(table.textOf(rowOf(report)))
   }
-  if (!drawing) continue
-  mkdirSync(out, { recursive: true })
-  writeFileSync(join(out, `${scene.load.name}.svg`), draw(scene.about, reports))
+  if (drawing) pictureOf(scene.load.name, draw(scene.about, reports))
+}
+if (chosenFlows.length > 0) say(flowTable.heading)
+for (const { about, name, variants } of chosenFlows) {
+  const ran: Array<ReturnType<typeof rowOf>> = []
+  for (const variant of variants) {
+    const report = await Effect.runPromise(simulate({ ...variant.options, seed }))
+    const row = rowOf({ ...report, policy: variant.name })
+    ran.push(row)
+    say(flowTable.textOf(row))
+  }
+  rows.push(...ran)
+  if (drawing && name === "overload") pictureOf(name, drawOverload(about, ran))
 }
 if (values.json) console.log(JSON.stringify({ rows }))

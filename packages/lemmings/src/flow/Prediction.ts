@@ -2,7 +2,8 @@
  * How long a task is expected to run, by what tasks with the same label took.
  *
  * The expectation is the smaller of the median of the last 31 runs and of a moving average, from 10 runs on: one task that
- * takes a hundred times as long says nothing of the next. It costs nothing until somebody asks.
+ * takes a hundred times as long says nothing of the next. A run that a limit has ended would have taken longer, and counts as
+ * at least what was expected: else only short runs were remembered. It costs nothing until somebody asks.
  *
  * @since 0.5.0
  */
@@ -16,6 +17,8 @@ export interface Prediction {
   readonly expected: (label: string | undefined) => number | undefined
   /** A task with this label ran for so long. */
   readonly ran: (label: string | undefined, millis: number) => void
+  /** A task with this label was ended by its timeout or its deadline after so long. */
+  readonly cut: (label: string | undefined, millis: number) => void
 }
 
 const remembered = 31
@@ -76,6 +79,9 @@ export const make = (): Prediction => {
     },
     ran: (label, millis) => {
       if (asked) remember(label, millis)
+    },
+    cut: (label, millis) => {
+      if (asked) remember(label, Math.max(millis, labels.get(label)?.expected ?? 0))
     }
   }
 }

@@ -264,7 +264,9 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
   ): void {
     const { rt } = this
     const { cause } = result
-    const untouched = isOpen(rt.state) && this.extra?.stopping === undefined
+    const stopping = this.extra?.stopping
+    if (stopping === "deadline" || stopping === "timeout") rt.prediction.cut(this.label, runMillis)
+    const untouched = isOpen(rt.state) && stopping === undefined
     // Asked while it still counts as running: whoever is asked may look at the herd, and act on it.
     const notBegun =
       untouched && (Retry.didNotBegin(cause, this.task) || TaskFlow.holds(rt, this, lease, cause, now))

@@ -13,6 +13,7 @@ import {
   Fiber,
   Layer,
   Logger,
+  Predicate,
   Random,
   type Scope
 } from "effect"
@@ -22,6 +23,7 @@ import type { InvalidConfig } from "../model/HerdError.ts"
 import { Histogram } from "../internal/Histogram.ts"
 import { fixed, type ScalingPolicy } from "../scaling/ScalingPolicy.ts"
 import { SystemMetrics, type SystemReading } from "../model/SystemMetrics.ts"
+import type { TaskOptions } from "../model/Task.ts"
 import * as Load from "./Load.ts"
 import { randomFrom } from "./Turns.ts"
 import { virtual } from "./VirtualTime.ts"
@@ -44,6 +46,10 @@ export interface SimulationOptions {
   /** Of arrivals, service times and faults. Defaults to 1. The same seed gives the same report. */
   readonly seed?: number | undefined
   readonly faults?: Faults | undefined
+  /** `false`: a task goes on to its end when it is interrupted, as a query does that nobody cancels. Defaults to `true`. */
+  readonly interruptible?: boolean | undefined
+  /** Options of each task, counted from 0 in the order of their coming. Defaults to none. */
+  readonly options?: ((task: number) => TaskOptions<unknown>) | undefined
   /** What policies that look at memory or the event loop read, by milliseconds since the start. Defaults to a calm process. */
   readonly system?: ((millis: number) => Partial<SystemReading>) | undefined
   /** Points of the timeline. Defaults to 480. */
@@ -92,8 +98,15 @@ export interface SimulationReport {
   readonly load: string
   readonly policy: string
   readonly tasks: number
-  /** Tasks that never ended, or ended with an error that is not their own. */
+  /** Tasks that never ended, or ended with an error that neither they nor their options account for. */
   readonly lost: number
+  /** Tasks that the herd ended as their options ask for, such as those that missed their `deadline`. They are not lost. */
+  readonly dropped: number
+  /**
+   * Tasks that succeeded while the load lasted, as part of those that could have: of all that came, or of what
+   * `workers.max` workers that are always busy do in that time, whichever is less.
+   */
+  readonly goodput: number
   /** Seconds that resources lived, from the begin of their creation to their end, all together, while the load lasted. */
   readonly workerSeconds: number
   /** Time between submission and start. */
@@ -301,11 +314,19 @@ const resources = (lives: Lives, { creation = "200 millis", faults }: Simulation
 }
 
 const drive = (
-  { faults, load, points = 480, service = Load.exponential(100) }: SimulationOptions,
+  {
+    faults,
+    interruptible = true,
+    load,
+    options,
+    points = 480,
+    service = Load.exponential(100),
+    workers
+  }: SimulationOptions,
   lives: Lives,
   random: Load.Random
 ): Effect.Effect<
-  Pick<SimulationReport, "tasks" | "lost" | "workerSeconds" | "wait" | "timeline">,
+  Pick<SimulationReport, "tasks" | "lost" | "dropped" | "goodput" | "workerSeconds" | "wait" | "timeline">,
   never,
   Simulated | Scope.Scope
 > =>
@@ -319,6 +340,10 @@ const drive = (
     const dying = faults?.dying ?? 0
     let tasks = 0
     let came = 0
+    let dropped = 0
+    let open = 0
+    let inTime = 0
+    let workMillis = 0
 
     const span = Math.max(1, load.durationMillis / points)
     yield* Effect.forkScoped(
@@ -340,9 +365,12 @@ const drive = (
       })
     )
 
+    const work = (takes: number) =>
+      interruptible ? Effect.sleep(takes) : Effect.uninterruptible(Effect.sleep(takes))
     const task = (takes: number) => {
       tasks++
       came++
+      workMillis += takes
       const submitted = now()
       // Of its first resource: the next one is new.
       let dies = dying > 0 && random() < dying
@@ -350,15 +378,40 @@ const drive = (
         const waited = now() - submitted
         waits.record(waited)
         recent.record(waited)
-        if (!dies) return Effect.sleep(takes)
+        if (!dies) return work(takes)
         dies = false
         return Effect.fail(dead)
       })
     }
+    const done = () => {
+      if (now() <= load.durationMillis) inTime++
+    }
+    /** Runs a task whose options say how it may end. */
+    const optional = (takes: number, given: TaskOptions<unknown>) =>
+      herd.run(task(takes), given).pipe(
+        Effect.map(done),
+        Effect.catch((error: unknown) =>
+          error === dead || Predicate.isTagged(error, "HerdClosed")
+            ? Effect.void
+            : Effect.sync(() => dropped++)
+        )
+      )
+    const beside = (takes: number, given: TaskOptions<unknown>) => {
+      open++
+      return Effect.forkScoped(
+        Effect.ensuring(
+          optional(takes, given),
+          Effect.sync(() => open--)
+        )
+      )
+    }
     const { callers, thinkMillis } = load.loop ?? { callers: 0, thinkMillis: 0 }
     const caller = Effect.gen(function* () {
       while (now() < load.durationMillis) {
-        yield* herd.run(task(service.draw(random))).pipe(Effect.orDie)
+        const takes = service.draw(random)
+        yield* options === undefined
+          ? Effect.orDie(herd.run(Effect.map(task(takes), done)))
+          : Effect.orDie(optional(takes, options(tasks)))
         if (thinkMillis > 0) yield* Effect.sleep(thinkMillis)
       }
     })
@@ -369,17 +422,23 @@ const drive = (
     for (const { at, serviceMillis } of load.arrivals(random)) {
       const wait = at - now()
       if (wait > 0) yield* Effect.sleep(wait)
-      yield* herd.submit(task(serviceMillis ?? service.draw(random))).pipe(Effect.orDie)
+      const takes = serviceMillis ?? service.draw(random)
+      if (options === undefined) yield* Effect.orDie(herd.submit(Effect.map(task(takes), done)))
+      else yield* beside(takes, options(tasks))
     }
     const rest = load.durationMillis - now()
     if (rest > 0) yield* Effect.sleep(rest)
     const workerSeconds = lives.seconds(now())
     yield* Fiber.join(loop)
     yield* herd.awaitIdle
+    if (open > 0) yield* Effect.repeat(Effect.sleep(1), { while: () => open > 0 })
     const stats = yield* herd.stats
+    const most = workMillis === 0 ? tasks : (workers.max * load.durationMillis * tasks) / workMillis
     return {
       tasks,
-      lost: tasks - stats.tasks.succeeded,
+      lost: tasks - stats.tasks.succeeded - dropped,
+      dropped,
+      goodput: tasks === 0 ? 1 : inTime / Math.min(tasks, most),
       workerSeconds,
       wait: {
         p50Millis: waits.quantile(0.5),
