@@ -2,7 +2,7 @@
 import { Load, type SimulationOptions } from "lemmings/testing"
 
 /** One way to run a load. */
-export interface Variant {
+interface Variant {
   readonly name: string
   readonly options: Omit<SimulationOptions, "seed">
 }

@@ -335,9 +335,9 @@ const make = Effect.fnUntraced(function* <T extends Leasable>(
   /** Looks again when a limit opens: one timer, for the earliest. */
   const remind = (at: number) => {
     if (at >= reminder.at) return
-    if (reminder.slot !== unset) timers.cancel(reminder.slot)
+    if (reminder.slot !== unset) timers.beside.cancel(reminder.slot)
     reminder.at = at
-    reminder.slot = timers.schedule(at, () => {
+    reminder.slot = timers.beside.schedule(at, () => {
       reminder.at = Infinity
       reminder.slot = unset
       pump()

@@ -124,7 +124,10 @@ const listener = (rt: Runtime, sizing: Sizing.Sizing, waits: Waits.Waits): PoolL
     wanted: () => rt.supervision.wanted(),
     elastic: sizing.elastic,
     shrunk: sizing.shrunk,
-    quiet: waits.check,
+    quiet: () => {
+      sizing.quiet()
+      waits.check()
+    },
     clockJumped: (millis) => {
       const what = new Error(`the clock jumped by ${Math.round(millis / 1000)} s: all resources are replaced`)
       events.report("housekeeping", Cause.fail(what))

@@ -60,6 +60,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
   let byCaller = false
   let byPolicy = false
   const changes = { up: 0, down: 0 }
+  let keeping = false
 
   const remember = (decision: Omit<ScalingDecision, "at">) => {
     if (history.length === kept) history.shift()
@@ -105,6 +106,14 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
       rt.events.release()
     }
     pool.pump()
+  }
+
+  /** A policy that is asked, a worker that is made anew and a limit that opens keep the process while somebody waits for them. */
+  const attend = () => {
+    const keep = !byCaller && waiting(rt) > 0
+    if (keep === keeping) return
+    keeping = keep
+    timers.beside.keep(keep)
   }
 
   let meanAge = 0
@@ -163,6 +172,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
             const alone =
               flow === undefined ? rt.line.size() + rt.line.admitting() === 1 : flow.ready(since) <= tasks
             if (alone) waited.since = since
+            if (!keeping) attend()
             supervision.noticed()
           }
         }
@@ -209,13 +219,19 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
       ),
     target: Effect.sync(() => pool.counts().target),
     history: Effect.sync((): ReadonlyArray<ScalingDecision> => [...history]),
+    /** Nobody is being served now. */
+    quiet: () => {
+      if (keeping) attend()
+    },
     pause: Effect.sync(() => {
       byCaller = true
       step(pausing)
+      attend()
     }),
     resume: Effect.sync(() => {
       byCaller = false
       step(pausing)
+      attend()
     }),
     /** Changes of the number of workers since the start. */
     changes,

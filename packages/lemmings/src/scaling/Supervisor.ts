@@ -133,6 +133,8 @@ const supervise = (
 ) =>
   Effect.sync((): Supervision => {
     const { timers } = herd
+    // Whoever waits keeps the process, and not what looks after them.
+    const { beside } = timers
     const sampler = ScalingSampler.make(timers.now())
     let state = policy.initial
     let pinned = false
@@ -212,8 +214,8 @@ const supervise = (
       const before = turn
       // Known to be over before anything else happens: a timer that is set may be due.
       turn = unset
-      if (before !== unset) timers.cancel(before)
-      if (at !== undefined) turn = timers.schedule(at, inTurn)
+      if (before !== unset) beside.cancel(before)
+      if (at !== undefined) turn = beside.schedule(at, inTurn)
     }
 
     /** Returns whether the herd grew. */
@@ -274,7 +276,7 @@ const supervise = (
     }
     const remind = (millis: number) => {
       // What is left of a wait may be too little to change the time it is added to, and nothing fires sooner anyway.
-      urgent = timers.schedule(timers.now() + Math.max(1, millis), outOfTurn)
+      urgent = beside.schedule(timers.now() + Math.max(1, millis), outOfTurn)
     }
 
     const begin = () => {
@@ -289,7 +291,7 @@ const supervise = (
         if (dormant && !pinned) begin()
         if (!resting || pinned || policy.targetWait === Infinity) return
         resting = false
-        if (turn === unset) turn = timers.schedule(timers.now() + interval, inTurn)
+        if (turn === unset) turn = beside.schedule(timers.now() + interval, inTurn)
       },
       resting: () => resting,
       noticed: () => {

@@ -84,9 +84,9 @@ export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): U
 
   const arm = (at: number) => {
     if (at >= wakesAt) return
-    if (slot !== unset) timers.cancel(slot)
+    if (slot !== unset) timers.beside.cancel(slot)
     wakesAt = at
-    slot = timers.schedule(at, keep)
+    slot = timers.beside.schedule(at, keep)
   }
 
   const compare = (now: number) => {
@@ -116,7 +116,7 @@ export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): U
   }
 
   const close = () => {
-    if (slot !== unset) timers.cancel(slot)
+    if (slot !== unset) timers.beside.cancel(slot)
     slot = unset
     wakesAt = Infinity
   }

@@ -4,9 +4,10 @@
  *
  * @since 0.2.0
  */
-import { Effect, type Fiber, Schedule } from "effect"
+import { Clock, Effect, type Fiber, Schedule } from "effect"
 import * as Time from "../internal/Time.ts"
 import * as Fibers from "../internal/Fibers.ts"
+import type { Timers } from "../internal/Timers.ts"
 import type { Owned, Resources } from "./Resources.ts"
 import type { Worker } from "./Worker.ts"
 
@@ -82,6 +83,7 @@ export interface WorkerStart {
 export const make = (
   options: { readonly maxCreating: number; readonly createRetry?: Schedule.Schedule<unknown> | undefined },
   resources: Resources["Service"],
+  timers: Timers,
   background: Background,
   owner: Owner
 ): WorkerStart => {
@@ -115,7 +117,7 @@ export const make = (
             worker.starter = undefined
             owner.unneeded(worker)
           })
-    )
+    ).pipe(Effect.provideService(Clock.Clock, timers.clock))
     const again = attempt.pipe(
       Effect.retry(options.createRetry ?? creationBackoff),
       // A schedule that gives up must not leave a herd without workers.
@@ -128,7 +130,10 @@ export const make = (
           // The worker keeps its old resource until here: a starter that is interrupted before leaves it to the stop.
           const old = worker.resource
           worker.resource = undefined
-          const created = restore(Effect.andThen(pauseOf(worker), again))
+          // What it waits for between two attempts keeps no process, unless a task waits for the worker.
+          const created = restore(Effect.andThen(pauseOf(worker), again)).pipe(
+            Effect.provideService(Clock.Clock, timers.beside.clock)
+          )
           return Effect.andThen(old === undefined ? Effect.void : resources.destroy(old), created)
         }).pipe(
           Effect.ensuring(

@@ -221,7 +221,7 @@ export const make = (
   /** Whether a worker whose resource cannot be made at once is still worth the wait. */
   const needed = (worker: Worker) => !worker.burst || !listener.elastic() || listener.waiting() > idle.length
 
-  const starts = WorkerStart.make(options, resources, background, {
+  const starts = WorkerStart.make(options, resources, timers, background, {
     needed,
     unneeded: (worker) => surplus(worker, "nobody waits for one that is not there yet"),
     started,
