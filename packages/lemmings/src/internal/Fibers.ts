@@ -127,6 +127,52 @@ export const lasting: Effect.Effect<Context.Context<never>> = Effect.map(Effect.
  */
 export const isMasked = (fiber: object): boolean => "interruptible" in fiber && fiber.interruptible === false
 
+const cleanup = "~effect/Effect/identifier"
+
+/**
+ * Whether it waits for something that an interruption cannot stop, such as a promise without a signal: interrupted, it would
+ * end, and what it waits for go on without it. A race, such as a timeout, counts as such. No part of the interface of a
+ * fiber: where it is missing, all can be stopped.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const isDeaf = (fiber: object): boolean => {
+  const { _stack: stack, _yielded: waits } = fiber as {
+    readonly _stack?: unknown
+    readonly _yielded?: unknown
+  }
+  if (!Array.isArray(stack) || typeof waits !== "function") return false
+  const last: unknown = stack.at(-1)
+  return !(typeof last === "object" && last !== null && cleanup in last && last[cleanup] === "AsyncFinalizer")
+}
+
+/**
+ * Runs an effect whose end has to be known although nobody may wait for it any more. Interrupted while it waits for what
+ * cannot be stopped, it goes on, and `late` hears of its end.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const outlasting = <A, E>(
+  effect: Effect.Effect<A, E>,
+  left: () => void,
+  late: (exit: Exit.Exit<A, E>) => void
+): Effect.Effect<A, E> =>
+  Effect.withFiber((parent) =>
+    Effect.callback((resume) => {
+      let isLeft = false
+      const fiber = start(parent.context, effect)
+      onEnd(fiber, (exit) => (isLeft ? late(exit) : resume(exit)))
+      return Effect.suspend(() => {
+        if (exitOf(fiber) !== undefined || isMasked(fiber) || !isDeaf(fiber)) return Fiber.interrupt(fiber)
+        isLeft = true
+        left()
+        return Effect.void
+      })
+    })
+  )
+
 /**
  * The effect in an async context that was kept, on a fiber of its own: one that runs cannot change to another.
  *

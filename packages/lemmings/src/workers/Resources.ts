@@ -272,24 +272,34 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
         const scope = yield* Scope.make()
         const began = now()
         let resource: Owned | undefined
-        const made = Effect.suspend(() => onCreate(info)).pipe(
-          Effect.provideService(Scope.Scope, scope),
+        let left = false
+        const own = (value: unknown): Owned => {
+          tally.created++
+          const at = now()
+          return {
+            value,
+            scope,
+            info,
+            createdAt: at,
+            // Not all at once: those made together would be replaced together.
+            expiresAt: at + earlier(options.maxLifetime, lifetimeJitter),
+            usedAt: at,
+            goodAt: at,
+            checkAt: nextCheck(at),
+            uses: 0,
+            condemned: undefined
+          }
+        }
+        // A promise goes on although nobody waits for it: what it brings is destroyed.
+        const tooLate = (exit: Exit.Exit<unknown, unknown>) =>
+          void Fibers.start(
+            context,
+            Effect.suspend(() => (Exit.isSuccess(exit) ? destroy(own(exit.value)) : ended(scope, exit)))
+          )
+        const making = Effect.suspend(() => onCreate(info)).pipe(Effect.provideService(Scope.Scope, scope))
+        const made = Fibers.outlasting(making, () => (left = true), tooLate).pipe(
           Effect.flatMap((value) => {
-            tally.created++
-            const at = now()
-            resource = {
-              value,
-              scope,
-              info,
-              createdAt: at,
-              // Not all at once: those made together would be replaced together.
-              expiresAt: at + earlier(options.maxLifetime, lifetimeJitter),
-              usedAt: at,
-              goodAt: at,
-              checkAt: nextCheck(at),
-              uses: 0,
-              condemned: undefined
-            }
+            resource = own(value)
             return Effect.as(ready === undefined ? Effect.void : ready(value), resource)
           }),
           Effect.timeout(createTimeout)
@@ -305,14 +315,17 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
           return exit.value
         }
         if (resource !== undefined) yield* destroy(resource)
-        else {
-          const closed = yield* Effect.exit(Scope.close(scope, exit))
-          if (Exit.isFailure(closed)) events.report("a finalizer of a failed onCreate", closed.cause)
-        }
+        else if (!left) yield* ended(scope, exit)
         if (Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.interrupt
         return yield* createFailed(info, exit.cause)
       })
     )
+
+  /** Ends what a creation without a resource has left. */
+  const ended = (scope: Scope.Closeable, exit: Exit.Exit<unknown, unknown>) =>
+    Effect.map(Effect.exit(Scope.close(scope, exit)), (closed) => {
+      if (Exit.isFailure(closed)) events.report("a finalizer of a failed onCreate", closed.cause)
+    })
 
   const destroyFailed = (info: WorkerInfo, leaked: boolean, error: unknown) =>
     Effect.sync(() => {
