@@ -164,15 +164,10 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
       for (const { group } of queue.running)
         if (group !== undefined) inGroup.set(group, (inGroup.get(group) ?? 0) + 1)
     }
-    const may = ({ apart: isApart, group }: Row) => {
-      if (isApart !== apart) return false
-      if (group === undefined || perGroup === Infinity) return true
-      const running = inGroup.get(group) ?? 0
-      if (running >= perGroup) return false
-      inGroup.set(group, running + 1)
-      return true
-    }
-    return queue.line.take(apart ? Math.min(1, max) : max, may).map((row) => {
+    const room = (group: string | undefined) =>
+      group === undefined ? Infinity : perGroup - (inGroup.get(group) ?? 0)
+    const some = max <= 0 ? [] : apart ? queue.line.takeApart(room) : queue.line.take(max, room)
+    return some.map((row) => {
       row.state = "running"
       row.claim++
       row.attempts++

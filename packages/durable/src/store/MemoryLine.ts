@@ -104,10 +104,12 @@ export const recordOf = (row: Row): JobRecord => ({
  */
 export class Line {
   readonly #levels = new Map<number, Array<Row>>()
+  /** Those of groups that were full when it was their turn: nobody looks at them before there is room. */
+  readonly #full = new Map<string | undefined, Array<Row>>()
   #order: Array<number> = []
   #size = 0
   /** Those that are set apart. */
-  #apart = 0
+  readonly #apart: Array<Row> = []
 
   #level(priority: number): Array<Row> {
     let level = this.#levels.get(priority)
@@ -119,73 +121,98 @@ export class Line {
     return level
   }
 
-  /** Where a row stands in its level, or would. */
-  static #place(level: ReadonlyArray<Row>, sequence: number): number {
-    let low = 0
-    let high = level.length
-    // The newest row comes last: most additions end here.
-    if (high === 0 || level[high - 1]!.sequence < sequence) return high
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (level[middle]!.sequence < sequence) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
   get size(): number {
-    return this.#size
+    return this.#size + this.#apart.length
   }
 
   /** Whether one of them is set apart, or none. */
   has(apart: boolean): boolean {
-    return (apart ? this.#apart : this.#size - this.#apart) > 0
+    return (apart ? this.#apart.length : this.#size) > 0
   }
 
   /** When the first of them could have run. Infinity where there is none. */
   get oldest(): number {
     let oldest = Infinity
-    for (const level of this.#levels.values())
-      for (const { startAt } of level) if (startAt < oldest) oldest = startAt
+    for (const rows of [...this.#levels.values(), ...this.#full.values(), this.#apart])
+      for (const { startAt } of rows) if (startAt < oldest) oldest = startAt
     return oldest
   }
 
-  #count(row: Row, by: 1 | -1) {
-    this.#size += by
-    if (row.apart) this.#apart += by
-  }
-
   add(row: Row) {
-    this.#count(row, 1)
-    const level = this.#level(row.priority)
-    level.splice(Line.#place(level, row.sequence), 0, row)
+    if (row.apart) return enter(this.#apart, row)
+    this.#size++
+    enter(this.#level(row.priority), row)
   }
 
   remove(row: Row) {
-    const level = this.#level(row.priority)
-    const place = Line.#place(level, row.sequence)
-    if (level[place] !== row) return
-    level.splice(place, 1)
-    this.#count(row, -1)
+    if (row.apart) leave(this.#apart, row)
+    else if (leave(this.#level(row.priority), row) || leave(this.#full.get(row.group) ?? [], row))
+      this.#size--
   }
 
-  take(max: number, may: (row: Row) => boolean): Array<Row> {
+  /** The next ones. `room` says how many more of a group may run. */
+  take(max: number, room: (group: string | undefined) => number): Array<Row> {
+    for (const [group, rows] of this.#full) {
+      // Those that may run now compete again.
+      for (const row of rows.splice(0, room(group))) enter(this.#level(row.priority), row)
+      if (rows.length === 0) this.#full.delete(group)
+    }
     const taken: Array<Row> = []
+    const left = new Map<string | undefined, number>()
     for (const priority of this.#order) {
       const level = this.#levels.get(priority)!
-      const left: Array<Row> = []
       let seen = 0
       while (seen < level.length && taken.length < max) {
         const row = level[seen++]!
-        if (may(row)) taken.push(row)
-        else left.push(row)
+        const more = left.get(row.group) ?? room(row.group)
+        left.set(row.group, more - 1)
+        if (more > 0) taken.push(row)
+        else this.#pass(row)
       }
-      level.splice(0, seen, ...left)
+      level.splice(0, seen)
       if (taken.length >= max) break
     }
-    for (const row of taken) this.#count(row, -1)
+    this.#size -= taken.length
     return taken
   }
+
+  /** The next one of those that are set apart. */
+  takeApart(room: (group: string | undefined) => number): Array<Row> {
+    const at = this.#apart.findIndex(({ group }) => room(group) > 0)
+    return at < 0 ? [] : this.#apart.splice(at, 1)
+  }
+
+  #pass(row: Row) {
+    const rows = this.#full.get(row.group) ?? []
+    this.#full.set(row.group, rows)
+    enter(rows, row)
+  }
+}
+
+const isBefore = (a: Row, b: Row): boolean =>
+  a.priority > b.priority || (a.priority === b.priority && a.sequence < b.sequence)
+
+/** Where a row stands among others, or would. */
+const place = (rows: ReadonlyArray<Row>, row: Row): number => {
+  let low = 0
+  let high = rows.length
+  // The newest row comes last: most additions end here.
+  if (high === 0 || isBefore(rows[high - 1]!, row)) return high
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (isBefore(rows[middle]!, row)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const enter = (rows: Array<Row>, row: Row) => void rows.splice(place(rows, row), 0, row)
+
+const leave = (rows: Array<Row>, row: Row): boolean => {
+  const at = place(rows, row)
+  if (rows[at] !== row) return false
+  rows.splice(at, 1)
+  return true
 }
 
 /**
