@@ -20,6 +20,7 @@ import {
   type JobStoreError,
   type OpenFailed
 } from "./port/JobError.ts"
+import { isGroupFull } from "./port/Groups.ts"
 import {
   type DeadFilter,
   type DeadLetter,
@@ -312,7 +313,9 @@ const make = Effect.gen(function* () {
     const queue = requests[0]!.job.name
     return yield* Effect.forEach(new Set(requests.map(({ job }) => job)), known, { discard: true }).pipe(
       Effect.andThen(store.enqueue(jobs, transaction)),
-      Effect.mapError(({ cause, reason }) => failed(queue, requests.length, reason, cause))
+      Effect.mapError(({ cause, reason }) =>
+        failed(queue, requests.length, isGroupFull(cause) ? "full" : reason, cause)
+      )
     )
   })
 

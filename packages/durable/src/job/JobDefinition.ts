@@ -73,6 +73,12 @@ export interface Options<in P, in E> {
    * and so does a payload that is nested deeper than 256 levels.
    */
   readonly maxPayloadBytes?: number | undefined
+  /**
+   * Most jobs of one group that may wait, delayed ones and those between two attempts included: 1 to 1,000,000,000. Defaults to
+   * 100,000. Whoever enqueues more gets `full`, and none of the call is stored. What is enqueued by several processes at one time
+   * may go beyond it by a sixteenth. Retries, replays and schedules are not refused.
+   */
+  readonly maxWaitingPerGroup?: number | undefined
   readonly retention?: Retention | undefined
 }
 
@@ -104,6 +110,7 @@ export interface AnyJob {
 export interface Settings {
   readonly idempotencyKey: ((payload: never) => string) | undefined
   readonly group: ((payload: never) => string) | undefined
+  readonly maxInGroup: number
   readonly priority: number
   readonly timeout: Duration.Duration | undefined
   readonly attempts: number
@@ -172,6 +179,7 @@ export const settingsOf = (name: string, options: Options<never, never>): Settin
   return {
     idempotencyKey: options.idempotencyKey,
     group: options.group,
+    maxInGroup: JobSettings.maxWaitingPerGroup.decode(options.maxWaitingPerGroup),
     priority: JobSettings.priority.decode(options.priority),
     timeout: timeout === undefined ? undefined : Duration.millis(timeout),
     attempts,

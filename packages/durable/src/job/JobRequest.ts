@@ -121,7 +121,7 @@ export const newJobsOf = (
 ) => {
   const { key, priority, ...place } = placeOf(options, now)
   return requests.map(({ job, payload }): NewJob => {
-    const { attempts, group, idempotencyKey, priority: own } = job.settings
+    const { attempts, group, idempotencyKey, maxInGroup, priority: own } = job.settings
     return {
       queue: job.name,
       id: idOf(job.name, wordOf("key", key ?? idempotencyKey?.(payload as never)), now),
@@ -129,6 +129,7 @@ export const newJobsOf = (
       priority: priority ?? own,
       attempts,
       group: wordOf("group", group?.(payload as never), longestGroup),
+      maxInGroup: group === undefined ? undefined : maxInGroup,
       trace,
       ...place
     }

@@ -16,9 +16,11 @@ import type {
   Swept,
   Transaction
 } from "../port/JobStore.ts"
+import * as Time from "lemmings/internal/Time"
 import type { JobStoreError } from "../port/JobError.ts"
 import { jsonOf, NotJson } from "../port/Json.ts"
 import { groupRule, isGroup } from "../port/Limits.ts"
+import { GroupRoom } from "./GroupRoom.ts"
 import type { Engine } from "./PgBossEngine.ts"
 import { claimedOf, insertOf, isId, recordOf, saidOf, type Claimed } from "./PgBossRow.ts"
 import * as PgBossLetters from "./PgBossLetters.ts"
@@ -103,6 +105,7 @@ export const make = (
   const known = new Map<string, string>()
   // An embedded database tells milliseconds, and jobs come faster.
   const accepted = engine === "pglite" ? microseconds(clock) : undefined
+  const groupRoom = new GroupRoom(() => Time.monotonic(clock))
   /** Writes jobs of one queue. Returns the ids that are there already. */
   const insert = async (db: Transaction, queue: string, jobs: ReadonlyArray<NewJob>) => {
     const refused: Array<string> = []
@@ -128,6 +131,10 @@ export const make = (
       if (unknown !== undefined)
         throw Object.assign(new Error(`queue "${unknown.queue}" was not declared`), { code: "undeclared" })
       if (jobs.some(({ group }) => group !== undefined && !isGroup(group))) throw new NotJson(groupRule)
+      await groupRoom.check(jobs, async (looked) => {
+        const { rows } = await db.executeSql(sql.waitingInGroups, [jsonOf(looked)])
+        return (rows as Array<{ waiting: number }>).map(({ waiting }) => waiting)
+      })
       return insertAll(db, jobs)
     }
     if (within !== undefined) return run("enqueue", () => put(within), false)

@@ -25,8 +25,8 @@ export const make = (schema: string, parts: ReadonlyArray<string>) => {
   return {
     isThere: `SELECT to_regclass('${installed}') IS NOT NULL AS there`,
     isCurrent: `SELECT EXISTS (SELECT FROM ${installed} WHERE digest = '${digest}') AS there`,
-    /** Under a lock that nobody without rights on our tables can hold: processes that start together would collide. */
-    install: `LOCK TABLE ${schema}.version IN SHARE ROW EXCLUSIVE MODE;
+    /** Under a lock that nobody without rights on our tables can hold: processes that start together would collide. However long it takes. */
+    install: `SET LOCAL statement_timeout = 0; LOCK TABLE ${schema}.version IN SHARE ROW EXCLUSIVE MODE;
     ${text}
     CREATE TABLE IF NOT EXISTS ${installed} (digest text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());
     INSERT INTO ${installed} (digest) VALUES ('${digest}') ON CONFLICT DO NOTHING;`

@@ -148,6 +148,12 @@ export const make = (schema: string) => {
       RETURN jsonb_build_object('jobs', claimed, 'opens', opens);
     END $lemmings$;`,
 
+    /** $1 list of queue, group and the most that matters. Returns how many wait of each, in that order. */
+    waiting: `SELECT (SELECT count(*) FROM (
+        SELECT FROM ${jobs} WHERE name = x.queue AND group_id = x."group" AND state < 'active' AND NOT blocked LIMIT x.most) c)::int AS waiting
+      FROM ROWS FROM (json_to_recordset($1::text::json) AS (queue text, "group" text, most int)) WITH ORDINALITY
+        AS x(queue, "group", most, n) ORDER BY x.n`,
+
     /** $1 queue, $2 how many, $3 per queue, $4 per group, $5 limit and $6 milliseconds of the rate, $7 whether of those apart. */
     claim: `SELECT ${schema}.${name}($1, $2::int, $3::int, $4::int, $5::float8, $6::float8, $7::boolean) AS answer`
   }

@@ -218,6 +218,7 @@ export const make = (schema: string) => {
     claimApart: claim("state = 'retry' AND blocked", "1"),
 
     claimWithin: limits.claim,
+    waitingInGroups: limits.waiting,
 
     schedules,
     pulse: pulse.beat,

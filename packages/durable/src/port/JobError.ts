@@ -41,7 +41,7 @@ export class JobStoreError extends Schema.TaggedError<JobStoreError>("@lemmings/
 }
 
 /**
- * Jobs were not accepted. With `reason` `invalid` or `refused` none of them was stored. With `unavailable` none was
+ * Jobs were not accepted. With `reason` `invalid`, `refused` or `full` none of them was stored. With `unavailable` none was
  * unless the store was lost between writing and answering: enqueue again, with an `idempotencyKey` that costs nothing.
  *
  * @category errors
@@ -53,8 +53,11 @@ export class EnqueueFailed extends Schema.TaggedError<EnqueueFailed>("@lemmings/
     queue: Schema.String,
     /** How many jobs were in the call. */
     jobs: Schema.Int,
-    /** `invalid`: a payload does not fit its schema, or an option is out of range. */
-    reason: Schema.Literals(["unavailable", "refused", "invalid"]),
+    /**
+     * `invalid`: a payload does not fit its schema, or an option is out of range. `full`: as many jobs of its group wait as may,
+     * by `maxWaitingPerGroup`.
+     */
+    reason: Schema.Literals(["unavailable", "refused", "invalid", "full"]),
     cause: Schema.Defect()
   },
   { httpApiStatus: 503 }

@@ -73,6 +73,8 @@ export interface NewJob {
   readonly at?: number | undefined
   /** For limits per group. */
   readonly group?: string | undefined
+  /** Most jobs of the group that may wait. Where there would be more the whole call is refused, with `GroupFull`. */
+  readonly maxInGroup?: number | undefined
   /** The W3C `traceparent` of whoever enqueued it. */
   readonly trace?: string | undefined
   /** Somebody waits for the end: tell it with an `Ended`. */

@@ -155,6 +155,11 @@ export const postgres = {
       1,
       10_000
     )
+  ),
+  statementTimeout: setting<Duration.Input, number>(
+    "statementTimeout",
+    "30 seconds",
+    duration("Longest that the server works on one statement, and that a transaction stands still.", aSecond)
   )
 } as const
 
@@ -192,6 +197,11 @@ export const job = {
     "maxPayloadBytes",
     1_048_576,
     integer("Longest payload, in bytes of its JSON.", 1, 268_435_456)
+  ),
+  maxWaitingPerGroup: number(
+    "maxWaitingPerGroup",
+    100_000,
+    integer("Most jobs of one group that may wait: who enqueues more gets `full`.", 1, 1_000_000_000)
   ),
   "retention.ended": setting<Duration.Input, number>(
     "retention.ended",

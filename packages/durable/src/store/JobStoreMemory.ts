@@ -20,11 +20,12 @@ import {
   type Swept,
   type Within
 } from "../port/JobStore.ts"
+import { broughtBy, GroupFull } from "../port/Groups.ts"
 import * as Limits from "../port/Limits.ts"
 import { afterLoss } from "../port/Losses.ts"
 import { MemorySchedules } from "./MemorySchedules.ts"
 import { MemoryAlarm, steadyOf } from "./MemoryAlarm.ts"
-import { lastMinute, Line, type Queue, recordOf, type Row, rowOf } from "./MemoryLine.ts"
+import { countWaiting, lastMinute, Line, type Queue, recordOf, type Row, rowOf } from "./MemoryLine.ts"
 import { byPage, fit, matches, op, said, stored } from "./MemoryStored.ts"
 
 const lapsed: Failure = { reason: "lost", message: "the lease lapsed: its process ended or did not renew it" }
@@ -52,6 +53,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   }
   const wait = (queue: Queue, row: Row, startAt: number) => {
     row.state = "waiting"
+    countWaiting(queue, row, 1)
     row.startAt = startAt
     queue.running.delete(row)
     if (startAt > steady()) {
@@ -68,6 +70,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     return true
   }
   const end = (queue: Queue, row: Row, state: "completed" | "failed" | "cancelled") => {
+    if (row.state === "waiting") countWaiting(queue, row, -1)
     row.state = state
     row.endedAt = now()
     queue.running.delete(row)
@@ -169,6 +172,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     const some = max <= 0 ? [] : apart ? queue.line.takeApart(room) : queue.line.take(max, room)
     return some.map((row) => {
       row.state = "running"
+      countWaiting(queue, row, -1)
       row.claim++
       row.attempts++
       row.leasedUntil = steady() + leaseMillis
@@ -270,6 +274,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
             line: new Line(),
             later: new Set(),
             running: new Set(),
+            waitingIn: new Map(),
             ended: new Set(),
             dead: new Map()
           })
@@ -280,6 +285,8 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
         const refused: Array<string> = []
         const told = new Set<string>()
         const checked = jobs.map((job) => [queueOf(job.queue), { ...job, ...fit(job) }] as const)
+        for (const { brings, group, most, queue } of broughtBy(jobs))
+          if ((queueOf(queue).waitingIn.get(group) ?? 0) + brings > most) throw new GroupFull(most)
         for (const [queue, job] of checked) {
           if (!add(queue, job)) refused.push(job.id)
           else told.add(job.queue)

@@ -52,6 +52,12 @@ export interface PostgresOptions extends StoreOptions {
    * no number of other askers ends the lease of a running job.
    */
   readonly connections?: number | undefined
+  /**
+   * Longest that the server works on one statement, and longest that a transaction of ours may stand still: at least 1 second.
+   * `Infinity`: what the role or the server says. A pooler must let the parameters `statement_timeout` and
+   * `idle_in_transaction_session_timeout` pass. Defaults to 30 seconds, which is as long as an operation is waited for.
+   */
+  readonly statementTimeout?: Duration.Input | undefined
 }
 
 /** The layer of what the options say, when they could be read. */
@@ -93,6 +99,7 @@ export const postgres = (options: PostgresOptions): Layer.Layer<JobStore, Invali
       url: Settings.postgres.url.decode(options.url),
       schema: Settings.postgres.schema.decode(options.schema),
       connections: Settings.postgres.connections.decode(options.connections),
+      statementMillis: Settings.postgres.statementTimeout.decode(options.statementTimeout),
       leaseMillis: Settings.store.lease.decode(options.lease)
     }),
     (settings) => Effect.map(postgresStore, ({ layer }) => layer(settings))

@@ -231,9 +231,24 @@ export interface Queue {
   /** Waiting rows whose time has not come when they were last looked at. */
   readonly later: Set<Row>
   readonly running: Set<Row>
+  /** How many of a group wait, in line or not. */
+  readonly waitingIn: Map<string, number>
   /** Ended rows, oldest first. */
   readonly ended: Set<Row>
   readonly dead: Map<string, DeadLetter>
+}
+
+/**
+ * One more of its group waits, or one fewer.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const countWaiting = ({ waitingIn }: Queue, { group }: Row, by: 1 | -1) => {
+  if (group === undefined) return
+  const count = (waitingIn.get(group) ?? 0) + by
+  if (count === 0) waitingIn.delete(group)
+  else waitingIn.set(group, count)
 }
 
 /**

@@ -13,6 +13,12 @@ import * as PgBossPulse from "../pgboss/PgBossPulse.ts"
 import * as PgBossSchedules from "../pgboss/PgBossSchedules.ts"
 import * as PgBossSql from "../pgboss/PgBossSql.ts"
 
+/** As the driver takes them: milliseconds of 32 bits. */
+const timeoutsOf = (millis = Infinity) =>
+  millis > 2_147_483_647
+    ? {}
+    : { statement_timeout: Math.ceil(millis), idle_in_transaction_session_timeout: Math.ceil(millis) }
+
 /**
  * Connects to a server.
  *
@@ -23,6 +29,7 @@ export const layer = (options: {
   readonly url: string
   readonly schema: string | undefined
   readonly connections: number | undefined
+  readonly statementMillis?: number
   readonly leaseMillis: number
 }): Layer.Layer<JobStore> =>
   Layer.effect(
@@ -33,7 +40,8 @@ export const layer = (options: {
         schema: options.schema ?? PgBossSql.defaultSchema,
         max: options.connections ?? 6,
         connectionTimeoutMillis: 5_000,
-        application_name: "lemmings"
+        application_name: "lemmings",
+        ...timeoutsOf(options.statementMillis)
       })
       const schedules = PgBossSchedules.make(engine)
       yield* Effect.forkScoped(schedules.keep)

@@ -246,6 +246,35 @@ describe.skipIf(missing.postgres)("however many ask at a time", () => {
     })
   )
 
+  it.live("no statement goes on for longer than is waited for: 30 seconds unless another time is said", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const store = (more: object) => Layer.fresh(Jobs.layerPostgres({ url, ...more }))
+      yield* Effect.provide(Jobs.enqueue(Work(1)), store({}))
+      const admin = yield* connected(url)
+      yield* Effect.promise(() =>
+        admin.query(`CREATE TABLE seen (at serial, limits text);
+          CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen (limits)
+            VALUES (concat_ws(' ', current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')));
+            RETURN NULL; END $$;
+          CREATE TRIGGER see AFTER INSERT ON lemmings.job_common EXECUTE FUNCTION see()`)
+      )
+      for (const more of [{}, { statementTimeout: "2 seconds" }, { statementTimeout: "Infinity" }])
+        yield* Effect.provide(Jobs.enqueue(Work(2)), store(more))
+      const { rows } = yield* Effect.promise(() => admin.query("SELECT limits FROM seen ORDER BY at"))
+      assert.deepStrictEqual(rows, [{ limits: "30s 30s" }, { limits: "2s 2s" }, { limits: "0 0" }])
+      // One that is cut off says nothing of the store, and what runs goes on.
+      yield* Effect.gen(function* () {
+        yield* Effect.promise(() => admin.query("BEGIN; LOCK TABLE lemmings.lemmings_paused"))
+        const error = yield* Effect.timeout(Effect.flip(Jobs.stats(Work)), "5 seconds")
+        assert.deepInclude(error, { _tag: "JobStoreError", reason: "unavailable" })
+        assert.match(error.message, /statement timeout/)
+        assert.isTrue((yield* Jobs.readiness).ready)
+        yield* Effect.promise(() => admin.query("COMMIT"))
+      }).pipe(Effect.provide(store({ statementTimeout: "1 second" })))
+    })
+  )
+
   it.live("who leaves the line is asked for no more", () =>
     Effect.gen(function* () {
       const { url } = yield* database

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer } from "effect"
+import { Effect, Exit, type Layer } from "effect"
 import { randomUUID } from "node:crypto"
-import { JobStore, type ClaimedJob, type News } from "../../src/port/JobStore.ts"
+import { isGroupFull } from "../../src/port/Groups.ts"
+import { JobStore, type ClaimedJob, type NewJob, type News } from "../../src/port/JobStore.ts"
 import { keptSuite } from "./KeptSuite.ts"
 import { leaseSuite } from "./LeaseSuite.ts"
 import { claimOne, declared, eventually, failure, job } from "./store.ts"
@@ -36,6 +37,47 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
             assert.isDefined(done?.endedAt)
             assert.isUndefined(yield* store.get(queue, randomUUID()))
           })
+        )
+
+        it.effect(
+          "refuses what goes beyond the most that may wait of a group, and stores none of the call",
+          () =>
+            Effect.gen(function* () {
+              const { queue, store } = yield* declared()
+              const of = (group: string, count: number, delayMillis = 0) =>
+                Array.from({ length: count }, () => job(queue, { group, maxInGroup: 4, delayMillis }))
+              const full = (jobs: ReadonlyArray<NewJob>) =>
+                Effect.gen(function* () {
+                  const error = yield* Effect.flip(store.enqueue(jobs))
+                  assert.deepInclude(error, { _tag: "JobStoreError", reason: "refused" })
+                  assert.isTrue(isGroupFull(error.cause))
+                  assert.match(error.message, /4 \(maxWaitingPerGroup\)/)
+                })
+              yield* full(of("a", 5))
+              yield* store.enqueue([...of("a", 2), ...of("a", 1, 60_000)])
+              yield* full([...of("b", 1), ...of("a", 2)])
+              yield* store.enqueue(of("a", 1))
+              yield* full(of("a", 1))
+              // Others, and those without a group, have room.
+              yield* store.enqueue([
+                ...of("b", 4),
+                ...Array.from({ length: 6 }, () => job(queue, { maxInGroup: 4 }))
+              ])
+              assert.strictEqual((yield* store.stats(queue)).waiting, 13)
+              // What runs waits no longer, and what is given back waits again.
+              const claims = yield* store.claim(queue, 2)
+              yield* eventually(Effect.exit(store.enqueue(of("a", 2))), Exit.isSuccess)
+              yield* store.settle(
+                queue,
+                claims.map(({ claim, id }) => ({ _tag: "Release" as const, id, claim }))
+              )
+              yield* full(of("a", 1))
+              const { jobs } = yield* store.claimWithin(queue, 20, { perGroup: 5 })
+              assert.lengthOf(jobs, 15)
+              yield* eventually(Effect.exit(store.enqueue(of("a", 3))), Exit.isSuccess)
+              yield* full(of("a", 1))
+              assert.isTrue((yield* store.readiness).ready)
+            })
         )
 
         it.effect("does not accept an id twice, also when its job has ended", () =>

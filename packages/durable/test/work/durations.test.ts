@@ -15,6 +15,10 @@ const places: Record<string, (value: Duration.Input) => Effect.Effect<unknown, u
     Effect.sync(() => Job.make("Wrong", { retention: { deadLetters } })),
   delay: (delay) => Effect.provide(Jobs.enqueue(Nightly(undefined), { delay }), Jobs.layerMemory()),
   lease: (lease) => Layer.build(Jobs.layerMemory({ lease })).pipe(Effect.scoped),
+  statementTimeout: (statementTimeout) =>
+    Layer.build(Jobs.layerPostgres({ url: "postgres://nobody@127.0.0.1:1/none", statementTimeout })).pipe(
+      Effect.scoped
+    ),
   drain: (drain) => serving({ drain }),
   pollInterval: (pollInterval) => serving({ pollInterval }),
   "rate.per": (per) => serving({ rate: { limit: 1, per } })

@@ -53,23 +53,30 @@ export const childExecArgv = (
   ]
 }
 
-// What programs need to find others, their files, and the words of their user.
-const always =
-  /^(PATH|HOME|TMPDIR|TMP|TEMP|TZ|LANG|LC_\w+|NODE_ENV|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SystemRoot|windir|ComSpec|PATHEXT|USERPROFILE|APPDATA|LOCALAPPDATA)$/i
+// What programs need to find others, their files and libraries, and the words of their user. None of them holds a secret.
+const always = new RegExp(
+  `^(${[
+    "PATH|HOME|USER|LOGNAME|TMPDIR|TMP|TEMP|TZ|LANG|LANGUAGE|LC_\\w+|TERM|COLORTERM|NO_COLOR|FORCE_COLOR",
+    "LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|OPENSSL_CONF|SSL_CERT_FILE|SSL_CERT_DIR|UV_THREADPOOL_SIZE",
+    "NODE_ENV|NODE_OPTIONS|NODE_PATH|NODE_EXTRA_CA_CERTS|NODE_NO_WARNINGS|NODE_COMPILE_CACHE|NODE_V8_COVERAGE|NODE_ICU_DATA",
+    "SystemRoot|SystemDrive|windir|ComSpec|PATHEXT|USERPROFILE|APPDATA|LOCALAPPDATA|ProgramData"
+  ].join("|")})$`,
+  "i"
+)
 
 /**
- * The environment of a child: the one given, or what a list of names leaves of ours. An inspector asked for by
+ * The environment of a child: the one given, all of ours, or what a list of names leaves of it. An inspector asked for by
  * `NODE_OPTIONS` has a port of its own.
  *
  * @category operations
  * @since 0.5.0
  */
-export const childEnv = (env: NodeJS.ProcessEnv | ReadonlyArray<string>): NodeJS.ProcessEnv => {
+export const childEnv = (env: NodeJS.ProcessEnv | ReadonlyArray<string> | "all"): NodeJS.ProcessEnv => {
   const chosen: NodeJS.ProcessEnv = Array.isArray(env)
     ? Object.fromEntries(
         Object.entries(process.env).filter(([name]) => always.test(name) || env.includes(name))
       )
-    : { ...(env as NodeJS.ProcessEnv) }
+    : { ...(env === "all" ? process.env : (env as NodeJS.ProcessEnv)) }
   const flags = chosen["NODE_OPTIONS"]
   if (flags !== undefined)
     chosen["NODE_OPTIONS"] = flags.replace(/--inspect(-brk|-wait|-port)?(=\S+)?(?=\s|$)/g, "--inspect=0")

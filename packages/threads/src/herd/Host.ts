@@ -106,7 +106,7 @@ export interface HostOptions {
   readonly heap: boolean
   readonly resourceLimits: ResourceLimits | undefined
   readonly execArgv: ReadonlyArray<string> | undefined
-  readonly env: NodeJS.ProcessEnv | ReadonlyArray<string> | undefined
+  readonly env: NodeJS.ProcessEnv | ReadonlyArray<string> | "all"
   readonly argv: ReadonlyArray<string> | undefined
   readonly workerData: unknown
   readonly output: "inherit" | "prefix" | "ignore"
@@ -160,7 +160,7 @@ const thread = (options: HostOptions, workerId: number, listener: HostListener):
     stderr: captured,
     ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
     ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
-    ...(options.env === undefined ? {} : { env: childEnv(options.env) }),
+    env: childEnv(options.env),
     ...(options.argv === undefined ? {} : { argv: [...options.argv] })
   })
   const { threadId } = worker
@@ -214,7 +214,7 @@ const childProcess = (options: HostOptions, workerId: number, listener: HostList
     // A group of its own: Ctrl+C is for us.
     detached: process.platform !== "win32",
     execArgv: childExecArgv(options, process.execArgv),
-    env: childEnv(options.env ?? process.env)
+    env: childEnv(options.env)
   })
   for (const stream of child.stdio.slice(4)) {
     // A socket, though its type does not say so.

@@ -73,10 +73,11 @@ export interface Options<
    */
   readonly execArgv?: ReadonlyArray<string> | undefined
   /**
-   * Environment variables. All of ours by default. A list of names passes on those and what programs cannot do without
-   * (`PATH`, `HOME`, `TMPDIR`, `TZ`, `LANG`, `NODE_ENV`, `NODE_OPTIONS` and their like): a child that needs no secret then has none.
+   * Environment variables of a thread or process. A list of names passes on those and what programs cannot do without (`PATH`,
+   * `HOME`, `TMPDIR`, `TZ`, `LANG`, `NODE_ENV`, `NODE_OPTIONS` and their like), `"all"` passes on all of ours, and an object is
+   * what there is instead. Defaults to `[]`: what programs need, and no secret.
    */
-  readonly env?: NodeJS.ProcessEnv | ReadonlyArray<string> | undefined
+  readonly env?: NodeJS.ProcessEnv | ReadonlyArray<string> | "all" | undefined
   /** Appended to `process.argv` of a thread or process. */
   readonly argv?: ReadonlyArray<string> | undefined
   /** What every thread or process can read as `workerData` of `ThreadTasks` or `@lemmings/threads/worker`. It is cloned. */
@@ -232,6 +233,14 @@ const isCloneable = (value: unknown, isolation: "thread" | "process"): boolean =
   }
 }
 
+/** Names, or variables with their values. */
+const isEnv = (env: NodeJS.ProcessEnv | ReadonlyArray<string>): boolean =>
+  typeof env === "object" &&
+  env !== null &&
+  Object.values(env).every(
+    (value) => typeof value === "string" || (value === undefined && !Array.isArray(env))
+  )
+
 const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declaration, options: Options) {
   const worker = moduleOf(declaration.worker)
   if (worker === undefined)
@@ -252,6 +261,9 @@ const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declara
   const isolation = options.isolation ?? "thread"
   if (isolation !== "thread" && isolation !== "process")
     return yield* invalid("isolation", isolation, `"thread" or "process"`)
+  const { env = [] } = options
+  if (typeof env === "string" ? env !== "all" : !isEnv(env))
+    return yield* invalid("env", "a value of another kind", `"all", a list of names, or an object of texts`)
   const tooSmall = badLimit(options.resourceLimits ?? {})
   if (tooSmall !== undefined) return yield* invalid(`resourceLimits.${tooSmall[0]}`, tooSmall[1], tooSmall[2])
   if (!isCloneable(options.workerData, isolation))
@@ -267,7 +279,7 @@ const settingsOf = Effect.fnUntraced(function* (id: string, declaration: Declara
     heap: maxHeap !== Infinity,
     resourceLimits: options.resourceLimits,
     execArgv: options.execArgv,
-    env: options.env,
+    env,
     argv: options.argv,
     workerData: options.workerData,
     output: options.output ?? "inherit",

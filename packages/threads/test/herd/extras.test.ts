@@ -1,6 +1,6 @@
 // Every thread at once, and what a thread is told of itself.
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Schedule } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import * as ThreadHerd from "../../src/herd/ThreadHerd.ts"
 import { extras, Where } from "../support/extras.tasks.ts"
 
@@ -56,6 +56,44 @@ for (const isolation of ["thread", "process"] as const) {
         assert.isUndefined(env["TEST_SECRET"])
       }).pipe(Effect.provide(Extras.layer({ isolation, workers: { max: 1 }, env: ["TEST_MODEL"] })))
     })
+
+    it.live("has no secret of ours unless it is said: nothing that is not named, or all", () => {
+      process.env["TEST_SECRET"] = "hunter2"
+      process.env["LEMMINGS_THREADS"] = "hunter3"
+      process.env["NODE_AUTH_TOKEN"] = "hunter4"
+      const seen = (env?: "all") =>
+        Effect.map(Extras.run(Where(undefined)), (where) => where.env).pipe(
+          Effect.provide(Layer.fresh(Extras.layer({ isolation, workers: { max: 1 }, env })))
+        )
+      return Effect.gen(function* () {
+        const some = yield* seen()
+        assert.deepStrictEqual(
+          Object.keys(some).filter((name) => /^(TEST|LEMMINGS|npm_|VITEST|DATABASE|PG)|TOKEN/.test(name)),
+          []
+        )
+        assert.notInclude(JSON.stringify(some), "hunter")
+        assert.strictEqual(some["PATH"], process.env["PATH"])
+        const all = yield* seen("all")
+        assert.deepInclude(all, { TEST_SECRET: "hunter2", NODE_AUTH_TOKEN: "hunter4" })
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            for (const name of ["TEST_SECRET", "LEMMINGS_THREADS", "NODE_AUTH_TOKEN"])
+              delete process.env[name]
+          })
+        )
+      )
+    })
+
+    it.live("whose environment is none is refused", () =>
+      Effect.gen(function* () {
+        for (const env of ["everything", [1], { A: 1 }, null, 7]) {
+          const layer = Extras.layer({ isolation, workers: { max: 1 }, env: env as never })
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+          assert.deepInclude(error, { _tag: "InvalidConfig", field: "env" })
+        }
+      })
+    )
 
     it.live("runs what is told to all once, behind what it works at", () =>
       Effect.gen(function* () {
