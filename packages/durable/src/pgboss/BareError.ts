@@ -13,11 +13,8 @@ const messageOf = (error: Error): string => {
 /**
  * An error's name, message, code and stack alone. PostgreSQL's `detail`, `where` and `internalQuery` quote rows, payloads and
  * statements, and errors of addresses have the address with its password: they would go to logs and to callers.
- *
- * @category conversions
- * @since 0.5.0
  */
-export const bare = (error: unknown): unknown => {
+const bare = (error: unknown): unknown => {
   if (!(error instanceof Error)) return error
   const { name, stack } = error
   const code: unknown = Reflect.get(error, "code")
@@ -25,4 +22,33 @@ export const bare = (error: unknown): unknown => {
   Object.defineProperty(plain, "name", { value: name, configurable: true, writable: true })
   if (stack !== undefined) plain.stack = stack
   return plain
+}
+
+/** The password of an address, as it is written and as it is meant. A short one would be found in any text. */
+const passwordsOf = (address: string | undefined): ReadonlyArray<string> => {
+  try {
+    const written = new URL(address ?? "").password
+    return [written, decodeURIComponent(written)].filter(({ length }) => length >= 4)
+  } catch {
+    return []
+  }
+}
+
+/**
+ * What is shown of errors of a database at an address: name, message, code and stack, without what they quote, and nowhere the
+ * password of the address.
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const bareOf = (address: string | undefined): ((error: unknown) => unknown) => {
+  const passwords = passwordsOf(address)
+  const hide = (text: string) => passwords.reduce((hidden, one) => hidden.replaceAll(one, "<redacted>"), text)
+  return (error) => {
+    const plain = bare(error)
+    if (!(plain instanceof Error)) return typeof plain === "string" ? hide(plain) : plain
+    plain.message = hide(plain.message)
+    if (plain.stack !== undefined) plain.stack = hide(plain.stack)
+    return plain
+  }
 }

@@ -12,7 +12,7 @@ import { JobStoreError } from "../port/JobError.ts"
 import type { News, Readiness, Transaction } from "../port/JobStore.ts"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import { messageOf } from "../port/Json.ts"
-import { bare } from "./BareError.ts"
+import { bareOf } from "./BareError.ts"
 import * as Line from "./Line.ts"
 import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossSql from "./PgBossSql.ts"
@@ -155,6 +155,7 @@ export const make = Effect.fnUntraced(function* (
 
   let closed = false
 
+  const bare = bareOf(options.connectionString)
   const log = (message: string, cause: unknown) =>
     Fibers.start(context, Effect.logDebug(`pg-boss: ${message}`, bare(cause)))
   /** Says it where it has changed. Until it was ready for the first time, also that the reason is another one. */
@@ -173,7 +174,7 @@ export const make = Effect.fnUntraced(function* (
   }
   const failed = (operation: string, cause: unknown) => {
     if (closed || (started && reads.has(operation))) return
-    const reason = messageOf(cause)
+    const reason = messageOf(bare(cause))
     const changed = health.failed(operation, isFull(cause), now())
     if (changed || (!started && state.reason !== reason)) shown(reason)
   }
@@ -182,7 +183,7 @@ export const make = Effect.fnUntraced(function* (
   const maintenance = Housekeeping.teller("The maintenance of pg-boss")
   boss.on("error", (error) => {
     if (kindOf(error) === "away" || closed) log("error", error)
-    else Fibers.start(context, maintenance.tell(messageOf(error), "does not succeed"))
+    else Fibers.start(context, maintenance.tell(messageOf(bare(error)), "does not succeed"))
   })
   boss.on("warning", (warning) => log("warning", warning))
   const db = boss.getDb()

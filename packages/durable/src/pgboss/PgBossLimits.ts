@@ -33,12 +33,15 @@ export const make = (schema: string) => {
   const now = `${schema}.job_now()`
   const waiting = `name = of_queue AND state < 'active' AND NOT blocked`
   const claimable = `${waiting} AND start_after <= ${now}`
+  // What somebody else has written may be too long for an index. Said as the index says it.
+  const fitting = (group: string) => `(${group} IS NULL OR octet_length(${group}) <= 1020)`
+  const fits = fitting("group_id")
   return {
     install: `
     CREATE TABLE IF NOT EXISTS ${schema}.lemmings_rate (name text PRIMARY KEY, free_at float8 NOT NULL);
     CREATE TABLE IF NOT EXISTS ${schema}.lemmings_claims (name text PRIMARY KEY);
     CREATE INDEX IF NOT EXISTS lemmings_group ON ${jobs} (name, group_id, priority DESC, created_on, start_after)
-      WHERE state < 'active' AND NOT blocked;
+      WHERE state < 'active' AND NOT blocked AND ${fits};
     CREATE OR REPLACE FUNCTION ${schema}.${name}(
       of_queue text, most int, per_queue int, per_group int, rate_limit float8, rate_millis float8, apart boolean
     ) RETURNS jsonb LANGUAGE plpgsql SET lock_timeout = '10s'
@@ -101,18 +104,18 @@ export const make = (schema: string) => {
         -- It is full of jobs that may not run: then the first jobs of each group that has room, however many wait in the others.
         IF looked = room + ${head} AND cardinality(chosen) < room THEN
           WITH RECURSIVE groups AS (
-            (SELECT group_id FROM ${jobs} WHERE ${waiting} AND group_id IS NOT NULL ORDER BY group_id LIMIT 1)
+            (SELECT group_id FROM ${jobs} WHERE ${waiting} AND ${fits} AND group_id IS NOT NULL ORDER BY group_id LIMIT 1)
             UNION ALL
-            SELECT (SELECT j.group_id FROM ${jobs} j WHERE ${waiting} AND j.group_id > g.group_id ORDER BY j.group_id LIMIT 1)
+            SELECT (SELECT j.group_id FROM ${jobs} j WHERE ${waiting} AND ${fitting("j.group_id")} AND j.group_id > g.group_id ORDER BY j.group_id LIMIT 1)
             FROM groups g WHERE g.group_id IS NOT NULL
           ), first AS (
             SELECT f.* FROM groups g CROSS JOIN LATERAL (
-              SELECT id, priority, created_on FROM ${jobs} WHERE ${claimable} AND group_id = g.group_id
+              SELECT id, priority, created_on FROM ${jobs} WHERE ${claimable} AND ${fits} AND group_id = g.group_id
               ORDER BY priority DESC, created_on
               LIMIT GREATEST(0, LEAST(room, per_group - COALESCE((in_group ->> g.group_id)::int, 0)))) f
             UNION ALL
             -- By the index on groups, also where there is none.
-            (SELECT id, priority, created_on FROM ${jobs} WHERE ${claimable} AND group_id IS NULL
+            (SELECT id, priority, created_on FROM ${jobs} WHERE ${claimable} AND ${fits} AND group_id IS NULL
               ORDER BY group_id, priority DESC, created_on LIMIT room)
           )
           SELECT COALESCE(array_agg(f.id), '{}') INTO chosen FROM (
@@ -150,7 +153,7 @@ export const make = (schema: string) => {
 
     /** $1 list of queue, group and the most that matters. Returns how many wait of each, in that order. */
     waiting: `SELECT (SELECT count(*) FROM (
-        SELECT FROM ${jobs} WHERE name = x.queue AND group_id = x."group" AND state < 'active' AND NOT blocked LIMIT x.most) c)::int AS waiting
+        SELECT FROM ${jobs} WHERE name = x.queue AND group_id = x."group" AND state < 'active' AND NOT blocked AND ${fits} LIMIT x.most) c)::int AS waiting
       FROM ROWS FROM (json_to_recordset($1::text::json) AS (queue text, "group" text, most int)) WITH ORDINALITY
         AS x(queue, "group", most, n) ORDER BY x.n`,
 

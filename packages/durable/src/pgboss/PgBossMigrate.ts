@@ -6,16 +6,16 @@
 import { Effect } from "effect"
 import { PgBoss } from "pg-boss"
 import { JobStoreError } from "../port/JobError.ts"
-import { bare } from "./BareError.ts"
+import { bareOf } from "./BareError.ts"
 import * as PgBossInstall from "./PgBossInstall.ts"
 import * as PgBossSql from "./PgBossSql.ts"
 import { kindOf } from "./SqlState.ts"
 
-const errorOf = (cause: unknown) =>
+const errorOf = (url: string) => (cause: unknown) =>
   new JobStoreError({
     operation: "migrate",
     reason: kindOf(cause) === "refused" ? "refused" : "unavailable",
-    cause: bare(cause)
+    cause: bareOf(url)(cause)
   })
 
 /**
@@ -53,7 +53,7 @@ export const migrate = (options: {
           if (options.grant !== undefined)
             await db.executeSql(PgBossInstall.grant(options.schema, options.grant))
         },
-        catch: errorOf
+        catch: errorOf(options.url)
       }),
     (boss) => Effect.promise(() => boss.stop({ graceful: false, close: true }).catch(() => {}))
   )

@@ -110,7 +110,7 @@ describe("what may not be seen", () => {
         ["nobody listens", `postgres://bob:${password}@127.0.0.1:1/x`],
         [
           "no such certificate",
-          `postgres://bob:${password}@127.0.0.1:1/x?sslrootcert=/no/such.pem&sslmode=require`
+          `postgres://bob:${password}@127.0.0.1:1/x?sslrootcert=/no/${password}.pem&sslmode=require`
         ]
       ] as const) {
         const { exit, text } = yield* said(looks(Redacted.make(url)))

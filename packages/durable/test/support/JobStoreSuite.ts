@@ -76,7 +76,6 @@ export const suite = <E>(name: string, layer: Layer.Layer<JobStore, E>, missing 
               assert.lengthOf(jobs, 15)
               yield* eventually(Effect.exit(store.enqueue(of("a", 3))), Exit.isSuccess)
               yield* full(of("a", 1))
-              assert.isTrue((yield* store.readiness).ready)
             })
         )
 
