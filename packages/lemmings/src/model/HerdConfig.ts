@@ -234,7 +234,7 @@ export const settings: ReadonlyArray<Setting> = [
     "queue.capacity",
     0,
     "unbounded",
-    "Most tasks that wait. 0: a task is accepted only when a worker is idle."
+    "Most tasks that wait. 0: a task is accepted only when a worker is idle or comes for it."
   ),
   choice(
     "queue.overflow",
@@ -245,7 +245,7 @@ export const settings: ReadonlyArray<Setting> = [
   time(
     "queue.ageing",
     "5 seconds",
-    "Waiting time that is worth one level of priority. never: strict order.",
+    "Waiting time that is worth one level of priority. 0: levels count for nothing. never: strict order.",
     Durations.orNever
   ),
   choice(
