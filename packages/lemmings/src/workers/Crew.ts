@@ -8,7 +8,6 @@ import type { RecycleReason } from "../model/HerdStats.ts"
 import type { WorkerInfo } from "../model/Task.ts"
 import type { Owned } from "./Resources.ts"
 import type { Worker } from "./Worker.ts"
-import { longestPause } from "./WorkerStart.ts"
 
 /**
  * Workers counted, as in `HerdStats`.
@@ -135,6 +134,9 @@ export const surplusOf = (
   return found
 }
 
+// A resource that lives for longer did not go bad at once: to replace it is no storm.
+const atOnce = 1_000
+
 /**
  * Whether a resource went bad as soon as it was made, so that the next one may do the same.
  *
@@ -145,4 +147,4 @@ export const servedNothing = (resource: Owned | undefined, reason: RecycleReason
   resource !== undefined &&
   resource.uses === 0 &&
   (reason === "lost" || reason === "invalid" || reason === "expired") &&
-  now - resource.createdAt < longestPause
+  now - resource.createdAt < atOnce

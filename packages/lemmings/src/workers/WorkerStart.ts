@@ -14,13 +14,8 @@ import type { Worker } from "./Worker.ts"
 // 10 ms doubling to 5 s, jittered, without end: the backoff of HikariCP's pool.
 const creationBackoff = Time.backoff(10, 5_000).schedule.pipe(Schedule.jittered)
 
-/**
- * The longest time between a resource that went bad as soon as it was made and the next, in milliseconds.
- *
- * @category constants
- * @since 0.5.0
- */
-export const longestPause = 5_000
+// Between a resource that went bad as soon as it was made and the next, at most.
+const longestPause = 5_000
 
 /** A resource that goes bad as soon as it is made is replaced at once, its successors at growing intervals. */
 const pauseOf = ({ fruitless }: Worker): Effect.Effect<void> =>

@@ -144,10 +144,8 @@ describe("ResourcePool: conservation", () => {
       draw < part ? Effect.fail("flaky") : draw < part * 1.3 ? hang : Effect.sleep(Math.ceil(draw * 20))
     )
 
-  it.effect("nothing is lost or counted twice under any load, with whatever fails and hangs", () => {
-    // Of 300 borrowers each: how many get a resource from a server as bad as this one depends on the seed.
-    let served = 0
-    return forEverySeed(12, (seed) =>
+  it.effect("nothing is lost or counted twice under any load, with whatever fails and hangs", () =>
+    forEverySeed(12, (seed) =>
       Effect.gen(function* () {
         const server = new Server({
           opening: uncertain(0.2),
@@ -206,8 +204,7 @@ describe("ResourcePool: conservation", () => {
           outcomes.served + outcomes.failed + outcomes.left + outcomes.timeouts + outcomes.full,
           300
         )
-        assert.isAbove(outcomes.served, 0)
-        served += outcomes.served
+        assert.isAbove(outcomes.served, 50)
 
         yield* pool.close()
         const closed = yield* pool.stats
@@ -217,6 +214,6 @@ describe("ResourcePool: conservation", () => {
         assert.strictEqual(server.open.length, 0)
         assert.deepStrictEqual(server.mistakes, [])
       }).pipe(Effect.scoped, Random.withSeed(seed))
-    ).pipe(Effect.tap(() => Effect.sync(() => assert.isAbove(served, 12 * 100))))
-  })
+    )
+  )
 })

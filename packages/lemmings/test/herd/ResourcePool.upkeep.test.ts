@@ -4,6 +4,21 @@ import { Herd, ResourcePool, ScalingPolicy } from "../../src/index.ts"
 import { fork, hold, poolOf, Server, settled, timed } from "../support/connections.ts"
 
 describe("ResourcePool: what is bad is replaced", () => {
+  it.effect("one that is lost again and again after a second is replaced at once each time", () =>
+    timed(
+      Effect.gen(function* () {
+        let made = 0
+        yield* ResourcePool.make("short-lived", {
+          onCreate: Effect.sync(() => ({ n: ++made })),
+          awaitLost: () => Effect.sleep("1 second"),
+          size: 1
+        })
+        yield* Effect.sleep("60 seconds")
+        assert.isAtLeast(made, 60)
+      })
+    )
+  )
+
   it.effect("a failure for which checkHealth says no replaces the resource, of use and of acquire", () =>
     timed(
       Effect.gen(function* () {

@@ -57,7 +57,7 @@ describe("HikariCP HouseKeeperCleanup and clock jumps", () => {
           const holder = yield* hold(pool)
           yield* Effect.sleep("1 minute")
           wall.offset = offset
-          // Nobody looks at a clock for a pool that nobody asks for anything.
+          // Promise 16, nothing polls: HikariCP looks every 30 seconds, we when a resource is wanted or something is due.
           yield* pool.use(() => Effect.void)
           yield* Effect.sleep("1 minute")
           assert.deepStrictEqual(server.openIds.length, 3)

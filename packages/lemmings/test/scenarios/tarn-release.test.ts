@@ -209,7 +209,7 @@ describe("tarn: destroy", () => {
         stats = pool.stats
         yield* settled
         yield* pool.close()
-        // All of them are on their way out from the first on.
+        // Promise 19: all are sent away and counted in one step, before the user's code runs for the first of them.
         assert.deepStrictEqual(seen, [0, 0, 0])
         assert.strictEqual((yield* pool.stats).destroyFailures, 0)
       })
