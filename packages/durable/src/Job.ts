@@ -5,14 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import {
-  type AnyJob,
-  codecOf,
-  maxPayloadOf,
-  type Options,
-  settingsOf,
-  type Side
-} from "./job/JobDefinition.ts"
+import { type AnyJob, codecOf, type Options, settingsOf, sizesOf, type Side } from "./job/JobDefinition.ts"
 import * as JobWorkers from "./work/JobWorkers.ts"
 
 export type {
@@ -109,11 +102,11 @@ export const make = <
   } & Options<TypeOf<P, void>, TypeOf<E, never>> = {}
 ): Job<Name, TypeOf<P, void>, TypeOf<A, void>, TypeOf<E, never>> => {
   const { error, payload, success } = options
-  const most = maxPayloadOf(options)
+  const most = sizesOf(options)
   const side =
     payload === undefined || Schema.isSchema(payload)
-      ? codecOf(payload, false, most)
-      : codecOf(structOf(payload), false, most)
+      ? codecOf(payload, false, most.payload)
+      : codecOf(structOf(payload), false, most.payload)
   const request = (value: unknown): Request => ({
     job: declared,
     payload: value,
@@ -121,7 +114,11 @@ export const make = <
   })
   Object.defineProperty(request, "name", { value: name })
   const declared = Object.assign(request, {
-    codecs: { payload: side, success: codecOf(success), error: codecOf(error, true) },
+    codecs: {
+      payload: side,
+      success: codecOf(success, false, most.result),
+      error: codecOf(error, true, most.result)
+    },
     settings: settingsOf(name, options as Options<never, never>),
     "~types": { payload: undefined, success: undefined, error: undefined },
     toLayer: (handler: never, given: never): unknown => JobWorkers.layer(declared as never, handler, given)

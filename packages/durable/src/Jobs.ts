@@ -39,6 +39,7 @@ import { job as JobSettings } from "./port/Settings.ts"
 import * as JobStores from "./store/JobStores.ts"
 import type { EmbeddedOptions, PostgresOptions, StoreOptions } from "./store/JobStores.ts"
 import { traceHere } from "./job/JobTrace.ts"
+import * as Handling from "./work/Handling.ts"
 import * as JobEvents from "./work/JobEvents.ts"
 import type { JobEvent } from "./work/JobEvents.ts"
 import * as QueueRegistration from "./work/QueueRegistration.ts"
@@ -357,6 +358,7 @@ const make = Effect.gen(function* () {
 
   const awaitEnd = Effect.fnUntraced(function* (job: AnyJob, id: string) {
     const signal = yield* awaited(waiting, id)
+    yield* Handling.waits(job.name)
     yield* known(job)
     return yield* ended(job, id, signal, yield* store.watch(job.name, id))
   }, Effect.scoped)
@@ -366,6 +368,7 @@ const make = Effect.gen(function* () {
     const { id, queue } = job!
     // Before it is stored: its end may be heard before it is known here that it is.
     const signal = yield* awaited(waiting, id)
+    yield* Handling.waits(queue)
     const there = yield* put([request], [{ ...job!, watched: true }], options)
     // A new one tells its end by itself.
     const first = there.length === 0 ? "away" : yield* store.watch(queue, id)

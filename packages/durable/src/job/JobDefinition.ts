@@ -79,6 +79,11 @@ export interface Options<in P, in E> {
    * may go beyond it by a sixteenth. Retries, replays and schedules are not refused.
    */
   readonly maxWaitingPerGroup?: number | undefined
+  /**
+   * Longest result, and longest typed error, in bytes of its JSON, 1 to 268,435,456. Defaults to 16,777,216. An attempt that ends
+   * with a longer one is a `defect` that says so.
+   */
+  readonly maxResultBytes?: number | undefined
   readonly retention?: Retention | undefined
 }
 
@@ -143,7 +148,7 @@ export const codecOf = (side: Side, errors = false, maxBytes?: number): Codec =>
   const json = Schema.toCodecJson(side)
   const [encode, decode] = [Schema.encodeUnknownSync(json), Schema.decodeUnknownSync(json)]
   return {
-    encode: (value) => (errors ? clean(encode(value)) : plain(encode(value), maxBytes)),
+    encode: (value) => (errors ? clean(encode(value), maxBytes) : plain(encode(value), maxBytes)),
     // A store may keep null as nothing.
     decode: (value) => decode(value === undefined ? null : value)
   }
@@ -152,13 +157,18 @@ export const codecOf = (side: Side, errors = false, maxBytes?: number): Codec =>
 const invalid = (field: string, value: unknown, rule: string) => new InvalidConfig({ field, value, rule })
 
 /**
- * The limit of payloads. Throws `InvalidConfig` where it is out of range.
+ * The limits of payloads and of results. Throws `InvalidConfig` where one is out of range.
  *
  * @category constructors
  * @since 0.5.0
  */
-export const maxPayloadOf = ({ maxPayloadBytes }: Pick<Options<never, never>, "maxPayloadBytes">) =>
-  JobSettings.maxPayloadBytes.decode(maxPayloadBytes)
+export const sizesOf = ({
+  maxPayloadBytes,
+  maxResultBytes
+}: Pick<Options<never, never>, "maxPayloadBytes" | "maxResultBytes">) => ({
+  payload: JobSettings.maxPayloadBytes.decode(maxPayloadBytes),
+  result: JobSettings.maxResultBytes.decode(maxResultBytes)
+})
 
 /**
  * Puts in the defaults. Throws `InvalidConfig` where an option is out of range.

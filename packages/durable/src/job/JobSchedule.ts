@@ -6,6 +6,7 @@
 import { Effect } from "effect"
 import { InvalidConfig, type Priority } from "lemmings"
 import type { Recurrence, Store } from "../port/JobStore.ts"
+import { describe } from "../port/Json.ts"
 import * as Recurring from "../port/Recurring.ts"
 
 /**
@@ -32,19 +33,19 @@ export const scheduleRefusal = (cron: string, zone: string, key: string, missed:
   if (misfit !== undefined)
     return new InvalidConfig({
       field: "cron",
-      value: `${cron} (${zone})`,
+      value: `${describe(cron)} (${describe(zone)})`,
       rule: `five fields of cron that name a day that there is, and a zone of the IANA list (${misfit})`
     })
   // In an index of the store.
-  const storable = /^[^\p{Cc}\p{Cs}]{1,200}$/u.test(key)
+  const storable = typeof key === "string" && /^[^\p{Cc}\p{Cs}]{1,200}$/u.test(key)
   if (!storable)
     return new InvalidConfig({
       field: "key",
-      value: key,
+      value: typeof key === "string" ? key : describe(key),
       rule: "1 to 200 characters, none of them a control"
     })
   if (missed === "once" || missed === "skip") return undefined
-  return new InvalidConfig({ field: "missed", value: missed, rule: '"once" or "skip"' })
+  return new InvalidConfig({ field: "missed", value: describe(missed), rule: '"once" or "skip"' })
 }
 
 /** Schedules that are asked for at a time. */

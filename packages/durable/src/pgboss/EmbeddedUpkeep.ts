@@ -47,5 +47,6 @@ export const make = ({ run, sql }: Engine): Effect.Effect<never> => {
     }
     if (unsaved > checkpointAfter) yield* run("checkpoint", (_, db) => db.executeSql("CHECKPOINT"))
   })
-  return Housekeeping.repeat(upkeep, "5 seconds")
+  const what = "The upkeep of the embedded store"
+  return Housekeeping.watched(what, Housekeeping.repeat(upkeep, "5 seconds", what))
 }

@@ -4,6 +4,7 @@
  * @since 0.5.0
  */
 import { Effect } from "effect"
+import * as Housekeeping from "../port/Housekeeping.ts"
 import type { Engine } from "./PgBossEngine.ts"
 
 /** Between two tries while the database does not take it, in milliseconds. */
@@ -17,7 +18,8 @@ const again = 1_000
  */
 export const keep = ({ readiness, sql, urgent }: Engine, leaseMillis: number): Effect.Effect<never> => {
   const third = leaseMillis / 3
-  const beat = Effect.ignore(urgent("pulse", third, (db) => db.executeSql(sql.pulse, [leaseMillis])))
+  const beat = urgent("pulse", third, (db) => db.executeSql(sql.pulse, [leaseMillis]))
   const pause = Effect.flatMap(readiness, ({ ready }) => Effect.sleep(ready ? third : Math.min(third, again)))
-  return Effect.forever(Effect.andThen(beat, pause))
+  const what = "The pulse of the job store, without which no lease is ended,"
+  return Housekeeping.watched(what, Housekeeping.repeat(beat, pause, what))
 }

@@ -15,6 +15,8 @@
 import { Effect } from "effect"
 import type { JobStoreError } from "../port/JobError.ts"
 import type { Recurrence, Store } from "../port/JobStore.ts"
+import * as Housekeeping from "../port/Housekeeping.ts"
+import { messageOf } from "../port/Json.ts"
 import * as Recurring from "../port/Recurring.ts"
 import { Signal } from "../port/Signal.ts"
 import type { Engine } from "./PgBossEngine.ts"
@@ -42,13 +44,15 @@ interface Due extends Pick<Recurrence, "key" | "cron" | "zone" | "missed"> {
   readonly due: number | null
 }
 
-const movedOf = (row: Due, now: number): Moved => {
+/** `unreadable` hears of those that have no time, and why. */
+const movedOf = (row: Due, now: number, unreadable: (why: string) => void): Moved => {
   const { cron, due, key, name, since, zone } = row
   try {
     const { fires = null, next } = Recurring.decide(row, due ?? Recurring.nextAfter(cron, zone, since), now)
     return { name, key, due, next, fires }
-  } catch {
+  } catch (error) {
     // Not one that we wrote. It stands in nobody's way, and whoever says it again is told.
+    unreadable(`The schedule "${key}" of "${name}" never comes: ${messageOf(error)}`)
     return { name, key, due, next: null, fires: null }
   }
 }
@@ -74,7 +78,8 @@ export interface Schedules extends Pick<Store, "schedule" | "unschedule" | "sche
  */
 export const make = ({ run, sql: { schedules: sql } }: Engine): Schedules => {
   const changed = new Signal()
-  const look = run("look at schedules", async (_, db) => {
+  let unreadable: ReadonlyArray<string> = []
+  const asked = run("look at schedules", async (_, db) => {
     const answer = (await db.executeSql(sql.due, [page])).rows[0] as {
       readonly now: number
       readonly next: number | null
@@ -82,17 +87,30 @@ export const make = ({ run, sql: { schedules: sql } }: Engine): Schedules => {
     }
     const { next, now, rows } = answer
     if (rows.length === 0) return Math.max(1, Math.min(Recurring.lookMillis, (next ?? Infinity) - now))
-    await db.executeSql(sql.move, [JSON.stringify(rows.map((row) => movedOf(row, now)))])
+    const never: Array<string> = []
+    const moved = rows.map((row) => movedOf(row, now, (why) => never.push(why)))
+    await db.executeSql(sql.move, [JSON.stringify(moved)])
+    unreadable = never
     return 0
   })
+  const look = Effect.tap(asked, () => {
+    const never = unreadable
+    unreadable = []
+    return Effect.forEach(never, (line) => Effect.logWarning(line), { discard: true })
+  })
+  let pause = restMillis
+  const enqueuing = Housekeeping.repeat(
+    Effect.map(look, (millis) => (pause = millis)),
+    Effect.suspend(() => {
+      const millis = pause
+      pause = restMillis
+      return millis === 0 ? Effect.yieldNow : Effect.asVoid(changed.wait(millis))
+    }),
+    "The look at schedules"
+  )
   return {
     look,
-    keep: Effect.forever(
-      Effect.flatMap(
-        Effect.catch(look, () => Effect.succeed(restMillis)),
-        (millis) => (millis === 0 ? Effect.yieldNow : changed.wait(millis))
-      )
-    ),
+    keep: Housekeeping.watched("The look at schedules", enqueuing),
     schedule: ({ cron, key, missed, payload, priority, queue, zone }) =>
       Effect.map(
         run("schedule", (_, db) => {

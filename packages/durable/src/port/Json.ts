@@ -142,11 +142,14 @@ export const plain = (value: unknown, maxBytes?: number): unknown =>
  * @category conversions
  * @since 0.5.0
  */
-export const clean = (value: unknown): unknown =>
-  copy(value, (text) =>
-    text.replaceAll(escapes, (_, before: string, code: string) =>
-      code === "0000" ? before : `${before}\ufffd`
-    )
+export const clean = (value: unknown, maxBytes?: number): unknown =>
+  copy(
+    value,
+    (text) =>
+      text.replaceAll(escapes, (_, before: string, code: string) =>
+        code === "0000" ? before : `${before}\ufffd`
+      ),
+    maxBytes
   )
 
 /**

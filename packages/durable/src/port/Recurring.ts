@@ -10,6 +10,7 @@
  */
 import { Cron, Result } from "effect"
 import type { Recurrence } from "./JobStore.ts"
+import { messageOf } from "./Json.ts"
 
 /** What is due is enqueued this long after its time at most, in milliseconds, unless what was missed is made up for. */
 const graceMillis = 60_000
@@ -34,6 +35,7 @@ interface Known {
 const parsed = new Map<string, Known>()
 
 const known = (cron: string, zone: string): Known => {
+  if (typeof cron !== "string" || typeof zone !== "string") throw new Error("a cron and a zone are texts")
   const name = `${zone} ${cron}`
   const found = parsed.get(name)
   if (found !== undefined) return found
@@ -75,7 +77,7 @@ export const misfit = (cron: string, zone: string, now: number): string | undefi
     Result.try(() => nextAfter(cron, zone, now)),
     {
       onSuccess: () => undefined,
-      onFailure: (error) => (error instanceof Error ? error.message : String(error))
+      onFailure: messageOf
     }
   )
 

@@ -203,6 +203,11 @@ export const job = {
     100_000,
     integer("Most jobs of one group that may wait: who enqueues more gets `full`.", 1, 1_000_000_000)
   ),
+  maxResultBytes: number(
+    "maxResultBytes",
+    16_777_216,
+    integer("Longest result, and longest typed error, in bytes of its JSON.", 1, 268_435_456)
+  ),
   "retention.ended": setting<Duration.Input, number>(
     "retention.ended",
     "1 day",

@@ -21,6 +21,7 @@ import {
   type Within
 } from "../port/JobStore.ts"
 import { broughtBy, GroupFull } from "../port/Groups.ts"
+import * as Housekeeping from "../port/Housekeeping.ts"
 import * as Limits from "../port/Limits.ts"
 import { afterLoss } from "../port/Losses.ts"
 import { MemorySchedules } from "./MemorySchedules.ts"
@@ -139,7 +140,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     }
     prune(queue)
   }
-  yield* Effect.forkScoped(alarm.keep(queues, tell))
+  yield* Effect.forkScoped(Housekeeping.watched("The clock of jobs", alarm.keep(queues, tell)))
 
   const sweep = (queue: Queue): Swept => {
     housekeep(queue)
@@ -250,7 +251,7 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
     add(queueOf(queue), { queue, id: crypto.randomUUID(), payload, priority, attempts: spec.attempts })
     tell({ _tag: "Available", queue })
   })
-  yield* Effect.forkScoped(schedules.keep)
+  yield* Effect.forkScoped(Housekeeping.watched("The look at schedules", schedules.keep))
 
   const watched = (name: string, id: string) => {
     const row = queueOf(name).rows.get(id)

@@ -12,7 +12,7 @@
 import { Cause, type Clock, type Context, Effect, Exit, type Fiber } from "effect"
 import * as Time from "lemmings/internal/Time"
 import * as Fibers from "lemmings/internal/Fibers"
-import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
+import type { HerdStats } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
 import { Gate } from "./Gate.ts"
 import { afterFailure, type AnyJob } from "../job/JobDefinition.ts"
@@ -23,9 +23,19 @@ import * as Housekeeping from "../port/Housekeeping.ts"
 import { describe, messageOf } from "../port/Json.ts"
 import { Apart } from "./Apart.ts"
 import { Deaths } from "./Deaths.ts"
+import * as Handling from "./Handling.ts"
 import { Leases } from "./Leases.ts"
 import * as Pull from "./Pull.ts"
-import type { JobContext, PulledHerd, Settings, Tally } from "./PullerModel.ts"
+import {
+  dueOf,
+  endedBy,
+  gaveUp,
+  type JobContext,
+  type Outcome,
+  type PulledHerd,
+  type Settings,
+  type Tally
+} from "./PullerModel.ts"
 import { Settler } from "./Settler.ts"
 import { Signal } from "../port/Signal.ts"
 
@@ -55,15 +65,6 @@ const recheckMillis = 50
 
 /** Claims under way for a herd, by whichever puller. */
 const claimingOf = new WeakMap<object, { count: number }>()
-
-/** What a herd says when it did not run a task. A handler may fail with the same: of another herd, or of the same one. */
-const gaveUp = (error: unknown) =>
-  error instanceof HerdClosed || error instanceof QueueFull || error instanceof TaskShed
-
-/** Whether a herd that closes may have ended a task so. */
-const endedBy = (cause: Cause.Cause<unknown>) =>
-  Cause.hasInterruptsOnly(cause) ||
-  cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof HerdClosed)
 
 const unreachable = Time.backoff(100, 2_000)
 
@@ -115,6 +116,7 @@ export class Puller {
   readonly #settings: Settings
   readonly #clock: Clock.Clock
   readonly #context: Context.Context<never>
+  readonly #handling: Context.Context<never>
   readonly #queue: string
   readonly #options: TaskOptions<unknown>
 
@@ -134,6 +136,7 @@ export class Puller {
     this.#settings = settings
     this.#clock = clock
     this.#context = context
+    this.#handling = Handling.within(context, job.name, herd)
     this.#queue = job.name
     // Attempts are the store's: the herd runs each once.
     this.#options = { once: true, label: job.name, timeout: job.settings.timeout }
@@ -333,17 +336,14 @@ export class Puller {
     })
     const traced = job.trace === undefined ? task : traceFrom(job.trace, this.#queue, task)
     const running = this.#herd.run(traced, { ...this.#options, id: job.id, priority: job.priority })
-    held.fiber = Fibers.start(this.#context, running)
+    held.fiber = Fibers.start(this.#handling, running)
     Fibers.onEnd(held.fiber, (exit) => this.#ended(held, exit))
   }
 
   #ended(held: Held, exit: Exit.Exit<unknown, unknown>) {
     if (held.begunAt !== undefined)
       this.#runMillis = Pull.average(this.#runMillis, Math.max(0.02, this.#now() - held.begunAt))
-    if (held.dropped) {
-      this.#apart.over(held.job.id)
-      return this.#forget(held)
-    }
+    if (held.dropped) return this.#forget(held, true)
     if (Exit.isSuccess(exit)) return this.#succeeded(held, exit.value)
     const { cause } = exit
     if (Cause.hasInterruptsOnly(cause) && held.returning) return this.#end(held, this.#givenBack(held))
@@ -390,8 +390,9 @@ export class Puller {
     Fibers.start(this.#context, settled)
   }
 
-  #forget(held: Held) {
+  #forget(held: Held, lost = false) {
     this.#held.delete(held.job.id)
+    if (lost) this.#apart.over(held.job.id)
     // Looking costs more than a short job: only when there is something to decide.
     if (this.#held.size <= this.#lookAt) this.#pull.notify()
     if (this.#held.size === 0) this.#quiet.notify()
@@ -453,12 +454,8 @@ export class Puller {
     if (this.#gate.written()) this.#pull.notify()
     // A claim may have left jobs behind whose group was full.
     if (this.#settings.limits?.perGroup !== undefined) this.wake()
-    // From now, not from the end of the attempt: the store counts the delay from the write.
-    const now = this.#now()
-    let dueAt = this.#dueAt
-    for (const settlement of batch)
-      if (settlement._tag === "Retry") dueAt = Math.min(dueAt, now + settlement.delayMillis + 1)
-    if (dueAt === this.#dueAt) return
+    const dueAt = dueOf(batch, this.#now())
+    if (dueAt >= this.#dueAt) return
     this.#dueAt = dueAt
     this.#pull.notify()
   }
@@ -513,5 +510,3 @@ export class Puller {
     return Effect.asVoid(Effect.timeoutOption(wait, millis))
   }
 }
-
-type Outcome = Settlement extends infer S ? (S extends Settlement ? Omit<S, "id" | "claim"> : never) : never

@@ -3,9 +3,10 @@
  *
  * @since 0.5.0
  */
-import type { Effect } from "effect"
-import type { HerdStats } from "lemmings"
+import { Cause, type Effect } from "effect"
+import { HerdClosed, type HerdStats, QueueFull, TaskShed } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
+import type { Settlement } from "../port/JobStore.ts"
 import type * as Limits from "../port/Limits.ts"
 import type { JobDied } from "./JobEvents.ts"
 
@@ -80,4 +81,48 @@ export interface Tally {
   discarded: number
   released: number
   lost: number
+}
+
+/**
+ * What became of an attempt.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export type Outcome = Settlement extends infer S
+  ? S extends Settlement
+    ? Omit<S, "id" | "claim">
+    : never
+  : never
+
+/**
+ * What a herd says when it did not run a task. A handler may fail with the same: of another herd, or of the same one.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const gaveUp = (error: unknown): boolean =>
+  error instanceof HerdClosed || error instanceof QueueFull || error instanceof TaskShed
+
+/**
+ * Whether a herd that closes may have ended a task so.
+ *
+ * @category guards
+ * @since 0.5.0
+ */
+export const endedBy = (cause: Cause.Cause<unknown>): boolean =>
+  Cause.hasInterruptsOnly(cause) ||
+  cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof HerdClosed)
+
+/**
+ * When the first retry of a batch that is written now comes due. From now, not from the end of the attempt: the store counts the
+ * delay from the write.
+ *
+ * @category getters
+ * @since 0.5.0
+ */
+export const dueOf = (batch: ReadonlyArray<Settlement>, now: number): number => {
+  let due = Infinity
+  for (const one of batch) if (one._tag === "Retry") due = Math.min(due, now + one.delayMillis + 1)
+  return due
 }

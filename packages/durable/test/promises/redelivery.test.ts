@@ -27,15 +27,17 @@ const begun = <Name extends string>(job: Job.Job<Name, void, void, never>) =>
     return { close: Effect.forkChild(Scope.close(scope, Exit.void)) }
   })
 
-/** A handler that notes the attempt, and after how many seconds from now it came. */
+/** A handler that notes the attempt, what is counted of attempts and losses, and after how many seconds from now it came. */
 const notes = (job: Job.Job<string, void, void, never>) =>
   Effect.gen(function* () {
     const clock = yield* Effect.clockWith(Effect.succeed)
     const from = clock.currentTimeMillisUnsafe()
-    const seen: Array<{ readonly attempt: number; readonly seconds: number }> = []
+    const seen: Array<Record<"attempt" | "attempts" | "losses" | "seconds", number>> = []
     yield* Layer.build(
-      job.toLayer((_, { attempt }) =>
-        Effect.sync(() => seen.push({ attempt, seconds: (clock.currentTimeMillisUnsafe() - from) / 1000 }))
+      job.toLayer((_, { attempt, attempts, losses }) =>
+        Effect.sync(() =>
+          seen.push({ attempt, attempts, losses, seconds: (clock.currentTimeMillisUnsafe() - from) / 1000 })
+        )
       )
     )
     return seen
@@ -50,7 +52,8 @@ const lines: Record<string, Effect.Effect<void, unknown, Jobs.Jobs | JobStore | 
     yield* store.claim("Work", 1)
     const seen = yield* notes(Work)
     yield* pass(21)
-    assert.strictEqual(seen[0]?.attempt, 2)
+    // All of its three attempts are left.
+    assert.deepInclude(seen[0], { attempt: 2, attempts: 4, losses: 1 })
     assert.isAtMost(seen[0]!.seconds, 20)
   }),
   "the same, embedded": "test/store/Stores.test.ts",
@@ -62,7 +65,7 @@ const lines: Record<string, Effect.Effect<void, unknown, Jobs.Jobs | JobStore | 
     assert.deepInclude(yield* Jobs.inspect(Work, id), { state: "waiting", attempts: 0 })
     const seen = yield* notes(Work)
     yield* pass(2)
-    assert.strictEqual(seen[0]?.attempt, 1)
+    assert.deepInclude(seen[0], { attempt: 1, attempts: 3, losses: 0 })
     assert.isAtMost(seen[0]!.seconds, 1)
   }),
   "the same, in its last attempt": Effect.gen(function* () {
@@ -99,7 +102,7 @@ const lines: Record<string, Effect.Effect<void, unknown, Jobs.Jobs | JobStore | 
     yield* pass(3)
     yield* Effect.forkChild(herd.stop({ drain: 0 }))
     yield* pass(1)
-    assert.strictEqual(seen[0]?.attempt, 1)
+    assert.deepInclude(seen[0], { attempt: 1, attempts: 3, losses: 0 })
     assert.isAtMost(seen[0]!.seconds, 2)
   })
 }
@@ -112,9 +115,14 @@ describe("how long until redelivery", () => {
     const page = readFileSync(new URL("../../../../docs/durable.md", import.meta.url), "utf8")
     const [, table = ""] = page.split("How long until redelivery:")
     const rows = table.split("\n\n")[1]!.split("\n").slice(2)
+    const cells = rows.map((row) => row.split("|").map((cell) => cell.trim()))
     assert.deepStrictEqual(
-      rows.map((row) => row.split("|")[1]!.trim()),
+      cells.map(([, line]) => line),
       Object.keys(lines)
+    )
+    assert.deepStrictEqual(
+      cells.map(([, , , uses]) => uses),
+      ["no: a loss", "no: a loss", "no", "yes", "no: a loss", "no: a loss", "no"]
     )
   })
 

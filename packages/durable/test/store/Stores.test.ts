@@ -72,6 +72,37 @@ describe.skipIf(missing.postgres)("PostgreSQL", () => {
     })
   )
 
+  it.live("replays, purges and cancels in the caller's own transaction, all pages or none", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const Dead = Job.make("Dead", { payload: Schema.Int, attempts: 1 })
+      const live = Layer.merge(Jobs.layerPostgres({ url }), PgClient.layer({ url: Redacted.make(url) }))
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient
+        yield* Jobs.stats(Dead)
+        yield* sql`INSERT INTO lemmings.job_common (name, data, source_name, source_output)
+          SELECT 'Dead.dead', jsonb_build_object('p', jsonb_build_object('n', n)), 'Dead', '{"reason":"defect","message":"x"}' FROM generate_series(1, 2500) n`
+        const ids = yield* Jobs.enqueue(Array.from({ length: 1_500 }, (_, n) => Dead(n)))
+        const counts = Effect.map(Jobs.stats(Dead), ({ deadLetters, waiting }) => [deadLetters, waiting])
+        const seen: Array<number> = []
+        const options = { transaction: sql, progress: (done: number) => Effect.sync(() => seen.push(done)) }
+        const all = Effect.gen(function* () {
+          assert.strictEqual(yield* Jobs.deadLetters.replay(Dead, { payload: { n: 7 } }, options), 1)
+          assert.strictEqual(yield* Jobs.deadLetters.purge(Dead, "all", options), 2_499)
+          assert.strictEqual(yield* Jobs.cancel(Dead, ids, options), 1_500)
+          // Nobody else sees it before it is all done.
+          assert.deepStrictEqual(yield* counts, [2_500, 1_500])
+        })
+        yield* Effect.flip(sql.withTransaction(Effect.andThen(all, Effect.fail("no"))))
+        assert.deepStrictEqual(yield* counts, [2_500, 1_500])
+        yield* sql.withTransaction(all)
+        assert.deepStrictEqual(yield* counts, [0, 1])
+        assert.deepStrictEqual(seen.slice(0, 6), [1, 1_000, 2_000, 2_499, 1_000, 1_500])
+        assert.isTrue((yield* Jobs.readiness).ready)
+      }).pipe(Effect.provide(live))
+    })
+  )
+
   it.live(
     "may restart under workers, who go on by themselves",
     () =>

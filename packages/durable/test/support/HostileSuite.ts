@@ -29,6 +29,9 @@ const payloads = ways.flatMap((how) =>
 const reasonOf = (exit: Exit.Exit<unknown, unknown>) =>
   Exit.isSuccess(exit) ? "completed" : String(Reflect.get(Object(Cause.squash(exit.cause)), "reason"))
 
+const tagOf = (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isSuccess(exit) ? "Success" : String(Reflect.get(Object(Cause.squash(exit.cause)), "_tag"))
+
 /** What every store does with values that user code makes. */
 export const hostileSuite = (it: Vitest.MethodsNonLive<JobStore | Jobs.Jobs>) => {
   describe("hostile values", () => {
@@ -91,6 +94,14 @@ export const hostileSuite = (it: Vitest.MethodsNonLive<JobStore | Jobs.Jobs>) =>
           const grouped = yield* Effect.exit(Jobs.enqueue(Grouped({ name })))
           const short = fit && String(make()).length <= 255
           assert.strictEqual(reasonOf(grouped), short ? "completed" : "invalid", name)
+          // As the key, the payload and the cron of a schedule.
+          const key = make() as string
+          const planned = yield* Effect.exit(Jobs.schedule(Grouped({ name: "x" }), "0 3 * * *", { key }))
+          assert.strictEqual(tagOf(planned), short ? "Success" : "InvalidConfig", name)
+          const carried = yield* Effect.exit(Jobs.schedule(Given(make()), "0 3 * * *", { key: "given" }))
+          assert.strictEqual(tagOf(carried), view === undefined ? "EnqueueFailed" : "Success", name)
+          const when = yield* Effect.exit(Jobs.schedule(Grouped({ name: "x" }), make() as string))
+          assert.strictEqual(tagOf(when), "InvalidConfig", name)
         }
         assert.isTrue((yield* Jobs.readiness).ready)
       })
@@ -107,6 +118,37 @@ export const hostileSuite = (it: Vitest.MethodsNonLive<JobStore | Jobs.Jobs>) =>
         const Long = Job.make("Long", { payload: Schema.String })
         assert.strictEqual((yield* Effect.flip(Jobs.enqueue(Long("x".repeat(1_048_575))))).reason, "invalid")
         assert.throws(() => Job.make("Never", { maxPayloadBytes: 0 }), /maxPayloadBytes/)
+      })
+    )
+
+    it.effect("no result and no error is longer than its job says", () =>
+      Effect.gen(function* () {
+        const Said = Job.make("Said", {
+          payload: { how: Schema.Literals(["result", "error"]), length: Schema.Int },
+          success: Schema.String,
+          error: Schema.String,
+          maxResultBytes: 1_000,
+          attempts: 1
+        })
+        yield* Layer.build(
+          Said.toLayer(({ how, length }) => {
+            const said = "x".repeat(length)
+            return how === "result" ? Effect.succeed(said) : Effect.fail(said)
+          }, quick)
+        )
+        const end = (how: "result" | "error", length: number) =>
+          Effect.exit(Jobs.execute(Said({ how, length })))
+        assert.strictEqual(tagOf(yield* end("result", 998)), "Success")
+        assert.deepStrictEqual(yield* end("error", 998), Exit.fail("x".repeat(998)))
+        for (const how of ["result", "error"] as const) {
+          const failed = yield* end(how, 999)
+          assert.strictEqual(reasonOf(failed), "defect", how)
+          assert.match(Exit.isFailure(failed) ? Cause.pretty(failed.cause) : "", /more than 1000 bytes/)
+        }
+        // Ten megabytes are no trouble where the job does not say otherwise.
+        const Large = Job.make("Large", { success: Schema.String })
+        yield* Layer.build(Large.toLayer(() => Effect.succeed("y".repeat(10_000_000)), quick))
+        assert.lengthOf(yield* Jobs.execute(Large()), 10_000_000)
       })
     )
 
