@@ -11,6 +11,9 @@ const colours: { readonly [policy: string]: string } = {
   memory: "#9c36b5"
 }
 
+// What is no policy, in the order in which it is drawn.
+const others = ["#e03131", "#2f9e44", "#1c7ed6"]
+
 // The policies in a picture of many: the lines of the others would hide these.
 const drawnOfMany = new Set(["fixed", "littlesLaw", "throughput"])
 
@@ -21,14 +24,19 @@ const top = 64
 const gap = 34
 const panelHeight = 108
 
-interface Panel {
+/** One of the diagrams of a picture, below one another. */
+export interface Panel {
   readonly title: string
   readonly of: (point: Point) => number
+  /** It is the same for all, so that one line says it. */
+  readonly once?: boolean
+  /** It is a count that jumps. The others are averages. */
+  readonly jumps?: boolean
 }
 
-const panels: ReadonlyArray<Panel> = [
-  { title: "arrivals per second", of: ({ arrivalRate }) => arrivalRate },
-  { title: "workers", of: ({ workers }) => workers },
+const panelsOfPolicies: ReadonlyArray<Panel> = [
+  { title: "arrivals per second", of: ({ arrivalRate }) => arrivalRate, once: true },
+  { title: "workers", of: ({ workers }) => workers, jumps: true },
   { title: "tasks waiting", of: ({ queued }) => queued },
   { title: "wait p95, milliseconds", of: ({ waitP95Millis }) => waitP95Millis }
 ]
@@ -57,8 +65,25 @@ const thin = (points: ReadonlyArray<Point>, of: Panel["of"], most = 200) => {
 const seconds = (n: number) => (n >= 7_200 ? `${n / 3600} h` : n >= 600 ? `${n / 60} min` : `${n} s`)
 const timeStep = (end: number) => (end > 7_200 ? 3 * 3600 : end > 600 ? 120 : end > 240 ? 60 : 20)
 
-export const draw = (about: string, reports: ReadonlyArray<SimulationReport>): string => {
-  const drawn = reports.filter(({ policy }) => reports.length < 4 || drawnOfMany.has(policy))
+const legendOfPolicies = ({ policy, wait, workerSeconds }: SimulationReport): string =>
+  `${policy}: ${Math.round(workerSeconds).toLocaleString("en-US")} w·s, p99 ${Math.round(wait.p99Millis)} ms`
+
+/** The policies on one load. */
+export const draw = (about: string, reports: ReadonlyArray<SimulationReport>): string =>
+  drawing(
+    about,
+    reports.filter(({ policy }) => reports.length < 4 || drawnOfMany.has(policy)),
+    panelsOfPolicies,
+    legendOfPolicies
+  )
+
+/** One load, run in several ways. */
+export const drawing = (
+  about: string,
+  drawn: ReadonlyArray<SimulationReport>,
+  panels: ReadonlyArray<Panel>,
+  legend: (report: SimulationReport) => string
+): string => {
   const [first] = drawn
   if (first === undefined) return ""
   const end = Math.max(...drawn.flatMap(({ timeline }) => timeline.map(({ second }) => second)))
@@ -70,21 +95,17 @@ export const draw = (about: string, reports: ReadonlyArray<SimulationReport>): s
       `@media(prefers-color-scheme:dark){svg{background:#16191d;fill:#ced4da}.grid{stroke:#343a40}}</style>`,
     text(left, 24, `${first.load}: ${about}`, `font-size="15" font-weight="600"`)
   ]
-  drawn.forEach(({ policy, wait, workerSeconds }, i) => {
-    const at = left + i * 250
-    const colour = colours[policy] ?? "#868e96"
+  const colourOf = (policy: string, i: number) => colours[policy] ?? others[i] ?? "#868e96"
+  drawn.forEach((report, i) => {
+    const at = left + i * (drawn.length < 3 ? 390 : 250)
     out.push(
-      `<rect x="${at}" y="38" width="14" height="4" fill="${colour}"/>`,
-      text(
-        at + 20,
-        44,
-        `${policy}: ${Math.round(workerSeconds).toLocaleString("en-US")} w·s, p99 ${Math.round(wait.p99Millis)} ms`
-      )
+      `<rect x="${at}" y="38" width="14" height="4" fill="${colourOf(report.policy, i)}"/>`,
+      text(at + 20, 44, legend(report))
     )
   })
-  panels.forEach(({ of, title }, index) => {
+  panels.forEach(({ jumps = false, of, once = false, title }, index) => {
     const bottom = top + index * (panelHeight + gap) + panelHeight
-    const shown = index === 0 ? [first] : drawn
+    const shown = once ? [first] : drawn
     const lines = shown.map(({ policy, timeline }) => ({ policy, points: thin(timeline, of) }))
     const most = Math.max(1, ...lines.flatMap(({ points }) => points.map(({ value }) => value)))
     const step = stepOf(most, 4)
@@ -97,13 +118,12 @@ export const draw = (about: string, reports: ReadonlyArray<SimulationReport>): s
         text(left - 8, y(value) + 4, value.toLocaleString("en-US"), `text-anchor="end"`)
       )
     }
-    for (const { policy, points } of lines) {
+    for (const [order, { policy, points }] of lines.entries()) {
       const path = points.map(({ second, value }, i) => {
         const at = `${x(second).toFixed(1)} ${y(value).toFixed(1)}`
-        // The number of workers jumps; the others are averages.
-        return i === 0 ? `M${at}` : index === 1 ? `H${x(second).toFixed(1)}V${y(value).toFixed(1)}` : `L${at}`
+        return i === 0 ? `M${at}` : jumps ? `H${x(second).toFixed(1)}V${y(value).toFixed(1)}` : `L${at}`
       })
-      const colour = index === 0 ? "#868e96" : (colours[policy] ?? "#868e96")
+      const colour = once ? "#868e96" : colourOf(policy, order)
       out.push(`<path d="${path.join("")}" stroke="${colour}"/>`)
     }
   })

@@ -11,18 +11,26 @@ export interface Row {
   readonly scaleActions: number
   readonly reversals: number
   readonly goodput: number
+  readonly jain: number
+  readonly rateError: number
+  readonly attempts: number
   readonly dropped: number
   readonly lost: number
 }
 
 const tenths = (n: number) => Math.round(n * 10) / 10
 
+const thousandths = (n: number) => Math.round(n * 1000) / 1000
+
 export const rowOf = ({
+  attempts,
   dropped,
   goodput,
+  jain,
   load,
   lost,
   policy,
+  rateError,
   reversals,
   scaleActions,
   wait,
@@ -36,7 +44,10 @@ export const rowOf = ({
   waitP99Millis: tenths(wait.p99Millis),
   scaleActions,
   reversals,
-  goodput: Math.round(goodput * 1000) / 1000,
+  goodput: thousandths(goodput),
+  jain: thousandths(jain),
+  rateError: Math.round(rateError * 1e5) / 1e5,
+  attempts,
   dropped,
   lost
 })
@@ -54,6 +65,7 @@ const wide: ReadonlyArray<Column> = [
   ["p99", 9, ({ waitP99Millis }) => `${Math.round(waitP99Millis)} ms`],
   ["actions", 8, ({ scaleActions }) => count(scaleActions)],
   ["reversals", 10, ({ reversals }) => count(reversals)],
+  ["goodput", 8, ({ goodput }) => goodput.toFixed(3)],
   ["lost", 5, ({ lost }) => count(lost)]
 ]
 
@@ -68,14 +80,28 @@ const narrow: ReadonlyArray<Column> = [
   ["lost", 5, ({ lost }) => count(lost)]
 ]
 
-const flow: ReadonlyArray<Column> = [
-  ["load", -8, ({ load }) => load],
-  ["how", -28, ({ policy }) => policy],
-  ["goodput", 7, ({ goodput }) => goodput.toFixed(3)],
-  ["dropped", 7, ({ dropped }) => count(dropped)],
-  ["p50 ms", 6, ({ waitP50Millis }) => String(Math.round(waitP50Millis))],
-  ["p99 ms", 7, ({ waitP99Millis }) => String(Math.round(waitP99Millis))],
+// What limits, fairness and dropping are judged by.
+const wideFlow: ReadonlyArray<Column> = [
+  ["load", -14, ({ load }) => load],
+  ["how", -30, ({ policy }) => policy],
+  ["goodput", 8, ({ goodput }) => goodput.toFixed(3)],
+  ["fair", 6, ({ jain }) => jain.toFixed(3)],
+  ["rate err", 8, ({ rateError }) => `${(rateError * 100).toFixed(2)} %`],
+  ["attempts", 8, ({ attempts }) => count(attempts)],
+  ["dropped", 8, ({ dropped }) => count(dropped)],
+  ["wait p50", 9, ({ waitP50Millis }) => `${count(waitP50Millis)} ms`],
+  ["p99", 10, ({ waitP99Millis }) => `${count(waitP99Millis)} ms`],
   ["lost", 5, ({ lost }) => count(lost)]
+]
+
+const narrowFlow: ReadonlyArray<Column> = [
+  ["how", -10, ({ policy }) => policy],
+  ["goodput", 7, ({ goodput }) => goodput.toFixed(3)],
+  ["fair", 5, ({ jain }) => jain.toFixed(3)],
+  ["rate err", 8, ({ rateError }) => `${(rateError * 100).toFixed(2)} %`],
+  ["attempts", 8, ({ attempts }) => count(attempts)],
+  ["dropped", 7, ({ dropped }) => count(dropped)],
+  ["p99 ms", 8, ({ waitP99Millis }) => String(Math.round(waitP99Millis))]
 ]
 
 const widthOf = (columns: ReadonlyArray<Column>) =>
@@ -92,22 +118,17 @@ const line = (columns: ReadonlyArray<Column>, cell: (column: Column) => string) 
     })
     .join(" ")
 
-/** A table of what limits, fairness and dropping make of a load. 74 columns. */
-export const flowTable = {
-  heading: line(flow, ([title]) => title),
-  textOf: (row: Row): string => line(flow, ([, , of]) => of(row))
-}
-
-/** A table for a terminal of so many columns, line by line. */
-export const tableFor = (terminal: number) => {
-  const columns = terminal >= widthOf(wide) ? wide : narrow
+/** A table for a terminal of so many columns, line by line: of scaling policies, or of flow control. */
+export const tableFor = (terminal: number, about: "scaling" | "flow" = "scaling") => {
+  const [most, least] = about === "flow" ? [wideFlow, narrowFlow] : [wide, narrow]
+  const columns = terminal >= widthOf(most) ? most : least
   let load = ""
   return {
     heading: line(columns, ([title]) => title),
     /** What comes next in it. */
     textOf: (row: Row): string => {
       const text = line(columns, ([, , of]) => of(row))
-      const above = columns === narrow && row.load !== load ? `${row.load}:\n` : ""
+      const above = columns === least && row.load !== load ? `${row.load}:\n` : ""
       load = row.load
       return above + text
     }

@@ -8,9 +8,9 @@ import { parseArgs } from "node:util"
 import { flowScenes } from "./Flows.ts"
 import { type Scene, scenes } from "./Loads.ts"
 import { drawOverload } from "./OverloadPicture.ts"
-import { draw } from "./Picture.ts"
+import { draw, drawing as drawWays } from "./Picture.ts"
 import { policies } from "./Policies.ts"
-import { flowTable, rowOf, tableFor } from "./Row.ts"
+import { rowOf, tableFor } from "./Row.ts"
 
 const pictures = fileURLToPath(new URL("../../../docs/simulation", import.meta.url))
 
@@ -150,16 +150,19 @@ const compared = select("policy", policies, ({ name }) => name, values.policy)
 const drawing = !values.json && values.policy === undefined
 const out = values.out === undefined ? pictures : resolve(process.env["INIT_CWD"] ?? ".", values.out)
 
-const rows: Array<ReturnType<typeof rowOf>> = []
-const table = tableFor((process.stdout.columns ?? Number(process.env["COLUMNS"])) || 80)
-const say = (text: string) => {
-  if (!values.json) console.log(text)
-}
 const pictureOf = (name: string, svg: string) => {
   mkdirSync(out, { recursive: true })
   writeFileSync(join(out, `${name}.svg`), svg)
 }
-if (chosen.length > 0) say(table.heading)
+
+const rows: Array<ReturnType<typeof rowOf>> = []
+const terminal = (process.stdout.columns ?? Number(process.env["COLUMNS"])) || 80
+const scalingTable = tableFor(terminal)
+const flowTable = tableFor(terminal, "flow")
+const say = (text: string) => {
+  if (!values.json) console.log(text)
+}
+if (chosen.length > 0) say(scalingTable.heading)
 for (const scene of chosen) {
   const given = max === undefined ? scene : { ...scene, max }
   const reports: Array<SimulationReport> = []
@@ -167,20 +170,27 @@ for (const scene of chosen) {
     const report = await run(given, policy, seed)
     reports.push(report)
     rows.push(rowOf(report))
-    say(table.textOf(rowOf(report)))
+    say(scalingTable.textOf(rowOf(report)))
   }
   if (drawing) pictureOf(scene.load.name, draw(scene.about, reports))
 }
 if (chosenFlows.length > 0) say(flowTable.heading)
-for (const { about, name, variants } of chosenFlows) {
+for (const { about, name, picture, variants } of chosenFlows) {
+  const reports: Array<SimulationReport> = []
   const ran: Array<ReturnType<typeof rowOf>> = []
   for (const variant of variants) {
-    const report = await Effect.runPromise(simulate({ ...variant.options, seed }))
-    const row = rowOf({ ...report, policy: variant.name })
+    const report = {
+      ...(await Effect.runPromise(simulate({ ...variant.options, seed }))),
+      policy: variant.name
+    }
+    const row = rowOf(report)
+    reports.push(report)
     ran.push(row)
     say(flowTable.textOf(row))
   }
   rows.push(...ran)
   if (drawing && name === "overload") pictureOf(name, drawOverload(about, ran))
+  if (drawing && picture !== undefined)
+    pictureOf(name, drawWays(about, reports, picture.panels, picture.legend))
 }
 if (values.json) console.log(JSON.stringify({ rows }))

@@ -30,6 +30,10 @@ const Rows = Schema.fromJsonString(
         waitP99Millis: Schema.Finite,
         scaleActions: Schema.Int,
         reversals: Schema.Int,
+        goodput: Schema.Finite,
+        jain: Schema.Finite,
+        rateError: Schema.Finite,
+        attempts: Schema.Int,
         lost: Schema.Int
       })
     )

@@ -285,7 +285,7 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
     this.leave(lease)
     if (next === "putBack") this.putBack()
     else if (next === "requeue") this.requeue(lease, cause)
-    else if (next === "retry" && TaskFlow.mayRetry(rt, this, now)) this.delay(result)
+    else if (next === "retry") this.delay(result)
     else this.settle(result)
     rt.pool.release(lease, healthy, now)
     rt.events.release()
@@ -374,10 +374,12 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
       if (this.phase !== "delayed") return
       if (exit._tag === "Failure") rt.events.report("the retry schedule", exit.cause)
       if (this.phase !== "delayed") return
-      if (exit._tag === "Failure" || exit.value === undefined) {
-        this.settle(result)
+      // A retry that the schedule does not want takes nothing out of the budget.
+      const delayMillis = exit._tag === "Failure" ? undefined : exit.value
+      if (delayMillis === undefined || !TaskFlow.mayRetry(rt, this, rt.timers.now())) {
+        if (this.phase === "delayed") this.settle(result)
         rt.pool.pump()
-      } else this.waitFor(exit.value)
+      } else if (this.phase === "delayed") this.waitFor(delayMillis)
     })
     if (this.phase === "delayed" && Fibers.exitOf(fiber) === undefined) this.fiber = fiber
   }

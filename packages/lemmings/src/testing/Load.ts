@@ -6,6 +6,7 @@
  */
 import { type Duration, Effect, Schema } from "effect"
 import * as Durations from "../model/Durations.ts"
+import type { Criticality } from "../model/Task.ts"
 
 /**
  * Numbers from 0 up to 1, such as `Math.random` gives.
@@ -41,6 +42,10 @@ export interface Arrival {
   readonly at: number
   /** What the task takes, where the load says so. */
   readonly serviceMillis?: number | undefined
+  /** What the task says of itself, where the load says so. */
+  readonly key?: string | undefined
+  readonly weight?: number | undefined
+  readonly criticality?: Criticality | undefined
 }
 
 const millisOf = (field: string, input: Duration.Input) =>
@@ -251,6 +256,40 @@ export const concat = (name: string, ...loads: ReadonlyArray<Load>): Load => ({
       start += load.durationMillis
     }
   }
+})
+
+/**
+ * Several loads at the same time, each with what its tasks say of themselves: who comes with how much.
+ *
+ * **Example** (A tenant who comes with much, and one who comes with little)
+ *
+ * ```ts import.meta.vitest
+ * import { Load } from "lemmings/testing"
+ *
+ * const load = Load.together("tenants", [
+ *   { key: "large", load: Load.steps("large", [{ lasts: "1 minute", perSecond: 100 }]) },
+ *   { key: "small", weight: 2, load: Load.steps("small", [{ lasts: "1 minute", perSecond: 1 }]) }
+ * ])
+ *
+ * load.rate(0) // => 101
+ * ```
+ *
+ * @category constructors
+ * @since 0.5.0
+ */
+export const together = (
+  name: string,
+  parts: ReadonlyArray<Omit<Arrival, "at" | "serviceMillis"> & { readonly load: Load }>
+): Load => ({
+  name,
+  durationMillis: Math.max(0, ...parts.map(({ load }) => load.durationMillis)),
+  rate: (millis) => parts.reduce((sum, { load }) => sum + load.rate(millis), 0),
+  arrivals: (random) =>
+    parts
+      .flatMap(({ load, ...said }) =>
+        Array.from(load.arrivals(random), (arrival) => ({ ...said, ...arrival }))
+      )
+      .toSorted((a, b) => a.at - b.at)
 })
 
 /**

@@ -24,7 +24,9 @@ import { Histogram } from "../internal/Histogram.ts"
 import { fixed, type ScalingPolicy } from "../scaling/ScalingPolicy.ts"
 import { SystemMetrics, type SystemReading } from "../model/SystemMetrics.ts"
 import type { TaskOptions } from "../model/Task.ts"
+import { decodeAll, type FlowControlOptions } from "../model/Limits.ts"
 import * as Load from "./Load.ts"
+import { type KeyPoint, type KeyReport, Served } from "./Served.ts"
 import { randomFrom } from "./Turns.ts"
 import { virtual } from "./VirtualTime.ts"
 
@@ -50,10 +52,28 @@ export interface SimulationOptions {
   readonly interruptible?: boolean | undefined
   /** Options of each task, counted from 0 in the order of their coming. Defaults to none. */
   readonly options?: ((task: number) => TaskOptions<unknown>) | undefined
+  /** Limits, fairness and overload, as a layer takes them. What such a herd drops or refuses is not lost. Defaults to none. */
+  readonly flow?: SimulatedFlow | undefined
   /** What policies that look at memory or the event loop read, by milliseconds since the start. Defaults to a calm process. */
   readonly system?: ((millis: number) => Partial<SystemReading>) | undefined
   /** Points of the timeline. Defaults to 480. */
   readonly points?: number | undefined
+}
+
+/**
+ * Flow control of a simulated herd.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface SimulatedFlow extends FlowControlOptions {
+  readonly queue?:
+    | {
+        readonly order?: "arrival" | "fair" | undefined
+        readonly cost?: "weight" | "time" | undefined
+        readonly ageing?: Duration.Input | "never" | undefined
+      }
+    | undefined
 }
 
 /**
@@ -67,6 +87,8 @@ export interface Faults {
   readonly dying?: number | undefined
   /** While creating a resource fails. */
   readonly creationFails?: { readonly from: Duration.Input; readonly until: Duration.Input } | undefined
+  /** While tasks fail: what they ask is down. They end with an error of their own, and count as dropped. */
+  readonly tasksFail?: { readonly from: Duration.Input; readonly until: Duration.Input } | undefined
 }
 
 /**
@@ -86,6 +108,10 @@ export interface Point {
   readonly busy: number
   /** Of the tasks that started in the span. */
   readonly waitP95Millis: number
+  /** Attempts that began, per second. */
+  readonly attemptRate: number
+  /** Each key, where tasks have keys. */
+  readonly keys: { readonly [key: string]: KeyPoint }
 }
 
 /**
@@ -107,6 +133,20 @@ export interface SimulationReport {
    * `workers.max` workers that are always busy do in that time, whichever is less.
    */
   readonly goodput: number
+  /** Attempts that began, those that were tried again included. */
+  readonly attempts: number
+  /**
+   * How evenly keys were served (Jain's index), each by what was due to it: what it asked for, or its share of what was done while
+   * others wanted more. 1: as it is due. 1 where there are no two keys.
+   */
+  readonly jain: number
+  /**
+   * How far the starts of a rate were from it, in parts of the rate: beyond what any window may have, or below it, where more came.
+   * The largest of all rates. 0: exact, or there is none.
+   */
+  readonly rateError: number
+  /** Each key of the load. */
+  readonly keys: ReadonlyArray<KeyReport>
   /** Seconds that resources lived, from the begin of their creation to their end, all together, while the load lasted. */
   readonly workerSeconds: number
   /** Time between submission and start. */
@@ -143,7 +183,7 @@ class Resource extends Context.Service<Resource, { alive: boolean }>()(
   "lemmings/testing/Simulation/Resource"
 ) {}
 
-class Simulated extends Herd.Service<Simulated>()("simulated", { resource: Resource }) {}
+class Simulated extends Herd.Service<Simulated>()("simulated", { resource: Resource, sheds: true }) {}
 
 /** Resources that live, and for how long all together. */
 class Lives {
@@ -261,21 +301,30 @@ export const simulate = (options: SimulationOptions): Effect.Effect<SimulationRe
     maxRequeues: 1_000,
     // What is left of the load is part of the simulation.
     shutdown: { drain: "1 hour" },
-    scaling: policy === "fixed" ? fixed : watched(policy, changes, broken)
+    scaling: policy === "fixed" ? fixed : watched(policy, changes, broken),
+    ...options.flow
   }).pipe(Layer.provide(systemOf(options.system)))
   const name = policy === "fixed" ? "fixed" : policy.name
-  const driven = Effect.raceFirst(drive(options, lives, random), Deferred.await(broken))
+  const driven = (served: Served) =>
+    Effect.provide(
+      Effect.scoped(Effect.raceFirst(drive(options, lives, served, random), Deferred.await(broken))),
+      live
+    )
+  const limits = Effect.map(decodeAll(options.flow ?? {}), (flow) => flow.limits)
   return virtual(
-    Effect.map(Effect.provide(Effect.scoped(driven), live), (run) => ({
-      load: load.name,
-      policy: name,
-      ...run,
-      created: lives.created,
-      peakWorkers: lives.peak,
-      scaleActions: changes.length,
-      reversals: reversalsOf(changes),
-      decisions: changes
-    })),
+    Effect.map(
+      Effect.flatMap(limits, (known) => driven(new Served(load.durationMillis, known))),
+      (run) => ({
+        load: load.name,
+        policy: name,
+        ...run,
+        created: lives.created,
+        peakWorkers: lives.peak,
+        scaleActions: changes.length,
+        reversals: reversalsOf(changes),
+        decisions: changes
+      })
+    ),
     { limit: load.durationMillis + 86_400_000 }
   ).pipe(
     Effect.provideService(Logger.CurrentLoggers, new Set()),
@@ -313,9 +362,25 @@ const resources = (lives: Lives, { creation = "200 millis", faults }: Simulation
   }
 }
 
+/** Between two times of a simulation. */
+const during = (field: string, span: Faults["tasksFail"]) => {
+  if (span === undefined) return () => false
+  const from = Durations.decodeUnsafe(`${field}.from`, span.from)
+  const until = Durations.decodeUnsafe(`${field}.until`, span.until)
+  return (now: number) => now >= from && now < until
+}
+
+/** What an arrival says of its task. */
+const optionsOf = ({ criticality, key, weight }: Omit<Load.Arrival, "at">) => ({
+  ...(key === undefined ? {} : { key }),
+  ...(weight === undefined ? {} : { weight }),
+  ...(criticality === undefined ? {} : { criticality })
+})
+
 const drive = (
   {
     faults,
+    flow,
     interruptible = true,
     load,
     options,
@@ -324,9 +389,13 @@ const drive = (
     workers
   }: SimulationOptions,
   lives: Lives,
+  served: Served,
   random: Load.Random
 ): Effect.Effect<
-  Pick<SimulationReport, "tasks" | "lost" | "dropped" | "goodput" | "workerSeconds" | "wait" | "timeline">,
+  Omit<
+    SimulationReport,
+    "load" | "policy" | "created" | "peakWorkers" | "scaleActions" | "reversals" | "decisions"
+  >,
   never,
   Simulated | Scope.Scope
 > =>
@@ -343,6 +412,9 @@ const drive = (
     let dropped = 0
     let open = 0
     let inTime = 0
+    let attempts = 0
+    let begun = 0
+    const isDown = during("faults.tasksFail", faults?.tasksFail)
     let workMillis = 0
 
     const span = Math.max(1, load.durationMillis / points)
@@ -357,9 +429,12 @@ const drive = (
             queued: queue.depth,
             workers: workers.size + workers.stopping,
             busy: workers.busy,
-            waitP95Millis: recent.quantile(0.95)
+            waitP95Millis: recent.quantile(0.95),
+            attemptRate: (begun / span) * 1000,
+            keys: served.recent()
           })
           came = 0
+          begun = 0
           recent.reset()
         }
       })
@@ -367,29 +442,37 @@ const drive = (
 
     const work = (takes: number) =>
       interruptible ? Effect.sleep(takes) : Effect.uninterruptible(Effect.sleep(takes))
-    const task = (takes: number) => {
+    const task = (takes: number, { key, weight = 1 }: TaskOptions<unknown> = {}) => {
       tasks++
       came++
       workMillis += takes
       const submitted = now()
       // Of its first resource: the next one is new.
       let dies = dying > 0 && random() < dying
+      let first = true
+      served.came(key, takes * weight)
       return Effect.suspend(() => {
         const waited = now() - submitted
         waits.record(waited)
         recent.record(waited)
+        served.started(key, now(), first ? waited : undefined, weight)
+        first = false
+        attempts++
+        begun++
+        if (isDown(now())) return Effect.fail("what it asks is down")
         if (!dies) return work(takes)
         dies = false
         return Effect.fail(dead)
       })
     }
-    const done = () => {
+    const done = (takes: number, { key, weight = 1 }: TaskOptions<unknown> = {}) => {
       if (now() <= load.durationMillis) inTime++
+      served.done(key, now(), takes * weight)
     }
     /** Runs a task whose options say how it may end. */
     const optional = (takes: number, given: TaskOptions<unknown>) =>
-      herd.run(task(takes), given).pipe(
-        Effect.map(done),
+      herd.run(task(takes, given), given).pipe(
+        Effect.map(() => done(takes, given)),
         Effect.catch((error: unknown) =>
           error === dead || Predicate.isTagged(error, "HerdClosed")
             ? Effect.void
@@ -410,7 +493,7 @@ const drive = (
       while (now() < load.durationMillis) {
         const takes = service.draw(random)
         yield* options === undefined
-          ? Effect.orDie(herd.run(Effect.map(task(takes), done)))
+          ? Effect.orDie(herd.run(Effect.map(task(takes), () => done(takes))))
           : Effect.orDie(optional(takes, options(tasks)))
         if (thinkMillis > 0) yield* Effect.sleep(thinkMillis)
       }
@@ -419,12 +502,21 @@ const drive = (
       Effect.replicateEffect(caller, callers, { concurrency: "unbounded" })
     )
 
-    for (const { at, serviceMillis } of load.arrivals(random)) {
+    // Nothing can end in another way than by itself.
+    const plain = options === undefined && flow === undefined && faults?.tasksFail === undefined
+    for (const { at, serviceMillis, ...said } of load.arrivals(random)) {
       const wait = at - now()
       if (wait > 0) yield* Effect.sleep(wait)
       const takes = serviceMillis ?? service.draw(random)
-      if (options === undefined) yield* Effect.orDie(herd.submit(Effect.map(task(takes), done)))
-      else yield* beside(takes, options(tasks))
+      const given = { ...optionsOf(said), ...options?.(tasks) }
+      if (plain)
+        yield* Effect.orDie(
+          herd.submit(
+            Effect.map(task(takes, given), () => done(takes, given)),
+            given
+          )
+        )
+      else yield* beside(takes, given)
     }
     const rest = load.durationMillis - now()
     if (rest > 0) yield* Effect.sleep(rest)
@@ -439,6 +531,10 @@ const drive = (
       lost: tasks - stats.tasks.succeeded - dropped,
       dropped,
       goodput: tasks === 0 ? 1 : inTime / Math.min(tasks, most),
+      attempts,
+      jain: served.jain(),
+      rateError: served.rateError(),
+      keys: served.reports(),
       workerSeconds,
       wait: {
         p50Millis: waits.quantile(0.5),

@@ -8,11 +8,13 @@ export { assertConserved } from "./Conservation.ts"
 export { interruptEverywhere } from "./Interruption.ts"
 export * as Load from "./Load.ts"
 export { forEverySeed, runSeeded, seededScheduler } from "./Seeds.ts"
+export type { KeyPoint, KeyReport } from "./Served.ts"
 export {
   type Change,
   type Faults,
   type Point,
   simulate,
+  type SimulatedFlow,
   type SimulationOptions,
   type SimulationReport
 } from "./Simulation.ts"
