@@ -66,6 +66,8 @@ const member = Effect.fnUntraced(function* (
 
 const program = Effect.gen(function* () {
   const given = yield* Config.option(Config.String("DATABASE_URL"))
+  const database = Option.isSome(given) ? "" : "a PostgreSQL and "
+  yield* Console.log(`Starting ${database}three processes, which takes a few seconds.`)
   const url = Option.isSome(given) ? given.value : (yield* postgres()).url
   const port = yield* Config.Int("PORT").pipe(Config.withDefault(2112))
 

@@ -9,7 +9,23 @@ export const refuse = (why: string, usage: string): never => {
   process.exit(2)
 }
 
-/** The arguments that were given, at most so many. `--help` shows the usage and ends. */
+const isUrl = (text: string, schemes: RegExp): boolean =>
+  URL.canParse(text) && schemes.test(new URL(text).protocol)
+
+/** What the variables of the environment must be. Their values are not shown: one of them has a password. */
+const variables: Readonly<Record<string, readonly [rule: string, holds: (text: string) => boolean]>> = {
+  PORT: ["a number from 0 to 65535", (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535],
+  DATABASE_URL: [
+    "an address such as postgres://user:password@host:5432/database",
+    (text) => isUrl(text, /^postgres(ql)?:$/)
+  ],
+  OTEL_EXPORTER_OTLP_ENDPOINT: ["the URL of a collector", (text) => isUrl(text, /^https?:$/)]
+}
+
+/**
+ * The arguments that were given, at most so many. `--help` shows the usage and ends. Variables of the environment that the
+ * usage names are looked at as well.
+ */
 export const argumentsOf = (usage: string, most = 0): ReadonlyArray<string> => {
   const read = () => {
     try {
@@ -22,6 +38,11 @@ export const argumentsOf = (usage: string, most = 0): ReadonlyArray<string> => {
   if (values.help === true) {
     console.log(usage)
     process.exit(0)
+  }
+  for (const [name, [rule, holds]] of Object.entries(variables)) {
+    const value = process.env[name]
+    if (value !== undefined && usage.includes(name) && !holds(value))
+      refuse(`${name} must be ${rule}.`, usage)
   }
   const extra = positionals[most]
   return extra === undefined ? positionals : refuse(`Nobody asked for "${extra}".`, usage)
