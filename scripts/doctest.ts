@@ -9,7 +9,7 @@
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative, resolve } from "node:path"
 
-import { type Fence, fencesOf, programOf, testOf } from "./doctest/fences.ts"
+import { type Fence, fencesOf, isSilent, programOf, testOf } from "./doctest/fences.ts"
 
 const root = resolve(import.meta.dirname, "..")
 const out = join(root, "packages/doctest/.doctest")
@@ -19,7 +19,7 @@ mkdirSync(out, { recursive: true })
 
 const documents = [
   "README.md",
-  "packages/lemmings/README.md",
+  ...globSync("packages/*/README.md", { cwd: root }),
   ...globSync("docs/**/*.md", { cwd: root })
 ].filter((path) => existsSync(join(root, path)))
 const sources = globSync("packages/*/src/**/*.ts", { cwd: root })
@@ -31,6 +31,8 @@ for (const path of [...documents, ...sources].toSorted()) {
 console.log(`doctest: ${count} examples in ${relative(process.cwd(), out)}`)
 
 function write(fence: Fence) {
+  if (isSilent(fence))
+    throw new Error(`${fence.path}:${fence.line}: who pastes this program sees nothing: print a result`)
   const name = `${fence.path.replace(/\.(md|ts)$/, "").replaceAll(/[^A-Za-z0-9]+/g, "-")}.${fence.line}`
   const program = programOf(fence)
   if (program !== undefined) writeFileSync(join(out, `${name}.program.ts`), program)

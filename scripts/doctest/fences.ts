@@ -62,6 +62,12 @@ export const programOf = (fence: Fence): string | undefined => {
   return starts || fence.prints !== undefined ? `${code}\n` : undefined
 }
 
+/** Whether who pastes a fence of a document, and runs it, would see nothing. */
+export const isSilent = ({ code, path }: Fence): boolean =>
+  path.endsWith(".md") &&
+  code.some((line) => /\bEffect\.run(Promise|Sync|Fork)\b|\.runMain\b/.test(line)) &&
+  !code.some((line) => /\b(console|Console|Effect)\.log/.test(line))
+
 /** The test file of a fence; `program` is the name of its program's file, if it has one. */
 export const testOf = (fence: Fence, program: string): string => {
   const name = JSON.stringify(`${fence.path}:${fence.line} ${fence.title}`.trimEnd())
@@ -129,11 +135,13 @@ const withAssertions = (fence: Fence, body: ReadonlyArray<string>): ReadonlyArra
     const start = statementStart(body, depths, end)
     // An assertion inside the statement is an assertion already.
     const statement = [...lines.slice(start, end), code].join("\n").trimStart()
+    // Printed for who pastes the program; asserted here.
+    const printed = /^console\.log\((.*)\)$/s.exec(statement)?.[1]
     const named = /^const (\w+)(?:\s*:[^=]+)? = /.exec(statement)?.[1]
     if (named === undefined && /^(const|let|return|throw|if|for|while|class|function)\b/.test(statement)) {
       throw new Error(`${fence.path}:${fence.line + 1 + end}: "// =>" needs an expression or a named const`)
     }
-    const assertion = `;_equals<unknown>(${named ?? statement}, ${expected})`
+    const assertion = `;_equals<unknown>(${named ?? printed ?? statement}, ${expected})`
     lines.fill("", start, end + 1)
     lines[start] = named === undefined ? assertion : `${statement}\n${assertion}`
   })

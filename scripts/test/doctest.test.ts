@@ -1,6 +1,6 @@
 import { assert, describe, it } from "vitest"
 
-import { type Fence, fencesOf, programOf, testOf } from "../doctest/fences.ts"
+import { type Fence, fencesOf, isSilent, programOf, testOf } from "../doctest/fences.ts"
 
 const fence = (code: string, prints?: string): Fence => ({
   path: "README.md",
@@ -17,6 +17,18 @@ const bodyOf = (code: string) =>
     ?.split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "")
+
+describe("isSilent", () => {
+  const program = "const program = Effect.succeed(1)\n"
+  it("is a fence that runs something and prints nothing, in a document", () => {
+    assert.isTrue(isSilent(fence(`${program}await Effect.runPromise(program) // => 1`)))
+    assert.isTrue(isSilent(fence(`${program}HerdMain.runMain(program)`)))
+    for (const print of ["console.log(1)", "Console.log", "Effect.log"])
+      assert.isFalse(isSilent(fence(`${program}await Effect.runPromise(program)\n${print}`)), print)
+    assert.isFalse(isSilent(fence(program)))
+    assert.isFalse(isSilent({ ...fence(`${program}await Effect.runPromise(program) // => 1`), path: "a.ts" }))
+  })
+})
 
 describe("fencesOf", () => {
   it("reads every ts fence of a document, with its heading and what it prints", () => {
@@ -93,6 +105,17 @@ describe("testOf", () => {
 
   it("asserts an expression", () => {
     assert.deepStrictEqual(bodyOf(`f("(") // => [1, 2]`), [`;_equals<unknown>(f("("), [1, 2])`])
+  })
+
+  it("asserts what is printed", () => {
+    assert.deepStrictEqual(bodyOf(`console.log(await f(1)) // => [1, 2]`), [
+      `;_equals<unknown>(await f(1), [1, 2])`
+    ])
+    assert.deepStrictEqual(bodyOf(`console.log(await f(\n1\n)) // => 2`), [
+      `;_equals<unknown>(await f(`,
+      "1",
+      "), 2)"
+    ])
   })
 
   it("asserts a named constant and keeps it", () => {
