@@ -197,6 +197,26 @@ describe("bodies and names of every kind", () => {
     }).pipe(alone)
   )
 
+  it.live("what a change is told in its query is refused, and nothing is changed", () =>
+    Effect.gen(function* () {
+      const one = yield* herd(Db)
+      const { ask } = yield* serve()
+      const before = yield* one.stats
+      for (const [method, path, field] of [
+        ["POST", "/herds/app%2FDb/drain?drain=5s", "drain"],
+        ["POST", "/herds/app%2FDb/pause?%zz", "%zz"],
+        ["POST", "/herds/app%2FDb/clear?", undefined],
+        ["PATCH", "/herds/app%2FDb?target=2&x", "target"]
+      ] as const) {
+        const answer = yield* ask(method, path, method === "PATCH" ? {} : undefined)
+        if (field === undefined) assert.strictEqual(answer.status, 200, path)
+        else assert.deepStrictEqual([answer.status, answer.json["field"]], [400, field], path)
+      }
+      const { paused, state, workers } = yield* one.stats
+      assert.deepStrictEqual([paused, state, workers.target], [false, "running", before.workers.target])
+    }).pipe(alone)
+  )
+
   it.live("a herd of any name is listed, shown by that name, and ready", () =>
     Effect.gen(function* () {
       const server = yield* serve()

@@ -59,6 +59,18 @@ const makeCheck = (settings: Settings) => {
     })
 }
 
+const isLook = (method: string): boolean => method === "GET" || method === "HEAD"
+
+/** What is said there would be obeyed as little as an unknown name in the body. */
+const inQuery = (field: string) => {
+  const rule = "left away: a change takes what it is told from its body"
+  return new ControlError.BadRequest({
+    field,
+    rule,
+    message: `${field} must be ${rule}. Nothing was changed.`
+  })
+}
+
 /** A handler behind the checks that its path asks for. */
 const guarded = (
   settings: Settings,
@@ -70,6 +82,8 @@ const guarded = (
     const request = yield* HttpServerRequest.HttpServerRequest
     const refused = yield* check(guardOf(settings, path), headOf(request, request.method))
     if (refused !== undefined) return answer(refused)
+    const name = isLook(request.method) ? undefined : Paths.queryName(request.url)
+    if (name !== undefined) return answer(inQuery(name))
     const asJson = request.modify({ headers: { ...request.headers, "content-type": "application/json" } })
     return yield* handler.pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, asJson),

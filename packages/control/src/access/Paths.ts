@@ -31,6 +31,17 @@ export const isDecodable = (target: string): boolean => {
   }
 }
 
+/**
+ * The first name in the query of a request's target, if there is one.
+ *
+ * @category decisions
+ * @since 0.5.0
+ */
+export const queryName = (target: string): string | undefined => {
+  const query = /\?([^#]*)/.exec(target)?.[1] ?? ""
+  return [...new URLSearchParams(query).keys()][0]
+}
+
 /** As routers see it: several slashes are one, and there is none at the end. */
 const tidy = (target: string): string => {
   const path = pathOf(target)
