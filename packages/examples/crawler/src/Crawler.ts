@@ -10,7 +10,7 @@ export class TooManyRequests extends Data.TaggedError("TooManyRequests")<{
 export class Unreachable extends Data.TaggedError("Unreachable")<{ readonly reason: string }> {}
 
 /** At most so many requests of one host at a time, and so many a second, as a polite guess: the host knows better. */
-const perHost = { concurrency: 4, rate: { limit: 20, per: "1 second", burst: 4 } } as const
+export const perHost = { concurrency: 4, rate: { limit: 20, per: "1 second", burst: 4 } } as const
 
 export class Crawler extends Herd.Service<Crawler>()("app/Crawler") {
   static readonly live = this.layer({
@@ -30,13 +30,32 @@ export class Crawler extends Herd.Service<Crawler>()("app/Crawler") {
 export interface Seen {
   readonly done: Map<string, number>
   readonly refused: Map<string, number>
+  /** When requests were begun, in milliseconds, in their order. */
+  readonly begun: Map<string, Array<number>>
+}
+
+/** The most requests of a host that were begun in any second. */
+export const busiest = ({ begun }: Seen, host: string): number => {
+  const times = begun.get(host) ?? []
+  let first = 0
+  let most = 0
+  for (const [index, time] of times.entries()) {
+    while ((times[first] ?? time) <= time - 1_000) first++
+    most = Math.max(most, index - first + 1)
+  }
+  return most
 }
 
 const count = (map: Map<string, number>, host: string) => map.set(host, (map.get(host) ?? 0) + 1)
 
 const request = (url: string, host: string, seen: Seen) =>
   Effect.tryPromise({
-    try: (signal) => fetch(url, { signal }),
+    try: (signal) => {
+      const begun = seen.begun.get(host) ?? []
+      seen.begun.set(host, begun)
+      begun.push(performance.now())
+      return fetch(url, { signal })
+    },
     catch: (error) => new Unreachable({ reason: String(error) })
   }).pipe(
     Effect.flatMap((response): Effect.Effect<string, TooManyRequests | Unreachable> => {

@@ -1,6 +1,6 @@
 /** A line for each host. */
 import type { KeyUse } from "lemmings"
-import type { Seen } from "./Crawler.ts"
+import { busiest, type Seen } from "./Crawler.ts"
 import type { Host, Site } from "./Site.ts"
 
 const bar = (done: number, of: number) => {
@@ -25,10 +25,10 @@ export const live = (hosts: ReadonlyArray<Host>, seen: Seen, keys: ReadonlyArray
     })
     .join("\n")
 
-/** What came of it: requests, refusals, and how near the rate of each host it ran. */
+/** What came of it: requests, refusals, the most requests begun in any second, and how near the rate of each host it ran. */
 export const summary = (hosts: ReadonlyArray<Host>, seen: Seen, site: Site): string =>
   [
-    "host        pages  429s  at once  busiest second",
+    "host        pages  429s  at once  begun/s  answered/s",
     ...hosts.map(({ name, perSecond }) => {
       const { atOnce = 0, inSecond = 0 } = site.most.get(name) ?? {}
       const near = `${inSecond} of ${perSecond} (${Math.round((inSecond / perSecond) * 100)} %)`
@@ -37,6 +37,7 @@ export const summary = (hosts: ReadonlyArray<Host>, seen: Seen, site: Site): str
         String(seen.done.get(name) ?? 0).padStart(5),
         String(seen.refused.get(name) ?? 0).padStart(5),
         String(atOnce).padStart(8),
+        String(busiest(seen, name)).padStart(8),
         ` ${near}`
       ].join(" ")
     })

@@ -15,7 +15,7 @@ at the end how near the limit of each host it ran.`)
 
 const program = Effect.gen(function* () {
   const site = yield* Effect.acquireRelease(Effect.promise(open), ({ close }) => Effect.promise(close))
-  const seen: Seen = { done: new Map(), refused: new Map() }
+  const seen: Seen = { done: new Map(), refused: new Map(), begun: new Map() }
   const herd = yield* Crawler
 
   const draw = Effect.map(Effect.orDie(herd.keys()), (keys) => {
