@@ -115,7 +115,7 @@ const retrying = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 
 
 const backendDown: FlowScene = {
   name: "backend-down",
-  about: "100 tasks a second, each tried up to five times, and a backend that is down for a minute",
+  about: "100 tasks a second, and a backend that is down for a minute",
   variants: [undefined, { ratio: 0.2, perSecond: 10 }].map((retryBudget) => ({
     name: retryBudget === undefined ? "without a retry budget" : "with a retry budget",
     options: {
@@ -146,7 +146,7 @@ const rateLimited: FlowScene = {
         ? ({ limit, per: "1 second", burst: 5, window } as const)
         : ({ limit, per: "1 second", window } as const)
     return {
-      name: window === "gcra" ? "even (gcra)" : "exact in every window (sliding)",
+      name: window === "gcra" ? "even (gcra)" : "exact (sliding window)",
       options: {
         policy: "fixed",
         workers: { min: 64, max: 64 },

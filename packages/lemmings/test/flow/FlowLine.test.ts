@@ -307,9 +307,9 @@ describe("a hold", () => {
     self.line.flow.hold("a", 10_000, self.now, self.seats.get(one!))
     const opens = self.line.flow.wakesAt(0)
     assert.isTrue(opens >= 10_000 && opens <= 11_000)
-    // Another attempt that the hold has met at work says more, and one says less.
-    self.line.flow.hold("a", 60_000, self.now, before)
+    // Other attempts that the hold has met at work: one says less, and one says more.
     self.line.flow.hold("a", 1_000, self.now, before)
+    self.line.flow.hold("a", 60_000, self.now, before)
     const later = self.line.flow.wakesAt(0)
     assert.isTrue(later >= 60_000 && later <= 66_000)
     self.end(one!)

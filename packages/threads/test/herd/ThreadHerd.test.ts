@@ -17,6 +17,40 @@ const wrote = (flag: Int32Array, value: number) =>
     Effect.retry(Schedule.spaced("2 millis"))
   )
 
+describe("flow control", () => {
+  it.live("is that of any herd: limits by key, holds, and why a task waits", () =>
+    Effect.gen(function* () {
+      const herd = yield* Threads
+      const flag = shared()
+      const handles = yield* Effect.forEach([1, 2, 3], () =>
+        herd.submit(Sleep({ millis: 100, flag }), { key: "a" })
+      )
+      yield* wrote(flag, 1)
+      const keys = yield* herd.keys()
+      assert.deepStrictEqual(
+        keys.map(({ held, key, running }) => [key, running, held]),
+        [["a", 1, 2]]
+      )
+      const next = handles[1]?.id ?? ""
+      assert.deepStrictEqual((yield* herd.explain(next))?.blockedBy, ["concurrency"])
+      yield* herd.hold("b", "1 minute")
+      const waits = yield* herd.submit(Echo(1), { key: "b" })
+      yield* Effect.forEach(handles, ({ join }) => join)
+      assert.strictEqual(yield* waits.status, "queued")
+      assert.isTrue(yield* herd.release("b"))
+      assert.strictEqual(yield* waits.join, 1)
+    }).pipe(
+      Effect.provide(
+        Threads.layer({
+          workers: { min: 2, max: 2 },
+          queue: { order: "fair" },
+          limits: { perKey: { concurrency: 1 } }
+        })
+      )
+    )
+  )
+})
+
 describe("a task on a thread", () => {
   it.live("gives its result", () =>
     Effect.gen(function* () {
