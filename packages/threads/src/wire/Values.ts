@@ -31,6 +31,7 @@ type Node =
   | readonly [is: "object", props: Props]
   | readonly [is: "array" | "set", items: ReadonlyArray<Slot>]
   | readonly [is: "map", entries: ReadonlyArray<readonly [key: Slot, value: Slot]>]
+  | readonly [is: "buffer", bytes: Uint8Array]
   | readonly [is: "leaf", value: unknown]
 
 /** Values of one defect at most, and values in one array, map or object that are looked at one by one. */
@@ -141,6 +142,9 @@ class Packing {
     if (types.isSet(value) && value.size <= mostInside) return () => ["set", this.items([...value])]
     if (attempt(() => isPlain(value) && Object.keys(value).length <= mostInside) === true)
       return () => ["object", this.props(value, Object.keys(value))]
+    // Its own bytes alone: it may be a part of memory that is shared.
+    if (attempt(() => Buffer.isBuffer(value)) === true)
+      return () => ["buffer", Uint8Array.from(value as Uint8Array)]
     const clone = attempt(() => ({ value: structuredClone(value) }))
     return clone && (() => ["leaf", clone.value])
   }
@@ -234,6 +238,15 @@ const madeError = (kind: unknown, name: unknown, message: unknown, stack: unknow
   return made
 }
 
+/**
+ * Bytes that have lost that they were a `Buffer`, as one again, without copying. Anything else as it is.
+ *
+ * @category operations
+ * @since 0.5.0
+ */
+export const asBuffer = (value: unknown): unknown =>
+  value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value
+
 const kinds: ReadonlySet<unknown> = new Set(["error", "object", "array", "map", "set"])
 
 const shell = (node: unknown): unknown => {
@@ -249,6 +262,8 @@ const shell = (node: unknown): unknown => {
       return new Map()
     case "set":
       return new Set()
+    case "buffer":
+      return asBuffer(node[1])
     default:
       return node[1]
   }

@@ -13,6 +13,8 @@
  * @since 0.3.0
  */
 import type { MessagePort, Transferable } from "node:worker_threads"
+import { asBuffer } from "./Values.ts"
+
 export * from "./Values.ts"
 
 /**
@@ -316,6 +318,3 @@ export const withBuffers = (value: unknown, paths: unknown): unknown => {
 
 const ownPart = (value: unknown, key: string): unknown =>
   isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined
-
-const asBuffer = (value: unknown): unknown =>
-  value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value

@@ -20,6 +20,21 @@ describe("a defect that travels", () => {
     }
   }
 
+  for (const [way, travel] of Object.entries(ways)) {
+    it(`keeps a Buffer one, with its own bytes alone (${way})`, () => {
+      const body = Buffer.from("body")
+      assert.isBelow(body.byteLength, body.buffer.byteLength)
+      const packed = packDefect(Object.assign(new Error("x"), { body, response: { parts: [body] } }))
+      const arrived = own(unpackDefect(travel(packed)) as Error)
+      assert.isTrue(Buffer.isBuffer(arrived["body"]))
+      assert.deepStrictEqual(arrived, { body, response: { parts: [body] } })
+      assert.isBelow(serialize(packed).byteLength, 4000)
+      const thrown = unpackDefect(travel(packDefect(body)))
+      assert.isTrue(Buffer.isBuffer(thrown))
+      assert.deepStrictEqual<unknown>(thrown, body)
+    })
+  }
+
   it("keeps of an error what can travel, property by property", () => {
     class Own extends Error {
       readonly code = "E_OWN"
