@@ -72,6 +72,8 @@ export class Flow {
  */
 export type Refusing = { [_ in Criticality]: boolean }
 
+const noFlows: ReadonlyArray<Flow> = []
+
 /**
  * What is known of one key, for as long as it matters.
  *
@@ -80,7 +82,8 @@ export type Refusing = { [_ in Criticality]: boolean }
  */
 export class Key {
   readonly name: string | undefined
-  readonly flows: Array<Flow> = []
+  /** Of each level at which it has tasks, or owes something. Most have one: a list that could grow would be longer than that. */
+  flows: ReadonlyArray<Flow> = noFlows
   /** Weight that runs, and tasks. */
   running = 0
   seats = 0
@@ -127,8 +130,13 @@ export class Key {
   flowAt(level: number): Flow {
     for (const flow of this.flows) if (flow.level === level) return flow
     const flow = new Flow(this, level)
-    this.flows.push(flow)
+    this.flows = this.flows.length === 0 ? [flow] : [...this.flows, flow]
     return flow
+  }
+  /** The flow is of no account any more. */
+  forget(flow: Flow): void {
+    if (this.flows.length === 1 && this.flows[0] === flow) this.flows = noFlows
+    else this.flows = this.flows.filter((other) => other !== flow)
   }
 }
 

@@ -163,10 +163,7 @@ export class Gate<T extends QueuedTask = QueuedTask> {
       key.restrained = true
       this.weigh(key, now, changed, sequence)
     }
-    if (changed !== undefined && changed.entries === 0 && this.times.settled(changed)) {
-      const index = key.flows.indexOf(changed)
-      if (index >= 0) key.flows.splice(index, 1)
-    }
+    if (changed !== undefined && changed.entries === 0 && this.times.settled(changed)) key.forget(changed)
   }
   private weigh(key: Key, now: number, changed?: Flow, sequence?: number): void {
     let wakes = Infinity

@@ -13,51 +13,116 @@ import { placeHere, watching } from "./TaskPlace.ts"
 
 type Predicate = (error: unknown) => boolean
 
-/** Everything that can be said. */
-type Said = Omit<TaskTerms, "but">
-
-/**
- * The options of a task after decoding, with times in milliseconds.
- *
- * @category models
- * @since 0.5.0
- */
-export class TaskTerms {
-  readonly level: number
+/** What few tasks say. */
+interface Rare {
   readonly timeout: number | undefined
   readonly deadline: number | undefined
   readonly acquireTimeout: number | undefined
   readonly retry: Schedule.Schedule<unknown> | false | undefined
   readonly while: Predicate | undefined
   readonly once: boolean
+  readonly criticality: Criticality | undefined
+  readonly submittedAt: string | undefined
+}
+
+/** Everything that can be said. */
+interface Said extends Rare {
+  readonly level: number
   readonly key: string | undefined
   readonly id: string | undefined
   readonly label: string | undefined
   readonly weight: number | undefined
-  readonly criticality: Criticality | undefined
-  /** Where the call was, while somebody looks for leaks. */
-  readonly submittedAt: string | undefined
+}
+
+/** `undefined`: nothing of it was said. */
+const rareOf = ({
+  acquireTimeout,
+  criticality,
+  deadline,
+  once,
+  retry,
+  submittedAt,
+  timeout,
+  while: wanted
+}: Said): Rare | undefined =>
+  !once &&
+  timeout === undefined &&
+  deadline === undefined &&
+  acquireTimeout === undefined &&
+  retry === undefined &&
+  wanted === undefined &&
+  criticality === undefined &&
+  submittedAt === undefined
+    ? undefined
+    : { timeout, deadline, acquireTimeout, retry, while: wanted, once, criticality, submittedAt }
+
+/**
+ * The options of a task after decoding, with times in milliseconds.
+ *
+ * A waiting task has terms of its own where it has a key: what few say stands in another object, so that they stay small.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export class TaskTerms implements Said {
+  declare readonly level: number
+  declare readonly key: string | undefined
+  declare readonly id: string | undefined
+  declare readonly label: string | undefined
+  declare readonly weight: number | undefined
+  declare private readonly rare: Rare | undefined
 
   constructor(said: Said) {
     this.level = said.level
-    this.timeout = said.timeout
-    this.deadline = said.deadline
-    this.acquireTimeout = said.acquireTimeout
-    this.retry = said.retry
-    this.while = said.while
-    this.once = said.once
     this.key = said.key
     this.id = said.id
     this.label = said.label
     this.weight = said.weight
-    this.criticality = said.criticality
-    this.submittedAt = said.submittedAt
+    this.rare = rareOf(said)
+  }
+
+  get timeout(): number | undefined {
+    return this.rare?.timeout
+  }
+  get deadline(): number | undefined {
+    return this.rare?.deadline
+  }
+  get acquireTimeout(): number | undefined {
+    return this.rare?.acquireTimeout
+  }
+  get retry(): Schedule.Schedule<unknown> | false | undefined {
+    return this.rare?.retry
+  }
+  get while(): Predicate | undefined {
+    return this.rare?.while
+  }
+  get once(): boolean {
+    return this.rare !== undefined && this.rare.once
+  }
+  get criticality(): Criticality | undefined {
+    return this.rare?.criticality
+  }
+  /** Where the call was, while somebody looks for leaks. */
+  get submittedAt(): string | undefined {
+    return this.rare?.submittedAt
   }
 
   /** The same, changed in some places. */
   but(changes: Partial<Said>): TaskTerms {
-    return new TaskTerms(Object.assign({}, this, changes))
+    const { id, key, label, level, rare = unsaid, weight } = this
+    return new TaskTerms({ ...rare, level, key, id, label, weight, ...changes })
   }
+}
+
+const unsaid: Rare = {
+  timeout: undefined,
+  deadline: undefined,
+  acquireTimeout: undefined,
+  retry: undefined,
+  while: undefined,
+  once: false,
+  criticality: undefined,
+  submittedAt: undefined
 }
 
 const invalid = (field: string, value: unknown, rule: string) => new InvalidConfig({ field, value, rule })
@@ -72,21 +137,7 @@ const textOf = (field: string, value: string | undefined): string | undefined =>
 }
 
 const plain = (level: number): TaskTerms =>
-  new TaskTerms({
-    level,
-    timeout: undefined,
-    deadline: undefined,
-    acquireTimeout: undefined,
-    retry: undefined,
-    while: undefined,
-    once: false,
-    key: undefined,
-    id: undefined,
-    label: undefined,
-    weight: undefined,
-    criticality: undefined,
-    submittedAt: undefined
-  })
+  new TaskTerms({ ...unsaid, level, key: undefined, id: undefined, label: undefined, weight: undefined })
 
 /**
  * The terms of a task about which nothing was said.
