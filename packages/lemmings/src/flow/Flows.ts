@@ -72,6 +72,48 @@ export class Flow {
  */
 export type Refusing = { [_ in Criticality]: boolean }
 
+/**
+ * What the limits say of one key. Keys of which they say the same share it.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface KeyLaw {
+  readonly cap: number
+  readonly share: number
+  /** Most entries that wait. */
+  readonly bound: number
+  /** Whether no limit of keys is about it. A hold may hold it all the same. */
+  readonly free: boolean
+}
+
+const unruled: KeyLaw = { cap: Infinity, share: 1, bound: Infinity, free: true }
+
+/** What most keys never need, made for those that do, so that a waiting key stays small. */
+class Rare {
+  holdUntil = -Infinity
+  /** Counts holds, so that a late failure of before a hold is known. */
+  epoch = 0
+  /** 0: none wanted, 1: the next task is one, 2: one runs. */
+  probe: 0 | 1 | 2 = 0
+  /** Whose turn it is, where tasks of a key run one after the other. */
+  turn: QueuedTask | undefined
+  /** A flow that gets ready tasks before this time is overloaded at once. */
+  hotUntil = -Infinity
+  /** Whom of it an overload refuses, once that was asked. */
+  refusing: Refusing | undefined
+  /** Slot among the sleepers, and when it wakes. */
+  sleeper: number = none
+  wakesAt = Infinity
+  /** Entries that wait for room in the key. */
+  room: PriorityHeap<number> | undefined
+  /** Slot in the order of the longest. */
+  longest: number = none
+}
+
+// Of all that have nothing of it. Nobody writes to it.
+const usual = new Rare()
+const noMeters: ReadonlyArray<Meter> = []
 const noFlows: ReadonlyArray<Flow> = []
 
 /**
@@ -92,39 +134,97 @@ export class Key {
   waitingWeight = 0
   /** Entries that the queue has room for, of this key. */
   admitted = 0
-  cap = Infinity
-  share = 1
-  bound = Infinity
-  meters: ReadonlyArray<Meter> = []
-  holdUntil = -Infinity
-  /** Counts holds, so that a late failure of before a hold is known. */
-  epoch = 0
-  /** 0: none wanted, 1: the next task is one, 2: one runs. */
-  probe: 0 | 1 | 2 = 0
-  /** Whose turn it is, where tasks of a key run one after the other. */
-  turn: QueuedTask | undefined
-  /** Whether no limit of keys is about it. A hold may hold it all the same. */
-  free = true
+  law: KeyLaw = unruled
+  meters: ReadonlyArray<Meter> = noMeters
   /** Whether something could hold its tasks when it was looked at last. */
   restrained = false
   /** Tasks of it that count as ready. */
   ready = 0
-  /** A flow that gets ready tasks before this time is overloaded at once. */
-  hotUntil = -Infinity
-  /** Whom of it an overload refuses, once that was asked. */
-  refusing: Refusing | undefined
-  /** Slot among the sleepers, and when it wakes. */
-  sleeper: number = none
-  wakesAt = Infinity
+  /** What few keys have. Shared by those that have nothing of it. */
+  private rare: Rare = usual
   /** Whether it stands among those that may be forgotten. */
   listed = false
-  /** Entries that wait for room in the key. */
-  room: PriorityHeap<number> | undefined
-  /** Slot in the order of the longest. */
-  longest: number = none
 
   constructor(name: string | undefined) {
     this.name = name
+  }
+
+  get cap(): number {
+    return this.law.cap
+  }
+  get share(): number {
+    return this.law.share
+  }
+  get bound(): number {
+    return this.law.bound
+  }
+  get free(): boolean {
+    return this.law.free
+  }
+
+  get holdUntil(): Rare["holdUntil"] {
+    return this.rare.holdUntil
+  }
+  set holdUntil(value: Rare["holdUntil"]) {
+    if (value !== this.rare.holdUntil) this.own.holdUntil = value
+  }
+  get epoch(): Rare["epoch"] {
+    return this.rare.epoch
+  }
+  set epoch(value: Rare["epoch"]) {
+    if (value !== this.rare.epoch) this.own.epoch = value
+  }
+  get probe(): Rare["probe"] {
+    return this.rare.probe
+  }
+  set probe(value: Rare["probe"]) {
+    if (value !== this.rare.probe) this.own.probe = value
+  }
+  get turn(): Rare["turn"] {
+    return this.rare.turn
+  }
+  set turn(value: Rare["turn"]) {
+    if (value !== this.rare.turn) this.own.turn = value
+  }
+  get hotUntil(): Rare["hotUntil"] {
+    return this.rare.hotUntil
+  }
+  set hotUntil(value: Rare["hotUntil"]) {
+    if (value !== this.rare.hotUntil) this.own.hotUntil = value
+  }
+  get refusing(): Rare["refusing"] {
+    return this.rare.refusing
+  }
+  set refusing(value: Rare["refusing"]) {
+    if (value !== this.rare.refusing) this.own.refusing = value
+  }
+  get sleeper(): Rare["sleeper"] {
+    return this.rare.sleeper
+  }
+  set sleeper(value: Rare["sleeper"]) {
+    if (value !== this.rare.sleeper) this.own.sleeper = value
+  }
+  get wakesAt(): Rare["wakesAt"] {
+    return this.rare.wakesAt
+  }
+  set wakesAt(value: Rare["wakesAt"]) {
+    if (value !== this.rare.wakesAt) this.own.wakesAt = value
+  }
+  get room(): Rare["room"] {
+    return this.rare.room
+  }
+  set room(value: Rare["room"]) {
+    if (value !== this.rare.room) this.own.room = value
+  }
+  get longest(): Rare["longest"] {
+    return this.rare.longest
+  }
+  set longest(value: Rare["longest"]) {
+    if (value !== this.rare.longest) this.own.longest = value
+  }
+  private get own(): Rare {
+    if (this.rare === usual) this.rare = new Rare()
+    return this.rare
   }
 
   flowAt(level: number): Flow {

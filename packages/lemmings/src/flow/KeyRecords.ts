@@ -7,7 +7,7 @@
  * @since 0.5.0
  */
 import { Ring } from "../internal/Ring.ts"
-import { Key } from "./Flows.ts"
+import { Key, type KeyLaw } from "./Flows.ts"
 import { type Limits, ofKey } from "../model/Limits.ts"
 import type { VirtualTimes } from "./Order.ts"
 import * as Rate from "./Rate.ts"
@@ -27,12 +27,15 @@ export class KeyRecords {
   private readonly times: VirtualTimes
   private readonly report: (where: string, defect: unknown) => void
   private laws: Limits
+  /** What was last said of a key. */
+  private last: KeyLaw
 
   constructor(laws: Limits, times: VirtualTimes, report: (where: string, defect: unknown) => void) {
     this.laws = laws
     this.times = times
     this.report = report
     this.keyless = new Key(undefined)
+    this.last = this.keyless.law
   }
 
   get size(): number {
@@ -50,7 +53,8 @@ export class KeyRecords {
     if (known !== undefined) return known
     const key = new Key(name)
     this.obey(key, name)
-    key.meters = this.laws.perKey.rates.map(Rate.make)
+    const { rates } = this.laws.perKey
+    if (rates.length > 0) key.meters = rates.map(Rate.make)
     this.keys.set(name, key)
     return key
   }
@@ -72,7 +76,7 @@ export class KeyRecords {
 
   private obey(key: Key, name: string): void {
     const { concurrency, ordered, queue, rates, share } = this.laws.perKey
-    key.cap = ofKey(
+    const cap = ofKey(
       concurrency,
       name,
       { none: Infinity, broken: 1, least: 1 },
@@ -86,9 +90,13 @@ export class KeyRecords {
       this.report,
       "limits.perKey.share"
     )
-    key.share = said === Infinity ? 1 : said
-    key.bound = queue
-    key.free = key.cap === Infinity && rates.length === 0 && !ordered
+    const given = said === Infinity ? 1 : said
+    const free = cap === Infinity && rates.length === 0 && !ordered
+    const { last } = this
+    // As a rule all keys have the same.
+    if (cap !== last.cap || given !== last.share || queue !== last.bound || free !== last.free)
+      this.last = { cap, share: given, bound: queue, free }
+    key.law = this.last
   }
 
   /** Nothing of the key waits or runs. */
