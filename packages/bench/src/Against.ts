@@ -68,7 +68,8 @@ export interface Duel {
   readonly millis: number
 }
 
-const fewest = 3
+/** Pairs that are run in any case. */
+export const fewest = 3
 
 /** Runs ours here and there, in turns, each time in a fresh process. */
 export const duel = async (race: Race, there: Checkout, rules: Duel): Promise<ReadonlyArray<Pair>> => {

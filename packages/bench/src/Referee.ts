@@ -66,6 +66,8 @@ const summarize = (values: ReadonlyArray<number>): Figure => ({
 export interface Outcome {
   readonly results: ReadonlyArray<Result>
   readonly note: string
+  /** How long the last round took. */
+  readonly roundMillis: number
 }
 
 export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
@@ -78,8 +80,9 @@ export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
   const began = nanos()
   const elapsed = () => (nanos() - began) / 1e6
   let rounds = 0
+  let last = 0
   // Another round has to fit in as the last did.
-  for (let last = 0; rounds < repetitions && (rounds === 0 || elapsed() + last < millis); rounds++) {
+  for (; rounds < repetitions && (rounds === 0 || elapsed() + last < millis); rounds++) {
     const before = elapsed()
     // Back and forth: what comes first or last in every round would have the machine in another state than the rest.
     const round = contestants(race)
@@ -133,5 +136,5 @@ export const referee = async (race: Race, rules: Rules): Promise<Outcome> => {
       : []),
     race.verdict?.(medians(ours), Object.fromEntries(finished.map(([name, of]) => [name, medians(of)])))
   ]
-  return { results, note: note.filter((part) => part !== undefined).join(" ") }
+  return { results, note: note.filter((part) => part !== undefined).join(" "), roundMillis: last }
 }

@@ -1,6 +1,6 @@
 // The command line of the benchmarks. `pnpm bench --help` says what it can do.
 import { parseArgs } from "node:util"
-import { type Comparison, compare, comparisonText, duel } from "./Against.ts"
+import { type Comparison, compare, comparisonText, duel, fewest } from "./Against.ts"
 import { allBenches } from "./benches.ts"
 import { checkout, commitOf } from "./Checkout.ts"
 import { nanos } from "./measure.ts"
@@ -99,31 +99,34 @@ if (values.list) {
 /** How long one bench may take in all, unless it is asked for more. */
 const benchMillis = values.long || values.quick ? Infinity : 120_000
 
-/** Goes through the races. Each may take its share of what is left of its bench's time; undefined where nothing is left. */
-const eachRace = async (run: (race: Race, millis: number | undefined) => Promise<void>) => {
+/**
+ * Goes through the races. Each may take its share of what is left of its bench's time. Those for which that is less than the
+ * race before it took at least, which `run` says, are left out.
+ */
+const eachRace = async (run: (race: Race, millis: number) => Promise<number>) => {
   for (const { name } of benches) {
     const races = selected.filter(({ bench }) => bench === name)
     const until = nanos() / 1e6 + benchMillis
+    let least = 0
     for (const [i, { race }] of races.entries()) {
       const left = until - nanos() / 1e6
-      await run(race, left > 0 ? left / (races.length - i) : undefined)
+      if (left > least) least = await run(race, left / (races.length - i))
+      else console.error(`${race.name} is left out: the time of its bench is over. --long runs it.\n`)
     }
   }
 }
-
-const leftOut = (race: Race) => `${race.name} is left out: the time of its bench is over. --long runs it.`
 
 const sideBySide = async () => {
   const cases: Array<Report["cases"][number]> = []
   if (!values.json) console.log(headText())
   await eachRace(async (race, millis) => {
-    if (millis === undefined) return console.error(`${leftOut(race)}\n`)
-    const { note, results } = await referee(race, { size, repetitions, millis })
+    const { note, results, roundMillis } = await referee(race, { size, repetitions, millis })
     for (const result of results) {
       cases.push(toCase(result, note))
       if (!values.json) console.log(caseText(result))
     }
     if (!values.json) console.log(`${note}\n`)
+    return roundMillis
   })
   if (!values.json) return
   const report: Report = { machine: machine(), versions: versions(), cases }
@@ -136,11 +139,12 @@ const against = async (commit: string) => {
   const all: Array<Comparison & { readonly pairs: number }> = []
   try {
     await eachRace(async (race, millis) => {
-      if (millis === undefined) return console.error(leftOut(race))
+      const began = nanos()
       const pairs = await duel(race, other, { size, pairs: repetitions, millis })
       const compared = compare(race, pairs)
       all.push(...compared.map((one) => ({ ...one, pairs: pairs.length })))
       if (!values.json) console.log(`${comparisonText(compared, commit, pairs.length)}\n`)
+      return (((nanos() - began) / 1e6) * fewest) / pairs.length
     })
   } finally {
     other.remove()

@@ -15,6 +15,8 @@ import { type Counts, type News, type Place, type Standing, stands } from "../ta
 
 // How long the end of many tasks may keep the event loop.
 const sliceMillis = 8
+// Settled in one step with others, they take milliseconds.
+const manyTasks = 10_000
 
 /**
  * Time limits of a shutdown, in milliseconds.
@@ -87,6 +89,8 @@ export const make = (
       // In one step: what moves up when the queue is cleared would otherwise be accepted by a closing herd.
       drop(rt, line.dismiss(), "closed")
       const abandoned = drop(rt, line.clear(), "closed") + rt.delayed.size
+      // To settle very many takes a turn of the event loop, and to tell them begins with the next.
+      if (abandoned > manyTasks) yield* Effect.yieldNow
       pool.pump()
       yield* inTurns(rt.delayed, (task) => task.close())
       const running = pool.leases().flatMap(({ holder }) => holder ?? [])
