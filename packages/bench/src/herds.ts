@@ -24,10 +24,17 @@ export const withResourcePool = <R, A>(
   options: {
     readonly create: Effect.Effect<R>
     readonly size: number | { readonly min: number; readonly max: number }
+    readonly onDestroy?: ((resource: R) => Effect.Effect<void>) | undefined
+    readonly scaling?: "fixed" | undefined
   },
   use: (pool: ResourcePool.ResourcePool<R>) => Promise<A>
 ): Promise<A> =>
-  ResourcePool.make("bench/ResourcePool", { onCreate: options.create, size: options.size }).pipe(
+  ResourcePool.make("bench/ResourcePool", {
+    onCreate: options.create,
+    size: options.size,
+    onDestroy: options.onDestroy,
+    scaling: options.scaling
+  }).pipe(
     Effect.flatMap((pool) => Effect.promise(() => use(pool))),
     Effect.scoped,
     // Standard output is for the figures, and a pool logs its size.

@@ -2,7 +2,9 @@
 import { Effect, Pool } from "effect"
 import { createPool } from "generic-pool"
 import { setTimeout as sleep } from "node:timers/promises"
+import { Client, Pool as PgPool } from "pg"
 import { Pool as Tarn } from "tarn"
+import { place } from "./engines/stores.ts"
 import { effectCallers, type Load, promiseCallers, withEffectPool } from "./callers.ts"
 import { withResourcePool, workers } from "./herds.ts"
 import { efforts, timed } from "./measure.ts"
@@ -122,6 +124,70 @@ const spike = (load: Spike): Race => {
   }
 }
 
+interface Closed {
+  readonly callers: number
+  readonly queries: number
+  readonly min: number
+  readonly max: number
+}
+
+/** Callers in a loop, on connections to a real PostgreSQL: how long all their queries take, and how long each. */
+const closed = ({ callers, max, min, queries }: Closed, quick: boolean): Race => {
+  const text = "select pg_sleep(0.02)"
+  const measure = async (query: () => Promise<unknown>): Promise<Sample> => {
+    const took: Array<number> = []
+    let left = queries
+    const caller = async () => {
+      while (left-- > 0) took.push((await timed(query)) / 1e6)
+    }
+    const total = (await timed(() => Promise.all(Array.from({ length: callers }, caller)))) / 1e6
+    took.sort((a, b) => a - b)
+    return {
+      "": total,
+      p50: took[took.length >> 1] ?? 0,
+      p99: took[Math.floor(took.length * 0.99)] ?? 0
+    }
+  }
+  const connect = async (connectionString: string) => {
+    const client = new Client({ connectionString })
+    await client.connect()
+    return client
+  }
+  const ours = (scaling?: "fixed") => async () => {
+    const { where } = await place("postgres", quick)
+    return withResourcePool(
+      {
+        create: Effect.promise(() => connect(where)),
+        onDestroy: (client) => Effect.promise(() => client.end()),
+        size: { min, max },
+        scaling
+      },
+      (pool) => {
+        const query = pool.use((client) => Effect.promise(() => client.query(text)))
+        return measure(() => Effect.runPromise(query))
+      }
+    )
+  }
+  return {
+    name: "pool/closed",
+    units: { "": "ms", p50: "ms", p99: "ms" },
+    ours: ours(),
+    peers: {
+      "lemmings, fixed": ours("fixed"),
+      "pg.Pool": async () => {
+        const { where } = await place("postgres", quick)
+        const pool = new PgPool({ connectionString: where, min, max })
+        try {
+          return await measure(() => pool.query(text))
+        } finally {
+          await pool.end()
+        }
+      }
+    },
+    note: `${callers} callers in a loop, ${queries} queries of 20 ms on a real PostgreSQL, ${min} to ${max} connections.`
+  }
+}
+
 const use = (load: Load, name: string, note: string): Race => {
   const create = async () => ({})
   return {
@@ -157,6 +223,7 @@ export const pool: Bench = {
     const atOnce = quick ? 1_000 : 10_000
     return [
       spike({ callers: 50, createMillis: quick ? 30 : 150, workMillis: 2, min: 5, max: 50 }),
+      closed({ callers: 60, queries: quick ? 120 : 600, min: 2, max: 10 }, quick),
       use(load(64, n), "pool/use/64", `64 callers, one use after the other, ${n} in all.`),
       use(load(1, n), "pool/use/1", `One caller, one use after the other, ${n} in all.`),
       use(load(atOnce, atOnce), "pool/contended", `${atOnce} callers at once, one use each.`)
