@@ -2,12 +2,12 @@ import { Effect, Layer, Schema } from "effect"
 import * as Job from "../../src/Job.ts"
 import * as Jobs from "../../src/Jobs.ts"
 
-/** Two queues of one process: some numbers kill it, soon after they have begun. */
+/** Two queues of one process: one number kills it, soon after it has begun. */
 export const Left = Job.make("Left", { payload: Schema.Int, attempts: 2 })
 export const Right = Job.make("Right", { payload: Schema.Int, attempts: 3 })
 
 /** What kills. */
-export const isPoison = (n: number) => n % 7 === 3
+export const isPoison = (n: number) => n === 3
 
 /** How long others take, in milliseconds: they are in the middle of it when their process is killed. */
 const millis = 400
