@@ -5,6 +5,7 @@
  */
 import { Schema } from "effect"
 import { HerdState } from "./HerdError.ts"
+import { KeyUse } from "./HerdFlow.ts"
 import { SystemReading } from "./SystemMetrics.ts"
 
 const Count = Schema.Int
@@ -177,6 +178,11 @@ export const HerdStats = Schema.Struct({
   longestRunMillis: Schema.Finite,
   /** busy ÷ size, a ratio. 0 without workers. */
   utilization: Schema.Finite,
+  /**
+   * The five keys with the most tasks, running ones included. Absent without limits and fairness, and where more than
+   * 10,000 keys are remembered: `herd.keys` looks at all of them.
+   */
+  keys: Schema.optionalKey(Schema.Array(KeyUse)),
   scaling: Schema.Struct({
     /** Name of the policy. */
     policy: Schema.String,

@@ -103,8 +103,18 @@ export const stats = (
     },
     longestRunMillis: Math.max(0, rt.timers.now() - (rt.pool.oldestStart() ?? Infinity)),
     utilization: workers.size === 0 ? 0 : Math.min(1, workers.busy / workers.size),
+    ...largestKeys(rt),
     scaling
   }
+}
+
+// A snapshot looks at every key, and must stay short.
+const mostKeys = 10_000
+const shownKeys = 5
+
+const largestKeys = ({ line, timers }: Pick<Place, "line" | "timers">): Pick<HerdStats, "keys"> => {
+  const { flow } = line
+  return flow === undefined || flow.size() > mostKeys ? {} : { keys: flow.keys(shownKeys, timers.now()) }
 }
 
 const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({

@@ -463,6 +463,36 @@ describe("limits at run time", () => {
   )
 })
 
+describe("snapshots", () => {
+  it.effect("have the five largest keys, and how much of the herd each uses", () =>
+    Effect.gen(function* () {
+      const herd = yield* flow({
+        workers: { max: 4 },
+        queue: { order: "fair" },
+        limits: { perKey: { concurrency: 2 } }
+      })
+      for (const [n, key] of ["a", "b", "c", "d", "e", "f"].entries())
+        yield* fork(
+          herd.runAll(
+            each(10 - n, () => Effect.sleep(100)),
+            { key }
+          )
+        )
+      yield* settled
+      const { keys = [], tasks } = yield* herd.stats
+      assert.deepStrictEqual(
+        keys.map(({ key }) => key),
+        ["a", "b", "c", "d", "e"]
+      )
+      assert.deepInclude(keys[0] as object, { running: 2, used: 0.5, held: 8, ready: 0 })
+      assert.strictEqual(
+        (yield* herd.keys()).reduce((sum, { held, ready }) => sum + held + ready, 0),
+        tasks.ready + tasks.held
+      )
+    })
+  )
+})
+
 describe("news", () => {
   it.effect("say what was held, refused and put on hold", () =>
     Effect.gen(function* () {
