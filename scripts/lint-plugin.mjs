@@ -2,6 +2,7 @@
 import { posix } from "node:path"
 
 import { control, core, durable, threads } from "./module-map.mjs"
+import { publicNames } from "./public-names.mjs"
 
 /** The packages whose modules are on a map, by folder. */
 const maps = { lemmings: core, control, durable, threads }
@@ -65,26 +66,42 @@ const map = {
   }
 }
 
-/** Every public export says its category and since when it exists. */
+/** What users of a package see says its category and since when it exists, and nothing else does. */
 const documented = {
   meta: { type: "problem", schema: [] },
   create(context) {
-    const place = placeOf(context.filename)
-    if (place === undefined || place.startsWith("internal/") || posix.basename(place) === "index") return {}
+    const from = placed(context.filename)
+    if (from === undefined || posix.basename(from.place) === "index") return {}
+    const all = publicNames(context.filename.replaceAll("\\", "/").slice(0, -`/src/${from.place}.ts`.length))
+    if (all.size === 0) return {}
+    const names = all.get(from.place)
+    const isPublic = (name) => names !== undefined && (names.has("*") || names.has(name))
 
+    const docOf = (node) =>
+      context.sourceCode
+        .getCommentsBefore(node)
+        .findLast((comment) => comment.type === "Block" && comment.value.startsWith("*"))?.value ?? ""
     const overloads = new Set()
     const check = (node, name) => {
-      const doc = context.sourceCode
-        .getCommentsBefore(node)
-        .findLast((comment) => comment.type === "Block" && comment.value.startsWith("*"))
-      if (doc?.value.includes("@internal")) return
+      const doc = docOf(node)
+      if (doc.includes("@internal")) return
       for (const tag of ["@category", "@since"]) {
-        if (!doc?.value.includes(tag)) {
+        if (isPublic(name) && !doc.includes(tag))
           context.report({ node, message: `The public export ${name} lacks ${tag}.` })
-        }
+        if (!isPublic(name) && doc.includes(tag))
+          context.report({ node, message: `${name} is not exported by the package, and needs no ${tag}.` })
       }
     }
     return {
+      Program(node) {
+        if (names !== undefined) return
+        for (const { type, value } of context.sourceCode.getAllComments())
+          if (type === "Block" && /@since/.test(value))
+            return context.report({
+              node,
+              message: `Nothing of ${from.place} is exported by the package: it needs no @since.`
+            })
+      },
       ExportNamedDeclaration(node) {
         if (node.declaration === null) {
           for (const specifier of node.specifiers) check(specifier, specifier.exported.name)

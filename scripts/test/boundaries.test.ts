@@ -28,14 +28,15 @@ const maps = { lemmings: map.core, control: map.control, durable: map.durable, t
 const scratches: Array<string> = []
 
 /** Lints a checkout that holds our lint configuration and `files` in a source folder. */
-const lint = (files: Record<string, string>, folder: string) => {
+const lint = (files: Record<string, string>, folder: string, manifest = false) => {
   const scratch = mkdtempSync(join(tmpdir(), "lemmings-lint-"))
   scratches.push(scratch)
   const put = (path: string, write: (to: string) => void) => {
     mkdirSync(dirname(join(scratch, path)), { recursive: true })
     write(join(scratch, path))
   }
-  for (const path of [".oxlintrc.json", "scripts/lint-plugin.mjs", "scripts/module-map.mjs"]) {
+  const scripts = ["lint-plugin", "module-map", "public-names"].map((name) => `scripts/${name}.mjs`)
+  for (const path of [".oxlintrc.json", ...scripts, ...(manifest ? [join(folder, "../package.json")] : [])]) {
     put(path, (to) => copyFileSync(join(root, path), to))
   }
   for (const [path, text] of Object.entries(files)) {
@@ -55,15 +56,15 @@ const source = (...imports: ReadonlyArray<string>) =>
 const core = "packages/lemmings/src"
 const control = "packages/control/src"
 
-const refuses = (files: Record<string, string>, message: string, folder = core) => {
-  const { output, status } = lint(files, folder)
+const refuses = (files: Record<string, string>, message: string, folder = core, manifest = false) => {
+  const { output, status } = lint(files, folder, manifest)
 
   assert.strictEqual(status, 1, output)
   assert.include(output.replaceAll(/\s+/g, " "), message)
 }
 
-const allows = (files: Record<string, string>, folder = core) => {
-  const { output, status } = lint(files, folder)
+const allows = (files: Record<string, string>, folder = core, manifest = false) => {
+  const { output, status } = lint(files, folder, manifest)
 
   assert.strictEqual(status, 0, output)
 }
@@ -213,10 +214,32 @@ describe("the map", () => {
 })
 
 describe("house/documented", () => {
-  it("refuses a public export without its tags", () =>
-    refuses({ "model/Task.ts": "export const value = 1\n" }, "The public export value lacks @since"))
+  const untagged = "export const value = 1\n"
 
-  it("leaves internal modules alone", () => allows({ "internal/Heap.ts": "export const value = 1\n" }))
+  it("refuses a public export without its tags", () =>
+    refuses({ "model/Task.ts": untagged }, "The public export value lacks @since", core, true))
+
+  it("refuses tags where the package exports nothing", () => {
+    refuses({ "internal/Heap.ts": source() }, "value is not exported by the package", core, true)
+    refuses(
+      { "task/TaskRun.ts": `/**\n * A head.\n *\n * @since 0.1.0\n */\n${untagged}` },
+      "needs no @since",
+      core,
+      true
+    )
+  })
+
+  it("follows what a public module exports from another", () => {
+    const more = source().replaceAll("value", "other")
+    const herd = {
+      "herd/Herd.ts": `export type {\n  /**\n   * @category models\n   * @since 0.1.0\n   */\n  value\n} from "./Parts.ts"\n`
+    }
+    allows({ ...herd, "herd/Parts.ts": source() }, core, true)
+    refuses({ ...herd, "herd/Parts.ts": untagged }, "The public export value lacks @category", core, true)
+    refuses({ ...herd, "herd/Parts.ts": source() + more }, "other is not exported by the package", core, true)
+  })
+
+  it("leaves internal modules alone", () => allows({ "internal/Heap.ts": untagged }, core, true))
 })
 
 describe("house/no-wall-clock", () => {

@@ -1,9 +1,5 @@
 #!/usr/bin/env node
-/**
- * The command `lemmings-durable`: what `Admin` does, from a shell.
- *
- * @since 0.5.0
- */
+/** The command `lemmings-durable`: what `Admin` does, from a shell. */
 import { Cause, Effect, Exit } from "effect"
 import { parseArgs } from "node:util"
 import * as Admin from "./Admin.ts"

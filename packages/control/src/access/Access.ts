@@ -1,17 +1,8 @@
-/**
- * Who may ask for what, decided from a request's head alone.
- *
- * @since 0.3.0
- */
+/** Who may ask for what, decided from a request's head alone. */
 import { BodyTooLarge, Forbidden, NotJson, type TooManyGuesses, Unauthorized } from "../model/ControlError.ts"
 import type { Settings } from "../model/Settings.ts"
 
-/**
- * The head of a request, as far as it decides.
- *
- * @category models
- * @since 0.3.0
- */
+/** The head of a request, as far as it decides. */
 export interface Head {
   readonly method: string
   readonly headers: { readonly [name: string]: string | undefined }
@@ -19,18 +10,9 @@ export interface Head {
   readonly remoteAddress: string | undefined
 }
 
-/**
- * What a route asks of its callers: `guarded` everything, `open` no token, `live` nothing.
- *
- * @category models
- * @since 0.3.0
- */
+/** What a route asks of its callers: `guarded` everything, `open` no token, `live` nothing. */
 export type Guard = "guarded" | "open" | "live"
 
-/**
- * @category models
- * @since 0.3.0
- */
 export type Refusal = Unauthorized | Forbidden | BodyTooLarge | NotJson | TooManyGuesses
 
 const utf8 = new TextEncoder()
@@ -42,12 +24,7 @@ const same = (given: Uint8Array, known: Uint8Array): boolean => {
   return difference === 0
 }
 
-/**
- * Whether an IP address is this machine's own.
- *
- * @category decisions
- * @since 0.3.0
- */
+/** Whether an IP address is this machine's own. */
 export const isLocal = (address: string): boolean =>
   address === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(address)
 
@@ -62,12 +39,7 @@ const decodeBasic = (credentials: string): string | undefined => {
   }
 }
 
-/**
- * The token that a request shows: as a bearer's, or as the password of anybody.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** The token that a request shows: as a bearer's, or as the password of anybody. */
 export const shown = (authorization: string | undefined): string | undefined => {
   const [, scheme = "", credentials = ""] = /^(\w+) +(\S+) *$/.exec(authorization ?? "") ?? []
   if (scheme.toLowerCase() === "bearer") return credentials
@@ -155,12 +127,7 @@ const roleOf = ({ tokens }: Pick<Settings, "tokens">, token: string): "change" |
   return role
 }
 
-/**
- * Why a request is refused, or `undefined` when it is not. Nothing of its body has been read.
- *
- * @category decisions
- * @since 0.3.0
- */
+/** Why a request is refused, or `undefined` when it is not. Nothing of its body has been read. */
 export const refusal = (settings: Settings, guard: Guard, head: Head): Refusal | undefined => {
   if (guard === "live") return undefined
   const { headers, method } = head
@@ -201,9 +168,5 @@ export const refusal = (settings: Settings, guard: Guard, head: Head): Refusal |
   return undefined
 }
 
-/**
- * @category errors
- * @since 0.3.0
- */
 export const tooLarge = ({ maxBodyBytes }: Pick<Settings, "maxBodyBytes">): BodyTooLarge =>
   new BodyTooLarge({ limitBytes: maxBodyBytes, message: `A body may have at most ${maxBodyBytes} bytes.` })

@@ -1,18 +1,9 @@
-/**
- * How the doorkeeper says no: JSON with a tag, and the headers that every answer has.
- *
- * @since 0.5.0
- */
+/** How the doorkeeper says no: JSON with a tag, and the headers that every answer has. */
 import { Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import * as ControlError from "../model/ControlError.ts"
 
-/**
- * For every answer: none is kept, guessed at, framed, or read by a page of another origin.
- *
- * @category responses
- * @since 0.5.0
- */
+/** For every answer: none is kept, guessed at, framed, or read by a page of another origin. */
 export const safe = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -36,10 +27,6 @@ const Answer = Schema.Union([
   ControlError.Unauthorized
 ])
 
-/**
- * @category models
- * @since 0.5.0
- */
 export type Answer = typeof Answer.Type
 
 const statuses: { readonly [Tag in Answer["_tag"]]: number } = {
@@ -57,10 +44,6 @@ const statuses: { readonly [Tag in Answer["_tag"]]: number } = {
 
 const encode = Schema.encodeSync(Answer)
 
-/**
- * @category responses
- * @since 0.5.0
- */
 export const answer = (
   error: Answer,
   status: number = statuses[error._tag]

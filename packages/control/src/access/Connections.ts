@@ -1,7 +1,5 @@
 /**
  * The server's sockets: not more than are allowed, none that says nothing, and an answer also to what is no HTTP.
- *
- * @since 0.5.0
  */
 import * as Http from "node:http"
 import type { Socket } from "node:net"
@@ -43,9 +41,6 @@ const misread = (code: string | undefined): readonly [status: number, message: s
 /**
  * Creates a server that has at most so many connections. A further one takes the place of the one that has asked nothing for
  * longest; where each has a request, it is answered with 503.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const createServer = (maxConnections: number): Http.Server => {
   const server = Http.createServer({

@@ -1,7 +1,5 @@
 /**
  * The routes' doorkeeper: every route of a router checked, every mistake answered in JSON, and other methods and paths too.
- *
- * @since 0.3.0
  */
 import { ByteSize, Cause, Clock, Effect, Layer, Option } from "effect"
 import {
@@ -187,9 +185,6 @@ type Method = Parameters<HttpRouter.HttpRouter["add"]>[0]
 /**
  * Puts routes behind the doorkeeper: under the prefix, with other methods answered by 405, and under a prefix also every
  * other path by 404.
- *
- * @category layers
- * @since 0.3.0
  */
 export const guardRoutes = <E, R>(
   routes: Layer.Layer<never, E, R>

@@ -1,8 +1,4 @@
-/**
- * Counts wrong tokens by the address that showed them.
- *
- * @since 0.5.0
- */
+/** Counts wrong tokens by the address that showed them. */
 
 /** Addresses that are remembered. */
 const most = 1000
@@ -14,12 +10,7 @@ interface Guesser {
   since: number
 }
 
-/**
- * What is known of the addresses. Synchronous; times are milliseconds of any clock that does not go back.
- *
- * @category models
- * @since 0.5.0
- */
+/** What is known of the addresses. Synchronous; times are milliseconds of any clock that does not go back. */
 export interface Guesses {
   /** Whole seconds until a token of this address is looked at again. 0: now. */
   readonly wait: (address: string | undefined, now: number) => number
@@ -37,10 +28,6 @@ const networkOf = (address: string | undefined): string => {
   return [...groups, ...zeros, ...rest].slice(0, 4).join(":")
 }
 
-/**
- * @category constructors
- * @since 0.5.0
- */
 export const make = (perMinute: number): Guesses => {
   const guessers = new Map<string, Guesser>()
   const current = (network: string, now: number): Guesser | undefined => {

@@ -1,13 +1,7 @@
 /**
  * The paths of the API, for answers where the router has none: which methods a path has, and what is wrong with it.
- *
- * @since 0.5.0
  */
 
-/**
- * @category models
- * @since 0.5.0
- */
 export interface Paths {
   readonly add: (method: string, path: string) => void
   /** The methods of the path that this text matches, as it stands in a request. `undefined`: none matches. */
@@ -16,12 +10,7 @@ export interface Paths {
 
 const pathOf = (target: string): string => /^[^?#]*/.exec(target)?.[0] ?? ""
 
-/**
- * Whether the percent signs of a path are followed by UTF-8 in two digits each.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** Whether the percent signs of a path are followed by UTF-8 in two digits each. */
 export const isDecodable = (target: string): boolean => {
   try {
     decodeURIComponent(pathOf(target))
@@ -31,12 +20,7 @@ export const isDecodable = (target: string): boolean => {
   }
 }
 
-/**
- * The first name in the query of a request's target, if there is one.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** The first name in the query of a request's target, if there is one. */
 export const queryName = (target: string): string | undefined => {
   const query = /\?([^#]*)/.exec(target)?.[1] ?? ""
   return [...new URLSearchParams(query).keys()][0]
@@ -57,10 +41,6 @@ const patternOf = (path: string): RegExp => {
   return new RegExp(`^${parts.join("/")}$`, "i")
 }
 
-/**
- * @category constructors
- * @since 0.5.0
- */
 export const make = (): Paths => {
   const known = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>()
   return {
@@ -81,12 +61,7 @@ export const make = (): Paths => {
   }
 }
 
-/**
- * What follows the prefix in the target of a request, or `undefined` where it is not beneath it.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** What follows the prefix in the target of a request, or `undefined` where it is not beneath it. */
 export const beneath = (prefix: string, target: string): string | undefined => {
   if (prefix === "") return target
   const path = target.replace(/^\/+/, "/")

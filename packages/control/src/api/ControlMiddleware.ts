@@ -1,8 +1,4 @@
-/**
- * What every call of the API has in common.
- *
- * @since 0.4.0
- */
+/** What every call of the API has in common. */
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
 import {
   BadRequest,
@@ -15,21 +11,13 @@ import {
 
 /**
  * What guards every route but liveness. The routes themselves ask for the token; this says so to clients and documents.
- *
- * @category middleware
- * @since 0.3.0
  */
 export class Guarded extends HttpApiMiddleware.Service<Guarded>()("lemmings/control/Guarded", {
   error: [Unauthorized, Forbidden, BodyTooLarge, NotJson, TooManyGuesses],
   security: { token: HttpApiSecurity.bearer }
 }) {}
 
-/**
- * Says which part of a request could not be understood.
- *
- * @category middleware
- * @since 0.3.0
- */
+/** Says which part of a request could not be understood. */
 export class Understood extends HttpApiMiddleware.Service<Understood>()("lemmings/control/Understood", {
   error: BadRequest
 }) {}

@@ -1,7 +1,5 @@
 /**
  * The part of the control API that looks after flow control: keys, holds, limits, and why a task does not run.
- *
- * @since 0.5.0
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -31,9 +29,6 @@ const rate = Schema.NullOr(Schema.Union([Rate, Schema.Array(Rate)])).annotate({
 /**
  * What to change of the limits of a herd. What is left away stays, `null` is no limit. A limit that is a function of the key
  * stays unless it is replaced.
- *
- * @category models
- * @since 0.5.0
  */
 export const LimitsChange = Schema.Struct({
   weight: Schema.optionalKey(number),
@@ -50,18 +45,9 @@ export const LimitsChange = Schema.Struct({
   )
 })
 
-/**
- * @category models
- * @since 0.5.0
- */
 export type LimitsChange = typeof LimitsChange.Type
 
-/**
- * The limits of a herd as data. `null`: no limit. `"by key"`: a function of the key.
- *
- * @category models
- * @since 0.5.0
- */
+/** The limits of a herd as data. `null`: no limit. `"by key"`: a function of the key. */
 export const LimitsShown = Schema.Struct({
   weight: Schema.NullOr(Schema.Finite),
   rate: Schema.Array(Rate),
@@ -76,12 +62,7 @@ export const LimitsShown = Schema.Struct({
   hold: Schema.Boolean
 })
 
-/**
- * The calls.
- *
- * @category api
- * @since 0.5.0
- */
+/** The calls. */
 export class FlowGroup extends HttpApiGroup.make("flow")
   .add(
     HttpApiEndpoint.get("keys", "/herds/:id/keys", {

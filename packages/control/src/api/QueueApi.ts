@@ -44,12 +44,7 @@ export const Letters = Schema.Struct({
  */
 export type Letters = typeof Letters.Type
 
-/**
- * The calls.
- *
- * @category api
- * @since 0.4.0
- */
+/** The calls. */
 export class QueuesGroup extends HttpApiGroup.make("queues")
   .add(
     HttpApiEndpoint.get("list", "/queues", {

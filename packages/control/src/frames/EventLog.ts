@@ -1,8 +1,6 @@
 /**
  * The last events of a herd, numbered, for readers that come and go. A reader that is slow, or comes back too late, misses
  * some and is told how many; the herd waits for nobody.
- *
- * @since 0.3.0
  */
 import { Clock, Deferred, Duration, Effect, RcMap, type Scope, Stream } from "effect"
 import type { HerdEvent } from "lemmings/HerdEvent"
@@ -19,12 +17,7 @@ const heartbeat = Duration.seconds(15)
 // How long events are kept for readers that went away.
 const linger = Duration.minutes(1)
 
-/**
- * The last events of one herd. Synchronous.
- *
- * @category models
- * @since 0.3.0
- */
+/** The last events of one herd. Synchronous. */
 export interface EventLog {
   /** Names this log among all that were ever made. */
   readonly epoch: string
@@ -39,12 +32,7 @@ export interface EventLog {
   readonly until: (number: number) => Effect.Effect<void>
 }
 
-/**
- * Creates a log that keeps this many events.
- *
- * @category constructors
- * @since 0.3.0
- */
+/** Creates a log that keeps this many events. */
 export const make = (epoch: string, capacity: number): EventLog => {
   const kept: Array<HerdEvent> = []
   let next = 0
@@ -84,12 +72,7 @@ const resume = (log: EventLog, lastId: string | undefined): { from: number; miss
   return { from: after, missed: 0 }
 }
 
-/**
- * Server-sent events from a log, as text: what comes from now on, or after the event with the given id.
- *
- * @category streams
- * @since 0.3.0
- */
+/** Server-sent events from a log, as text: what comes from now on, or after the event with the given id. */
 export const read = (
   log: EventLog,
   herd: string,
@@ -134,12 +117,7 @@ export const read = (
   )
 }
 
-/**
- * The logs of all herds, each kept while somebody reads it and for a minute after.
- *
- * @category constructors
- * @since 0.3.0
- */
+/** The logs of all herds, each kept while somebody reads it and for a minute after. */
 export const makeAll = Effect.fnUntraced(function* (settings: Settings) {
   const registry = yield* HerdRegistry
   const logs = yield* RcMap.make({

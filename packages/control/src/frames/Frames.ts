@@ -1,8 +1,6 @@
 /**
  * What a dashboard shows, as frames: everything in the first, then what is new. A frame is made when its reader is ready
  * for it, so that a slow one gets fewer.
- *
- * @since 0.3.0
  */
 import { Clock, Duration, Effect, Schedule, Stream } from "effect"
 import * as Shared from "lemmings/internal/Shared"
@@ -76,12 +74,7 @@ const textFor = ({ looks, rest, texts }: Sight, seen: WeakMap<ManagedHerd, Seen>
   return text
 }
 
-/**
- * Looks at every herd once a second, until the scope closes, and makes frames for those who ask.
- *
- * @category constructors
- * @since 0.3.0
- */
+/** Looks at every herd once a second, until the scope closes, and makes frames for those who ask. */
 export const make = Effect.fnUntraced(function* (settings: Settings) {
   const registry = yield* HerdRegistry
   const process = yield* ProcessMetrics.readings

@@ -1,8 +1,4 @@
-/**
- * Looks at queues without waiting for a store that is away.
- *
- * @since 0.4.0
- */
+/** Looks at queues without waiting for a store that is away. */
 import { Effect } from "effect"
 import { type ManagedQueue, type QueueJob, type QueueLetter, QueueRegistry } from "lemmings/QueueRegistry"
 import type { QueueFrame, QueueSnapshot } from "../model/ControlModel.ts"
@@ -14,12 +10,7 @@ const shown = 20
 
 type Rules = Pick<Settings, "exposeErrors" | "exposePayloads">
 
-/**
- * Without what is not exposed.
- *
- * @category conversions
- * @since 0.4.0
- */
+/** Without what is not exposed. */
 export const wire = <T extends QueueJob | QueueLetter>(
   { error, payload, ...rest }: T,
   { exposeErrors, exposePayloads }: Rules
@@ -36,10 +27,6 @@ const soon = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =
     Effect.orElseSucceed(() => undefined)
   )
 
-/**
- * @category operations
- * @since 0.4.0
- */
 export const snapshot = (queue: ManagedQueue, name: string, rules: Rules): Effect.Effect<QueueSnapshot> =>
   Effect.gen(function* () {
     const stats = yield* soon(queue.stats)
@@ -54,12 +41,7 @@ export const snapshot = (queue: ManagedQueue, name: string, rules: Rules): Effec
     }
   })
 
-/**
- * Every queue of the registry, each asked beside the others.
- *
- * @category operations
- * @since 0.4.0
- */
+/** Every queue of the registry, each asked beside the others. */
 export const snapshots = (rules: Rules): Effect.Effect<ReadonlyArray<QueueSnapshot>> =>
   Effect.flatMap(QueueRegistry, ({ queues }) =>
     Effect.forEach([...queues()], ([name, queue]) => snapshot(queue, name, rules), {
@@ -67,12 +49,7 @@ export const snapshots = (rules: Rules): Effect.Effect<ReadonlyArray<QueueSnapsh
     })
   )
 
-/**
- * Every queue with its oldest dead letters.
- *
- * @category operations
- * @since 0.4.0
- */
+/** Every queue with its oldest dead letters. */
 export const frames = (rules: Rules): Effect.Effect<ReadonlyArray<QueueFrame>> =>
   Effect.flatMap(QueueRegistry, ({ queues }) =>
     Effect.forEach(

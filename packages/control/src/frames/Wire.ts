@@ -1,8 +1,4 @@
-/**
- * What leaves the process: herds and their tasks, with nothing in it that was not asked for.
- *
- * @since 0.3.0
- */
+/** What leaves the process: herds and their tasks, with nothing in it that was not asked for. */
 import { Cause, Inspectable } from "effect"
 import type { HerdEvent } from "lemmings/HerdEvent"
 import type { HerdMetrics, HerdStats } from "lemmings/HerdStats"
@@ -30,10 +26,6 @@ const redacted = <T extends object>(task: T, { redact }: Rules): T => {
   }
 }
 
-/**
- * @category conversions
- * @since 0.3.0
- */
 export const wireStats = (name: string, stats: HerdStats, { exposeErrors }: Rules): HerdSnapshot => {
   const { lastCreateError, ...resources } = stats.resources
   const shown =
@@ -41,34 +33,17 @@ export const wireStats = (name: string, stats: HerdStats, { exposeErrors }: Rule
   return { ...stats, herd: name, resources: { ...resources, ...shown } }
 }
 
-/**
- * @category conversions
- * @since 0.3.0
- */
 export const wireTask = (task: TaskSummary, rules: Rules): TaskSummary => redacted(task, rules)
 
-/**
- * A key of a herd, or what is said of a task with one.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** A key of a herd, or what is said of a task with one. */
 export const wireKey = <T extends { readonly key?: string }>(keyed: T, rules: Rules): T =>
   redacted(keyed, rules)
 
-/**
- * @category conversions
- * @since 0.3.0
- */
 export const wireFailure = ({ cause, ...failure }: TaskFailure, rules: Rules): Failure => ({
   ...redacted(failure, rules),
   ...(rules.exposeErrors ? { error: text(cause) } : {})
 })
 
-/**
- * @category conversions
- * @since 0.3.0
- */
 export const wireEvent = (event: HerdEvent, name: string, rules: Rules): LoggedEvent => {
   const named = { ...redacted(event, rules), herd: name }
   const hide = (value: unknown) => (rules.exposeErrors ? text(value) : "hidden")
@@ -77,10 +52,6 @@ export const wireEvent = (event: HerdEvent, name: string, rules: Rules): LoggedE
   return named
 }
 
-/**
- * @category conversions
- * @since 0.3.0
- */
 export const wirePoint = (at: number, { queue, workers }: HerdStats, metrics: HerdMetrics): Point => ({
   at,
   arrivalRate: metrics.arrivalRate,

@@ -1,26 +1,13 @@
-/**
- * What calls have in common: the herd that they name, and what was wrong with what they said.
- *
- * @since 0.5.0
- */
+/** What calls have in common: the herd that they name, and what was wrong with what they said. */
 import { Effect } from "effect"
 import type { InvalidConfig } from "lemmings/HerdError"
 import { HerdRegistry, type ManagedHerd } from "lemmings/HerdRegistry"
 import { BadRequest, UnknownHerd } from "../model/ControlError.ts"
 
-/**
- * @category errors
- * @since 0.5.0
- */
 export const invalid = ({ field, message, rule, value }: InvalidConfig): BadRequest =>
   new BadRequest({ field, value, rule, message: `${message}. Nothing was changed.` })
 
-/**
- * The registered herds, by name.
- *
- * @category getters
- * @since 0.5.0
- */
+/** The registered herds, by name. */
 export const find = (id: string): Effect.Effect<ManagedHerd, UnknownHerd> =>
   Effect.flatMap(HerdRegistry, ({ herds }) => {
     const herd = herds().get(id)

@@ -1,8 +1,4 @@
-/**
- * What the calls of flow control do.
- *
- * @since 0.5.0
- */
+/** What the calls of flow control do. */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type { KeyLimitsOptions, LimitsOptions, RateOptions } from "lemmings/Limits"
@@ -60,12 +56,7 @@ const shown = ({ hold, perKey = {}, rate, weight }: LimitsOptions): typeof Limit
   hold: hold !== undefined
 })
 
-/**
- * The handlers of the group.
- *
- * @category layers
- * @since 0.5.0
- */
+/** The handlers of the group. */
 export const flow = HttpApiBuilder.group(ControlApi, "flow", (handlers) =>
   Effect.gen(function* () {
     const settings = yield* ControlSettings

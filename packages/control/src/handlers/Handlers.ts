@@ -1,8 +1,4 @@
-/**
- * What the calls of the control API do.
- *
- * @since 0.3.0
- */
+/** What the calls of the control API do. */
 import { Effect, Layer, SchemaIssue, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
@@ -266,12 +262,7 @@ const understood = Layer.unwrap(
   )
 )
 
-/**
- * The handlers of all groups.
- *
- * @category layers
- * @since 0.3.0
- */
+/** The handlers of all groups. */
 export const layer = Layer.mergeAll(gofherd, herds, flow, queues, dashboard, health).pipe(
   Layer.provideMerge([checkedBefore, understood]),
   Layer.provide(Streams.layer)

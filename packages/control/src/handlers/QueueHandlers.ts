@@ -1,8 +1,4 @@
-/**
- * What the calls about queues do.
- *
- * @since 0.4.0
- */
+/** What the calls about queues do. */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type ManagedQueue, QueueRegistry, type QueueUnavailable } from "lemmings/QueueRegistry"
@@ -61,10 +57,6 @@ const filterOf = ({ all, diedBefore, ids }: Letters) => {
   )
 }
 
-/**
- * @category layers
- * @since 0.4.0
- */
 export const queues = HttpApiBuilder.group(ControlApi, "queues", (handlers) =>
   Effect.gen(function* () {
     const settings = yield* ControlSettings

@@ -1,8 +1,4 @@
-/**
- * Answers that go on: server-sent events, as many at a time as may be, that end with the routes.
- *
- * @since 0.5.0
- */
+/** Answers that go on: server-sent events, as many at a time as may be, that end with the routes. */
 import { Context, Deferred, Effect, Layer, type Scope, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { answer } from "../access/Answers.ts"
@@ -13,10 +9,6 @@ import { ControlSettings } from "../model/Settings.ts"
 // Until somebody else has gone, perhaps.
 const retryAfterSeconds = 10
 
-/**
- * @category services
- * @since 0.5.0
- */
 export class Streams extends Context.Service<
   Streams,
   {

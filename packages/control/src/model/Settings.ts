@@ -18,20 +18,10 @@ export interface Names {
   readonly key?: string
 }
 
-/**
- * A secret that callers show: at least 16 characters of ASCII without spaces.
- *
- * @category models
- * @since 0.5.0
- */
+/** A secret that callers show: at least 16 characters of ASCII without spaces. */
 export type Token = string | Redacted.Redacted
 
-/**
- * A token as it is compared, and whether it lets its bearer change something.
- *
- * @category models
- * @since 0.5.0
- */
+/** A token as it is compared, and whether it lets its bearer change something. */
 export interface KnownToken {
   readonly bytes: Uint8Array
   readonly changes: boolean
@@ -103,12 +93,7 @@ export interface RoutesOptions {
   readonly eventBuffer?: number | undefined
 }
 
-/**
- * The options as the routes use them.
- *
- * @category models
- * @since 0.3.0
- */
+/** The options as the routes use them. */
 export interface Settings {
   readonly prefix: string
   /** Whether nothing else is on the same router. */
@@ -133,12 +118,7 @@ export interface Settings {
   readonly eventBuffer: number
 }
 
-/**
- * The settings of the routes that are being made.
- *
- * @category services
- * @since 0.3.0
- */
+/** The settings of the routes that are being made. */
 export class ControlSettings extends Context.Service<ControlSettings, Settings>()(
   "lemmings/control/ControlSettings"
 ) {}
@@ -173,12 +153,7 @@ const withoutTokenOf = (options: RoutesOptions, alone: boolean, tokens: Readonly
   return Effect.fail(new InvalidConfig({ field: "withoutToken", value: withoutToken, rule }))
 }
 
-/**
- * Checks the options. `alone`: of a server of their own.
- *
- * @category constructors
- * @since 0.3.0
- */
+/** Checks the options. `alone`: of a server of their own. */
 export const decode = Effect.fnUntraced(function* (
   options: RoutesOptions,
   alone: boolean = false

@@ -1,8 +1,4 @@
-/**
- * The page for people: three files that the package carries, and nothing from elsewhere.
- *
- * @since 0.3.0
- */
+/** The page for people: three files that the package carries, and nothing from elsewhere. */
 import { Effect, FileSystem, Path } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ControlSettings } from "../model/Settings.ts"
@@ -33,12 +29,7 @@ const notBuilt = HttpServerResponse.text(
   { status: 503 }
 )
 
-/**
- * Serves the page at `/dashboard`.
- *
- * @category layers
- * @since 0.3.0
- */
+/** Serves the page at `/dashboard`. */
 export const layer = HttpRouter.use((router) =>
   Effect.gen(function* () {
     const { prefix } = yield* ControlSettings

@@ -1,7 +1,5 @@
 /**
  * The API for people: one page without a script, made of the API's own declaration. Nothing of it comes from elsewhere.
- *
- * @since 0.5.0
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -93,12 +91,7 @@ ${groups.join("\n")}
 `
 }
 
-/**
- * Serves the page at `/docs`.
- *
- * @category layers
- * @since 0.5.0
- */
+/** Serves the page at `/docs`. */
 export const layer = HttpRouter.use((router) =>
   Effect.gen(function* () {
     const { prefix } = yield* ControlSettings

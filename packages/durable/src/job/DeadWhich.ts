@@ -1,8 +1,4 @@
-/**
- * Which dead letters somebody means. What could mean all of them by mistake is refused.
- *
- * @since 0.5.0
- */
+/** Which dead letters somebody means. What could mean all of them by mistake is refused. */
 import { InvalidConfig } from "lemmings"
 import type { DeadFilter } from "../port/JobStore.ts"
 import { describe, jsonOf, plain } from "../port/Json.ts"
@@ -33,9 +29,6 @@ const payloadOf = (payload: unknown): NonNullable<DeadFilter["payload"]> => {
 /**
  * A filter, read once. Throws `InvalidConfig` where a field is unknown, `undefined`, or not what it should be, or where there
  * is none.
- *
- * @category decoding
- * @since 0.5.0
  */
 export const filterOf = (given: unknown): DeadFilter => {
   if (typeof given !== "object" || given === null || Array.isArray(given))
@@ -60,11 +53,6 @@ export const filterOf = (given: unknown): DeadFilter => {
   return filter
 }
 
-/**
- * A filter, or all of them, which must be said. Throws `InvalidConfig`.
- *
- * @category decoding
- * @since 0.5.0
- */
+/** A filter, or all of them, which must be said. Throws `InvalidConfig`. */
 export const whichOf = (given: unknown): DeadFilter | undefined =>
   given === "all" ? undefined : filterOf(given)

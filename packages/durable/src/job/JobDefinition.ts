@@ -106,12 +106,7 @@ export interface AnyJob {
   readonly settings: Settings
 }
 
-/**
- * The options, with their defaults.
- *
- * @category models
- * @since 0.4.0
- */
+/** The options, with their defaults. */
 export interface Settings {
   readonly idempotencyKey: ((payload: never) => string) | undefined
   readonly group: ((payload: never) => string) | undefined
@@ -124,12 +119,7 @@ export interface Settings {
   readonly spec: QueueSpec
 }
 
-/**
- * Either a schema, or nothing.
- *
- * @category models
- * @since 0.4.0
- */
+/** Either a schema, or nothing. */
 export type Side = Schema.Codec<unknown, unknown> | undefined
 
 const backoff = Time.backoff(1_000, 300_000).schedule
@@ -139,9 +129,6 @@ const nothing: Codec = { encode: () => null, decode: () => undefined }
 /**
  * The two directions of a schema, by way of JSON. In `errors`, characters that stores do not take are left out, or replaced;
  * elsewhere a text that holds them does not fit.
- *
- * @category constructors
- * @since 0.4.0
  */
 export const codecOf = (side: Side, errors = false, maxBytes?: number): Codec => {
   if (side === undefined) return nothing
@@ -156,12 +143,7 @@ export const codecOf = (side: Side, errors = false, maxBytes?: number): Codec =>
 
 const invalid = (field: string, value: unknown, rule: string) => new InvalidConfig({ field, value, rule })
 
-/**
- * The limits of payloads and of results. Throws `InvalidConfig` where one is out of range.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** The limits of payloads and of results. Throws `InvalidConfig` where one is out of range. */
 export const sizesOf = ({
   maxPayloadBytes,
   maxResultBytes
@@ -170,12 +152,7 @@ export const sizesOf = ({
   result: JobSettings.maxResultBytes.decode(maxResultBytes)
 })
 
-/**
- * Puts in the defaults. Throws `InvalidConfig` where an option is out of range.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** Puts in the defaults. Throws `InvalidConfig` where an option is out of range. */
 export const settingsOf = (name: string, options: Options<never, never>): Settings => {
   const { retention = {} } = options
   if (!/^[\w.\-/]{1,200}$/.test(name) || name.endsWith(".dead") || name.startsWith("__pgboss__"))
@@ -208,9 +185,6 @@ export const settingsOf = (name: string, options: Options<never, never>): Settin
 /**
  * A text of the caller's own that is stored beside a job: its key, its group. Throws `InvalidConfig` where it is none, or a
  * store would not take it.
- *
- * @category getters
- * @since 0.5.0
  */
 export const wordOf = (field: string, value: unknown, most = Infinity): string | undefined => {
   if (value === undefined) return undefined
@@ -222,9 +196,6 @@ export const wordOf = (field: string, value: unknown, most = Infinity): string |
 /**
  * The id of a job: of its key, so that the same key is the same job on all machines, or a new one. New ones begin with the
  * time, in epoch milliseconds, so that what is enqueued together is together in the index of the store.
- *
- * @category getters
- * @since 0.4.0
  */
 export const idOf = (queue: string, key: string | undefined, now: number): string => {
   if (key === undefined) {
@@ -247,9 +218,6 @@ const about = (error: unknown, taskId: string | undefined): boolean =>
 /**
  * What is kept of an attempt that did not succeed. `taskId` is what the herd knows the attempt by: a handler may fail with the
  * timeout of a task of its own.
- *
- * @category getters
- * @since 0.4.0
  */
 export const failureOf = (job: AnyJob, cause: Cause.Cause<unknown>, taskId?: string): Failure => {
   const failed = cause.reasons.find(Cause.isFailReason)
@@ -269,9 +237,6 @@ export const failureOf = (job: AnyJob, cause: Cause.Cause<unknown>, taskId?: str
 
 /**
  * How long to wait after attempt number `attempt`, which counts from 1. `undefined`: there is no next one.
- *
- * @category getters
- * @since 0.4.0
  */
 export const retryDelay = Effect.fnUntraced(function* (
   schedule: Schedule.Schedule<unknown>,
@@ -311,9 +276,6 @@ const delayAfter = (schedule: Schedule.Schedule<unknown>, attempt: number, error
  * What comes after a failed attempt: another one in `delayMillis`, or none. It is known whatever the cause is, and whatever
  * the job's own `retryable` and `retry` do: where `retryable` throws it has not said no. `attempts` are what the stored job may
  * have, which may be of another release.
- *
- * @category getters
- * @since 0.4.0
  */
 export const afterFailure = Effect.fnUntraced(function* (
   job: AnyJob,

@@ -1,32 +1,18 @@
-/**
- * What a stored job says, typed again.
- *
- * @since 0.4.0
- */
+/** What a stored job says, typed again. */
 import { Effect, Result } from "effect"
 import type { AnyJob } from "./JobDefinition.ts"
 import { JobCancelled, JobFailed } from "../port/JobError.ts"
 import type { JobRecord } from "../port/JobStore.ts"
 import { describe } from "../port/Json.ts"
 
-/**
- * The payload, by the schema of today.
- *
- * @category getters
- * @since 0.4.0
- */
+/** The payload, by the schema of today. */
 export const decoded = <P>(job: AnyJob, payload: unknown): Result.Result<P, Error> =>
   Result.try({
     try: () => job.codecs.payload.decode(payload) as P,
     catch: (error) => (error instanceof Error ? error : new Error(describe(error)))
   })
 
-/**
- * The result of a job that has ended, or its error.
- *
- * @category getters
- * @since 0.4.0
- */
+/** The result of a job that has ended, or its error. */
 export const resultOf = (job: AnyJob, record: JobRecord): Effect.Effect<unknown, unknown> => {
   const { failure, id, queue } = record
   if (record.state === "cancelled") return Effect.fail(new JobCancelled({ queue, id }))

@@ -35,12 +35,7 @@ export interface EnqueueOptions {
   readonly transaction?: SqlClient | Transaction | undefined
 }
 
-/**
- * The caller's transaction, as a store takes it.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** The caller's transaction, as a store takes it. */
 export const transactionOf = (
   given: SqlClient | Transaction,
   context: Context.Context<never>
@@ -65,12 +60,7 @@ export interface ManyOptions extends Omit<PagesOptions, "transaction"> {
   readonly transaction?: SqlClient | Transaction | undefined
 }
 
-/**
- * The same, as a store takes it.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** The same, as a store takes it. */
 export const pagesOf = ({ progress, transaction }: ManyOptions = {}): Effect.Effect<PagesOptions> =>
   transaction === undefined
     ? Effect.succeed({ progress })
@@ -107,12 +97,7 @@ interface Requested {
   readonly payload: unknown
 }
 
-/**
- * The jobs of one call, in its order. Throws where one of them cannot be stored.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** The jobs of one call, in its order. Throws where one of them cannot be stored. */
 export const newJobsOf = (
   requests: ReadonlyArray<Requested>,
   options: EnqueueOptions,

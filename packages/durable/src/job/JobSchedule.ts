@@ -22,12 +22,7 @@ export interface ScheduleOptions {
   readonly missed?: "once" | "skip" | undefined
 }
 
-/**
- * Why a schedule is not taken, if it is not.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Why a schedule is not taken, if it is not. */
 export const scheduleRefusal = (cron: string, zone: string, key: string, missed: string, now: number) => {
   const misfit = Recurring.misfit(cron, zone, now)
   if (misfit !== undefined)
@@ -51,12 +46,7 @@ export const scheduleRefusal = (cron: string, zone: string, key: string, missed:
 /** Schedules that are asked for at a time. */
 const schedulesPage = 1_000
 
-/**
- * The schedules of a queue, by key: `limit` at most, after the one with the key `start`.
- *
- * @category getters
- * @since 0.5.0
- */
+/** The schedules of a queue, by key: `limit` at most, after the one with the key `start`. */
 export const schedulesOf = Effect.fnUntraced(function* (
   store: Store,
   queue: string,

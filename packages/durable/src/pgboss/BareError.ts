@@ -1,8 +1,4 @@
-/**
- * Errors of the database without what they quote.
- *
- * @since 0.5.0
- */
+/** Errors of the database without what they quote. */
 
 /** Empty where a socket was tried at several addresses: each has an error of its own. */
 const messageOf = (error: Error): string => {
@@ -37,9 +33,6 @@ const passwordsOf = (address: string | undefined): ReadonlyArray<string> => {
 /**
  * What is shown of errors of a database at an address: name, message, code and stack, without what they quote, and nowhere the
  * password of the address.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const bareOf = (address: string | undefined): ((error: unknown) => unknown) => {
   const passwords = passwordsOf(address)

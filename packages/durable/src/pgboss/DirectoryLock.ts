@@ -1,8 +1,4 @@
-/**
- * One process in a directory, and nobody else's eyes on it.
- *
- * @since 0.4.0
- */
+/** One process in a directory, and nobody else's eyes on it. */
 import { Effect } from "effect"
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs"
 import { join } from "node:path"
@@ -43,9 +39,6 @@ const enclose = (directory: string): string | undefined => {
  *
  * The lock is the operating system's, on a file, and goes with the process that has it, however that ends. Node.js has
  * no call for such a lock; SQLite takes one on every platform.
- *
- * @category constructors
- * @since 0.4.0
  */
 export const acquire = (directory: string) =>
   Effect.acquireRelease(

@@ -6,8 +6,6 @@
  * PGlite makes a database wherever it finds none, and pg-boss its tables, also where both were there once and a file has gone.
  * So a file of our own, beside the database, says whether it is being made for the first time (`making`: nothing was stored
  * yet, and it may be made again) or was made (`made`: from then on whatever is not there is missing).
- *
- * @since 0.5.0
  */
 import { Effect } from "effect"
 import {
@@ -25,12 +23,7 @@ import {
 import { join } from "node:path"
 import { OpenFailed } from "../port/JobError.ts"
 
-/**
- * Where the database is in a directory of jobs.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Where the database is in a directory of jobs. */
 export const dataOf = (directory: string): string => join(directory, "data")
 
 const markerOf = (directory: string): string => join(directory, "lemmings.json")
@@ -76,12 +69,7 @@ const holdsData = (directory: string) => {
   return existsSync(data) && readdirSync(data).length > 0
 }
 
-/**
- * Whether it is not a new one.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether it is not a new one. */
 export const holdsSomething = (directory: string): boolean =>
   existsSync(markerOf(directory)) || holdsData(directory)
 
@@ -119,38 +107,20 @@ const attempt = <A>(directory: string, f: () => A) =>
 /**
  * Before the database is opened: fails where something is missing that was there, and says so of a new directory that it is
  * being made. Only who holds the directory may do this.
- *
- * @category operations
- * @since 0.5.0
  */
 export const check = (directory: string): Effect.Effect<void, OpenFailed> =>
   attempt(directory, () => prepare(directory))
 
-/**
- * Whether there was a good start before.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Whether there was a good start before. */
 export const isMade = (directory: string): Effect.Effect<boolean, OpenFailed> =>
   attempt(directory, () => read(directory) === "made")
 
-/**
- * After the first good start. From now on nothing is made anew here.
- *
- * @category operations
- * @since 0.5.0
- */
+/** After the first good start. From now on nothing is made anew here. */
 export const made = (directory: string): Effect.Effect<void, OpenFailed> =>
   attempt(directory, () => {
     if (read(directory) !== "made") write(directory, "made")
   })
 
-/**
- * What a directory says that has lost its tables.
- *
- * @category errors
- * @since 0.5.0
- */
+/** What a directory says that has lost its tables. */
 export const emptied = (directory: string): OpenFailed =>
   new OpenFailed({ directory, cause: new Error(`it is damaged: its tables are missing. ${backup}`) })

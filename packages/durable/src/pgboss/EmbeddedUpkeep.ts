@@ -2,8 +2,6 @@
  * What a PostgreSQL server does by itself, and an embedded one does not: it has no process that would give back the room of
  * rows that were changed or removed, nor one that would write a checkpoint, so that its tables and its log would grow for
  * ever, and its recovery with them.
- *
- * @since 0.4.0
  */
 import { Effect } from "effect"
 import * as Housekeeping from "../port/Housekeeping.ts"
@@ -31,9 +29,6 @@ interface Look {
 /**
  * Vacuums and writes checkpoints when they are due, looking every 5 seconds. Each holds up what comes meanwhile for some
  * tens or hundreds of milliseconds.
- *
- * @category constructors
- * @since 0.4.0
  */
 export const make = ({ run, sql }: Engine): Effect.Effect<never> => {
   // Nobody knows when the processes before this one did.

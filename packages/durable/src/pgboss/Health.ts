@@ -1,8 +1,6 @@
 /**
  * Whether a store does what it is asked: decided by what is written, since a database that is full, read-only or a replica goes
  * on answering questions. Pure state; times are milliseconds of one clock.
- *
- * @since 0.5.0
  */
 
 /** How long what is written must have gone well before the store is ready again, in milliseconds. */
@@ -20,9 +18,6 @@ interface Trouble {
 /**
  * Begins not ready, and is ready with the first success. Then one failure ends it, and only some seconds without one bring it
  * back.
- *
- * @category models
- * @since 0.5.0
  */
 export class Health {
   #ready = false

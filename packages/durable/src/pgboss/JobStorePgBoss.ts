@@ -1,8 +1,4 @@
-/**
- * The store on pg-boss, for PostgreSQL and for PGlite alike.
- *
- * @since 0.4.0
- */
+/** The store on pg-boss, for PostgreSQL and for PGlite alike. */
 import { type Clock, Effect } from "effect"
 import type { Db, PgBoss } from "pg-boss"
 import type {
@@ -90,12 +86,7 @@ const byQueue = (jobs: ReadonlyArray<NewJob>): Map<string, Array<NewJob>> => {
   return queues
 }
 
-/**
- * Creates the store over a running engine.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** Creates the store over a running engine. */
 export const make = (
   { clock, listen, readiness, run, sql, tell, transaction, urgent }: Engine,
   { schedule, schedules, unschedule }: Schedules,

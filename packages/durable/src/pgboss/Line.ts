@@ -1,13 +1,7 @@
 /**
  * A line before the database: so many operations go on at a time, so that others always find a connection.
- *
- * @since 0.5.0
  */
 
-/**
- * @category models
- * @since 0.5.0
- */
 export interface Line {
   /**
    * Runs when it is its turn, and has its place until the promise is settled, whoever still waits for that. One whose signal is
@@ -16,10 +10,6 @@ export interface Line {
   readonly through: <A>(f: () => Promise<A>, signal: AbortSignal) => Promise<A>
 }
 
-/**
- * @category constructors
- * @since 0.5.0
- */
 export const make = (room: number): Line => {
   let free = room
   const waiting = new Set<() => void>()

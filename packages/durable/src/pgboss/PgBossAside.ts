@@ -7,20 +7,13 @@
  * A claim is one statement, which one row can make fail. Where the database refuses it, the rows that come next are tried, one by
  * one, each in a transaction of its own that is undone. One that is refused for what is in it fails for good, with a copy in the
  * dead letters. Whatever passes, such as a lock, is left alone.
- *
- * @since 0.5.0
  */
 const name = "lemmings_set_aside_1"
 
 /** Errors of what is in a row: data, constraints, limits, triggers. */
 const ofTheRow = "^(22|23|39|44|54|P0)"
 
-/**
- * The statements, for one schema.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** The statements, for one schema. */
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`

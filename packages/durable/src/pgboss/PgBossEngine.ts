@@ -1,8 +1,4 @@
-/**
- * A running pg-boss: started, kept reachable, heard, and stopped.
- *
- * @since 0.4.0
- */
+/** A running pg-boss: started, kept reachable, heard, and stopped. */
 import { Clock, Duration, Effect, Scope } from "effect"
 import * as Time from "lemmings/internal/Time"
 import * as Fibers from "lemmings/internal/Fibers"
@@ -19,10 +15,6 @@ import * as PgBossSql from "./PgBossSql.ts"
 import { Health } from "./Health.ts"
 import { isFull, kindOf } from "./SqlState.ts"
 
-/**
- * @category models
- * @since 0.4.0
- */
 export interface Engine {
   readonly clock: Clock.Clock
   readonly sql: PgBossSql.Statements
@@ -52,10 +44,6 @@ export interface Engine {
   readonly transaction: Transact
 }
 
-/**
- * @category models
- * @since 0.4.0
- */
 export type Transact = <A>(db: Db, f: (tx: Db) => Promise<A>) => Promise<A>
 
 /** The transaction of pg-boss's own pool. */
@@ -111,12 +99,7 @@ const patience = Duration.seconds(30)
 const unanswered = (limit: Duration.Duration): unknown =>
   new Error(`no answer within ${Duration.format(limit)}`)
 
-/**
- * Ends in time, whatever the database does: a layer that closes must.
- *
- * @category combinators
- * @since 0.4.0
- */
+/** Ends in time, whatever the database does: a layer that closes must. */
 export const within = <A>(closing: Effect.Effect<A>) =>
   Effect.asVoid(Effect.timeoutOption(Effect.interruptible(closing), "10 seconds"))
 
@@ -132,9 +115,6 @@ const newsOf = (payload: string): News => {
  *
  * Returns when the first try to reach the database is over, whatever came of it: where that failed, tries go on with
  * backoff, at least every 5 seconds, and operations fail as `unavailable` meanwhile.
- *
- * @category constructors
- * @since 0.4.0
  */
 export const make = Effect.fnUntraced(function* (
   options: ConstructorOptions & { readonly schema: string },

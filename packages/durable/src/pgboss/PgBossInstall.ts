@@ -6,18 +6,11 @@
  * A release writes down what it has installed. Who finds that it is there installs nothing, and so needs no right to: one role
  * installs, and another one works. What several releases install stands side by side, because nothing is changed that an
  * older one calls: a function that does something else has another name.
- *
- * @since 0.5.0
  */
 import { createHash } from "node:crypto"
 import type { Transaction } from "../port/JobStore.ts"
 
-/**
- * The statements, for one schema.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** The statements, for one schema. */
 export const make = (schema: string, parts: ReadonlyArray<string>) => {
   const text = parts.join("\n")
   const digest = createHash("sha256").update(text).digest("hex")
@@ -33,18 +26,9 @@ export const make = (schema: string, parts: ReadonlyArray<string>) => {
   }
 }
 
-/**
- * @category models
- * @since 0.5.0
- */
 export type Install = ReturnType<typeof make>
 
-/**
- * Installs what this release needs, where it is not there.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Installs what this release needs, where it is not there. */
 export const install = async (db: Transaction, sql: Install): Promise<void> => {
   const holds = async (text: string) => {
     const { rows } = await db.executeSql(text)
@@ -54,12 +38,7 @@ export const install = async (db: Transaction, sql: Install): Promise<void> => {
   await db.executeSql(sql.install)
 }
 
-/**
- * What lets a role work with what is installed, and no more.
- *
- * @category getters
- * @since 0.5.0
- */
+/** What lets a role work with what is installed, and no more. */
 export const grant = (schema: string, role: string): string => {
   const name = `"${role.replaceAll('"', '""')}"`
   return `GRANT USAGE ON SCHEMA ${schema} TO ${name};

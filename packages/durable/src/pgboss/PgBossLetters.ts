@@ -2,8 +2,6 @@
  * Dead letters by the page: found by index, a bounded statement at a time.
  *
  * pg-boss's `findJobs` knows no ids and no time of death, so that one letter among many would be looked for in all of them.
- *
- * @since 0.5.0
  */
 import type { DeadLetter, Transaction } from "../port/JobStore.ts"
 import { isId, letterOf, type LetterRow } from "./PgBossRow.ts"
@@ -11,18 +9,12 @@ import { isId, letterOf, type LetterRow } from "./PgBossRow.ts"
 /**
  * That the payload has all fields of a parameter, each with the value that it has there. Not `@>`, to which `[]` is in every
  * list, and `{}` in every object.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const hasFields = (parameter: string) =>
   `NOT EXISTS (SELECT FROM jsonb_each(${parameter}::text::jsonb) f WHERE data -> 'p' -> f.key IS DISTINCT FROM f.value)`
 
 /**
  * The statements, for one schema. $3, $4 and $5 of each are a filter: fields of the payload, died before, ids.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
@@ -50,18 +42,9 @@ export const make = (schema: string) => {
   }
 }
 
-/**
- * @category models
- * @since 0.5.0
- */
 export type Statements = ReturnType<typeof make>
 
-/**
- * One page. Fails where the letter that it comes after is gone: the page would be another one.
- *
- * @category operations
- * @since 0.5.0
- */
+/** One page. Fails where the letter that it comes after is gone: the page would be another one. */
 export const list = async (
   db: Transaction,
   sql: Statements,

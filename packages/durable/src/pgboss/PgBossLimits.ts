@@ -13,8 +13,6 @@
  *
  * The name has a number: whoever changes what the function takes or does makes a new one, because processes of the old
  * release go on calling theirs.
- *
- * @since 0.4.0
  */
 
 const name = "lemmings_claim_3"
@@ -22,12 +20,7 @@ const name = "lemmings_claim_3"
 /** Jobs that are looked at in their order, beyond those that are wanted, before groups are looked at one by one. */
 const head = 100
 
-/**
- * The statements, for one schema. `install` may be run by many at a time, again and again.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** The statements, for one schema. `install` may be run by many at a time, again and again. */
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`

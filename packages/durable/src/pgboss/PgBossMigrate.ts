@@ -1,8 +1,4 @@
-/**
- * Installs all that a store needs in a database, once, for others to use.
- *
- * @since 0.5.0
- */
+/** Installs all that a store needs in a database, once, for others to use. */
 import { Effect } from "effect"
 import { PgBoss } from "pg-boss"
 import { JobStoreError } from "../port/JobError.ts"
@@ -18,12 +14,7 @@ const errorOf = (url: string) => (cause: unknown) =>
     cause: bareOf(url)(cause)
   })
 
-/**
- * Brings the schema up to this release, and lets a role use it. Done again it changes nothing.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Brings the schema up to this release, and lets a role use it. Done again it changes nothing. */
 export const migrate = (options: {
   readonly url: string
   readonly schema: string

@@ -1,7 +1,5 @@
 /**
  * Writes the pulse of a database: see `PgBossPulseSql`. It decides whether a store is ready where nobody else writes.
- *
- * @since 0.5.0
  */
 import { Effect } from "effect"
 import * as Housekeeping from "../port/Housekeeping.ts"
@@ -12,9 +10,6 @@ const again = 1_000
 
 /**
  * Three times in a lease, until it is interrupted. A database that does not answer within a third of it is not ready.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const keep = ({ readiness, sql, urgent }: Engine, leaseMillis: number): Effect.Effect<never> => {
   const third = leaseMillis / 3

@@ -8,16 +8,9 @@
  * first statement that it sees, also one that was sent before. So the sweep asks the database itself: leases are ended only
  * where the pulse has gone on for a whole lease. No process needs to know what the others have seen, and no clock but that of the
  * database is read.
- *
- * @since 0.5.0
  */
 
-/**
- * The statements, for one schema.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** The statements, for one schema. */
 export const statements = (schema: string) => {
   const pulse = `${schema}.lemmings_pulse`
   const now = `${schema}.job_now()`

@@ -1,8 +1,4 @@
-/**
- * What the rows of pg-boss say about jobs, and the other way round.
- *
- * @since 0.4.0
- */
+/** What the rows of pg-boss say about jobs, and the other way round. */
 import type { JobWithMetadata } from "pg-boss"
 import type {
   ClaimedJob,
@@ -15,20 +11,10 @@ import type {
 } from "../port/JobStore.ts"
 import type { Inserted, Said, Stored } from "./PgBossSql.ts"
 
-/**
- * The priority that `data` does not say.
- *
- * @category constants
- * @since 0.4.0
- */
+/** The priority that `data` does not say. */
 export const normal = 5
 
-/**
- * A row that was claimed.
- *
- * @category models
- * @since 0.4.0
- */
+/** A row that was claimed. */
 export interface Claimed {
   readonly id: string
   readonly data: Stored | null
@@ -45,12 +31,7 @@ const states: { readonly [state in JobWithMetadata["state"]]: JobState } = {
   failed: "failed"
 }
 
-/**
- * What is in `data` of a new job.
- *
- * @category conversions
- * @since 0.4.0
- */
+/** What is in `data` of a new job. */
 export const stored = ({
   payload,
   priority,
@@ -63,10 +44,6 @@ export const stored = ({
   ...(watched === true ? { w: 1 } : {})
 })
 
-/**
- * @category conversions
- * @since 0.4.0
- */
 export const insertOf = (job: NewJob, n: number, accepted?: number): Inserted => ({
   n,
   c: accepted,
@@ -79,10 +56,6 @@ export const insertOf = (job: NewJob, n: number, accepted?: number): Inserted =>
   group: job.group
 })
 
-/**
- * @category conversions
- * @since 0.4.0
- */
 export const saidOf = (settlement: Settlement): Said => {
   switch (settlement._tag) {
     case "Complete":
@@ -102,10 +75,6 @@ const countOf = (data: Stored | null, field: "r" | "l"): number => {
   return Number.isInteger(count) && Number(count) >= 0 && Number(count) < 1_000_000 ? Number(count) : 0
 }
 
-/**
- * @category conversions
- * @since 0.4.0
- */
 export const claimedOf = ({ data, id, retryCount, retryLimit }: Claimed): ClaimedJob => {
   // Anybody may have written the row.
   const { k: priority, p: payload, t: trace } = data ?? {}
@@ -127,10 +96,6 @@ const failureOf = (output: unknown): Failure | undefined => {
   return output as Failure
 }
 
-/**
- * @category conversions
- * @since 0.4.0
- */
 export const recordOf = (job: JobWithMetadata<Stored | null>): JobRecord => {
   const state = states[job.state]
   const output: unknown = job.output
@@ -149,12 +114,7 @@ export const recordOf = (job: JobWithMetadata<Stored | null>): JobRecord => {
   }
 }
 
-/**
- * What is read of a dead letter.
- *
- * @category models
- * @since 0.5.0
- */
+/** What is read of a dead letter. */
 export type LetterRow = Pick<
   JobWithMetadata<Stored | null>,
   | "id"
@@ -168,12 +128,7 @@ export type LetterRow = Pick<
   | "sourceOutput"
 >
 
-/**
- * The dead letter that a waiting job of the dead queue is.
- *
- * @category conversions
- * @since 0.4.0
- */
+/** The dead letter that a waiting job of the dead queue is. */
 export const letterOf = (job: LetterRow): DeadLetter => ({
   id: job.id,
   jobId: job.sourceId ?? job.id,
@@ -185,10 +140,5 @@ export const letterOf = (job: LetterRow): DeadLetter => ({
   diedAt: job.createdOn.getTime()
 })
 
-/**
- * Anything else is the id of nothing, and PostgreSQL refuses to look for it.
- *
- * @category guards
- * @since 0.4.0
- */
+/** Anything else is the id of nothing, and PostgreSQL refuses to look for it. */
 export const isId = (id: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)

@@ -1,15 +1,6 @@
-/**
- * The SQL of schedules: rows of our own beside the tables of pg-boss. What uses it is `PgBossSchedules`.
- *
- * @since 0.5.0
- */
+/** The SQL of schedules: rows of our own beside the tables of pg-boss. What uses it is `PgBossSchedules`. */
 
-/**
- * The statements, for one schema.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** The statements, for one schema. */
 export const make = (schema: string, channel: string) => {
   const schedules = `${schema}.lemmings_schedule`
   const now = `${schema}.job_now()`

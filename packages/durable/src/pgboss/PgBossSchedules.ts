@@ -9,8 +9,6 @@
  * A row has the time that it is due next. A process that finds it due moves it on and inserts its job in one statement, which
  * does nothing where another process was faster. The id of the job is made of the schedule and of its time, so that an
  * occurrence is one job whatever happens. The time is the database's.
- *
- * @since 0.5.0
  */
 import { Effect } from "effect"
 import type { JobStoreError } from "../port/JobError.ts"
@@ -57,12 +55,7 @@ const movedOf = (row: Due, now: number, unreadable: (why: string) => void): Move
   }
 }
 
-/**
- * The schedules of a store.
- *
- * @category models
- * @since 0.5.0
- */
+/** The schedules of a store. */
 export interface Schedules extends Pick<Store, "schedule" | "unschedule" | "schedules"> {
   /** Enqueues what is due. Returns in how many milliseconds it is worth to look again, 0 when there may be more. */
   readonly look: Effect.Effect<number, JobStoreError>
@@ -70,12 +63,7 @@ export interface Schedules extends Pick<Store, "schedule" | "unschedule" | "sche
   readonly keep: Effect.Effect<never>
 }
 
-/**
- * Creates the schedules over a running engine.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** Creates the schedules over a running engine. */
 export const make = ({ run, sql: { schedules: sql } }: Engine): Schedules => {
   const changed = new Signal()
   let unreadable: ReadonlyArray<string> = []

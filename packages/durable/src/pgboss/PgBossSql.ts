@@ -25,8 +25,6 @@
  * attempt: `r` or `l`, and `retry_limit`, go up with it. The execution is `retry_count + 1 - r`.
  *
  * A job that is set apart is `blocked`, which pg-boss never undoes where there is nothing that it depends on.
- *
- * @since 0.4.0
  */
 import { createHash } from "node:crypto"
 import { afterLossSql } from "../port/Losses.ts"
@@ -38,18 +36,9 @@ import * as PgBossPulse from "./PgBossPulseSql.ts"
 import * as PgBossScheduleSql from "./PgBossScheduleSql.ts"
 import * as PgBossStats from "./PgBossStats.ts"
 
-/**
- * Where the tables are unless somebody says otherwise.
- *
- * @category constants
- * @since 0.5.0
- */
+/** Where the tables are unless somebody says otherwise. */
 export const defaultSchema = "lemmings"
 
-/**
- * @category models
- * @since 0.4.0
- */
 export interface Stored {
   readonly p: unknown
   readonly t?: string
@@ -59,30 +48,17 @@ export interface Stored {
   readonly w?: 1
 }
 
-/**
- * Where dead letters of a queue are.
- *
- * @category getters
- * @since 0.4.0
- */
+/** Where dead letters of a queue are. */
 export const deadQueue = (queue: string): string => `${queue}.dead`
 
 /**
  * The channel that pg-boss notifies with the name of a queue. Ours go through it too, with a space in front, which no
  * queue's name has.
- *
- * @category getters
- * @since 0.4.0
  */
 export const channel = (schema: string): string =>
   `pgboss_${createHash("sha224").update(schema).digest("hex").slice(0, 24)}`
 
-/**
- * How a new job is said to the database.
- *
- * @category models
- * @since 0.4.0
- */
+/** How a new job is said to the database. */
 export interface Inserted {
   readonly id: string
   readonly data: Stored
@@ -100,12 +76,7 @@ export interface Inserted {
   readonly c: number | undefined
 }
 
-/**
- * How a settlement is said to the database.
- *
- * @category models
- * @since 0.4.0
- */
+/** How a settlement is said to the database. */
 export interface Said {
   /** Complete, retry, discard (failed), release. */
   readonly k: "c" | "r" | "f" | "x"
@@ -115,12 +86,7 @@ export interface Said {
   readonly d?: number
 }
 
-/**
- * The statements, for one schema.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** The statements, for one schema. */
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`
@@ -425,8 +391,4 @@ export const make = (schema: string) => {
   }
 }
 
-/**
- * @category models
- * @since 0.4.0
- */
 export type Statements = ReturnType<typeof make>

@@ -6,8 +6,6 @@
  * Up to 10,000 are counted. What is more is estimated from some pages of the table, chosen by chance: a few percent off where the
  * jobs of the queue are much of the table, and more where they are little of it. Reading all of a million rows takes seconds, in
  * which whoever looks at the figures sees old ones.
- *
- * @since 0.5.0
  */
 import type { QueueStats } from "../port/JobStore.ts"
 
@@ -17,12 +15,7 @@ const most = 10_000
 /** Pages of the table that an estimate reads. */
 const pages = 400
 
-/**
- * $1 queue, $2 its dead letters.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** $1 queue, $2 its dead letters. */
 export const make = (schema: string) => {
   const jobs = `${schema}.job_common`
   const now = `${schema}.job_now()`
@@ -81,10 +74,6 @@ interface Row {
   readonly attempts: number
 }
 
-/**
- * @category conversions
- * @since 0.5.0
- */
 export const statsOf = (queue: string, found: unknown): QueueStats => {
   const { attempts, cancelled, completed, dead, delayed, failed, oldest, paused, running, waiting } =
     found as Row

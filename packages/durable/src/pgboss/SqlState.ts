@@ -1,17 +1,10 @@
-/**
- * What PostgreSQL's errors mean to jobs: a table of SQLSTATE classes and codes.
- *
- * @since 0.5.0
- */
+/** What PostgreSQL's errors mean to jobs: a table of SQLSTATE classes and codes. */
 import { NotJson } from "../port/Json.ts"
 
 /**
  * - `away`: the database cannot be reached, or takes nothing. Asking again later is right, and nobody else gets through.
  * - `passing`: this statement did not get through, for a reason that passes. Asking again is right.
  * - `refused`: it said no, and would say so again.
- *
- * @category models
- * @since 0.5.0
  */
 export type Kind = "away" | "passing" | "refused"
 
@@ -50,20 +43,10 @@ const stateOf = (error: unknown, depth = 5): string | undefined => {
   return stateOf(Reflect.get(error, "cause"), depth - 1) ?? stateOf(Reflect.get(error, "reason"), depth - 1)
 }
 
-/**
- * Whether an error is that there is no room on the disk or in memory: others may still find some.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether an error is that there is no room on the disk or in memory: others may still find some. */
 export const isFull = (error: unknown): boolean => /^(53[12]|58)/.test(stateOf(error) ?? "")
 
-/**
- * What an error means. One that no server has said is about reaching it.
- *
- * @category getters
- * @since 0.5.0
- */
+/** What an error means. One that no server has said is about reaching it. */
 export const kindOf = (error: unknown): Kind => {
   if (!(error instanceof Error)) return "away"
   // Thrown before anything was sent.

@@ -1,17 +1,10 @@
 /**
  * Where a database is, as far as that can be seen without asking it. Nothing that is said of it repeats it.
- *
- * @since 0.5.0
  */
 import { Redacted } from "effect"
 import { InvalidConfig } from "lemmings"
 
-/**
- * Completes "must be …".
- *
- * @category rules
- * @since 0.5.0
- */
+/** Completes "must be …". */
 export const urlRule = `an address such as "postgres://user:password@host:5432/database", in which what is no letter or digit is percent-encoded`
 
 const isUsable = (url: string): boolean => {
@@ -30,9 +23,6 @@ const isUsable = (url: string): boolean => {
 
 /**
  * The address as the driver takes it. Throws `InvalidConfig` where it is none, without saying what was given.
- *
- * @category decoding
- * @since 0.5.0
  */
 export const urlOf = (given: string | Redacted.Redacted | undefined): string => {
   const url: unknown = Redacted.isRedacted(given) ? Redacted.value(given) : given

@@ -1,8 +1,4 @@
-/**
- * What is done to a store again and again, or on and on, and nobody waits for. None of it ends silently.
- *
- * @since 0.4.0
- */
+/** What is done to a store again and again, or on and on, and nobody waits for. None of it ends silently. */
 import { Cause, Clock, type Duration, Effect, Exit } from "effect"
 import * as Time from "lemmings/internal/Time"
 import { JobStoreError } from "./JobError.ts"
@@ -17,9 +13,6 @@ const wentWell = 60_000
 /**
  * Says why something does not succeed: once, until the reason is another one or all is well again. That the store is away, the
  * store says itself.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const teller = (what: string) => {
   let said: string | undefined
@@ -48,9 +41,6 @@ const whyOf = (exit: Exit.Exit<unknown, unknown>) =>
 /**
  * Does it until it succeeds, with backoff. That the store refuses it, and why, is logged once; that the store is away, the
  * store says itself. A defect is no end of it either.
- *
- * @category combinators
- * @since 0.5.0
  */
 export const insist = <A>(
   what: string,
@@ -72,12 +62,7 @@ export const insist = <A>(
     return attempt
   })
 
-/**
- * Keeps it going, however it ends: it is started again with backoff, and the reason is logged once.
- *
- * @category combinators
- * @since 0.5.0
- */
+/** Keeps it going, however it ends: it is started again with backoff, and the reason is logged once. */
 export const watched = (what: string, work: Effect.Effect<unknown, unknown>): Effect.Effect<never> =>
   Effect.suspend(() => {
     const { tell, well } = teller(what)
@@ -99,9 +84,6 @@ export const watched = (what: string, work: Effect.Effect<unknown, unknown>): Ef
 /**
  * Does it at once, and `pause` after each end. A failure does not end it: next time it may go well. That the store refuses
  * it is logged once until it goes well again; that the store is away, the store says itself.
- *
- * @category combinators
- * @since 0.4.0
  */
 export const repeat = (
   work: Effect.Effect<unknown, JobStoreError>,

@@ -1,18 +1,11 @@
 /**
  * What may be stored of a value, whatever it is. User code makes these values: nothing here throws but what it says.
- *
- * @since 0.5.0
  */
 
 /** Longest description, in UTF-16 units. */
 const longest = 8_192
 
-/**
- * A text that every store takes: without NUL and lone surrogates, which PostgreSQL has no room for.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** A text that every store takes: without NUL and lone surrogates, which PostgreSQL has no room for. */
 export const cleanText = (text: string): string => text.replaceAll("\u0000", "").toWellFormed()
 
 const said = (error: unknown): string =>
@@ -30,9 +23,6 @@ const guarded = (say: () => unknown): string | undefined => {
 
 /**
  * Says what somebody threw or failed with, in at most 8,192 characters that every store takes. Never throws.
- *
- * @category conversions
- * @since 0.5.0
  */
 export const describe = (error: unknown): string => {
   const text =
@@ -43,34 +33,19 @@ export const describe = (error: unknown): string => {
   return cleanText(text.length > longest ? `${text.slice(0, longest - 1)}…` : text)
 }
 
-/**
- * The same, and of an error its message alone.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** The same, and of an error its message alone. */
 export const messageOf = (error: unknown): string =>
   guarded(() => error instanceof Error && error.message !== "" && cleanText(error.message)) ?? describe(error)
 
 /** In JSON: an escape of NUL, or of a surrogate, which is escaped where it has no partner. An escaped `\` is none. */
 const escapes = /(?<!\\)((?:\\\\)*)\\u(0000|d[89a-f][0-9a-f]{2})/gi
 
-/**
- * A value is not one of JSON, or not one that stores take.
- *
- * @category errors
- * @since 0.5.0
- */
+/** A value is not one of JSON, or not one that stores take. */
 export class NotJson extends TypeError {
   override readonly name = "NotJson"
 }
 
-/**
- * The JSON of a value. What has none, as a function has none, is null. Throws `NotJson`.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** The JSON of a value. What has none, as a function has none, is null. Throws `NotJson`. */
 export const jsonOf = (value: unknown): string => {
   try {
     return JSON.stringify(value) ?? "null"
@@ -123,9 +98,6 @@ const copy = (value: unknown, unfit: (text: string) => string, maxBytes = Infini
  *
  * Throws `NotJson` where the value cannot be JSON, or has more bytes of JSON than that, or is nested deeper than 256 levels, or a
  * text of it holds what stores do not take.
- *
- * @category conversions
- * @since 0.5.0
  */
 export const plain = (value: unknown, maxBytes?: number): unknown =>
   copy(
@@ -136,12 +108,7 @@ export const plain = (value: unknown, maxBytes?: number): unknown =>
     maxBytes
   )
 
-/**
- * The same, with the characters that stores do not take left out or replaced: for what people read.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** The same, with the characters that stores do not take left out or replaced: for what people read. */
 export const clean = (value: unknown, maxBytes?: number): unknown =>
   copy(
     value,
@@ -152,21 +119,11 @@ export const clean = (value: unknown, maxBytes?: number): unknown =>
     maxBytes
   )
 
-/**
- * Whether a text is one that every store takes.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether a text is one that every store takes. */
 export const isFit = (value: unknown): value is string =>
   typeof value === "string" && !value.includes("\u0000") && value.isWellFormed()
 
-/**
- * Whether two values of JSON are equal: the order of fields does not count, that of lists does.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether two values of JSON are equal: the order of fields does not count, that of lists does. */
 export const equal = (a: unknown, b: unknown): boolean => {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b
   if (Array.isArray(a) !== Array.isArray(b)) return false

@@ -1,29 +1,14 @@
-/**
- * What limits of a queue allow now: the pure law. PostgreSQL has the same in SQL (`PgBossLimits`).
- *
- * @since 0.4.0
- */
+/** What limits of a queue allow now: the pure law. PostgreSQL has the same in SQL (`PgBossLimits`). */
 import { isFit } from "./Json.ts"
 
 /**
  * Longest group, in UTF-16 units: it is in an index, which takes some 2,700 bytes, and one that is longer would keep every job
  * of its queue from being claimed.
- *
- * @category constants
- * @since 0.5.0
  */
 export const longestGroup = 255
 
-/**
- * @category constants
- * @since 0.5.0
- */
 export const groupRule = `a group is a text of at most ${longestGroup} characters, without NUL and lone surrogates`
 
-/**
- * @category guards
- * @since 0.5.0
- */
 export const isGroup = (value: unknown): value is string => isFit(value) && value.length <= longestGroup
 
 /** `limit` jobs at once, then one every `perMillis / limit`. */
@@ -34,12 +19,7 @@ interface Rate {
   readonly perMillis: number
 }
 
-/**
- * Limits that hold for all machines together. What is left out does not limit.
- *
- * @category models
- * @since 0.4.0
- */
+/** Limits that hold for all machines together. What is left out does not limit. */
 export interface Limits {
   /** Most jobs of the queue that run at one time. */
   readonly perQueue?: number | undefined
@@ -49,12 +29,7 @@ export interface Limits {
   readonly rate?: Rate | undefined
 }
 
-/**
- * What is known of a queue when jobs are claimed. Times are epoch milliseconds.
- *
- * @category models
- * @since 0.4.0
- */
+/** What is known of a queue when jobs are claimed. Times are epoch milliseconds. */
 export interface Usage {
   readonly now: number
   /** Jobs that run, on all machines. */
@@ -73,21 +48,11 @@ const freeAt = ({ perMillis }: Rate, usage: Usage): number =>
 const byRate = (rate: Rate, usage: Usage): number =>
   Math.floor(rate.limit - ((freeAt(rate, usage) - usage.now) * rate.limit) / rate.perMillis + rounding)
 
-/**
- * How many of `wanted` jobs may be claimed. The limit of a group is not in it: it is of single jobs.
- *
- * @category getters
- * @since 0.4.0
- */
+/** How many of `wanted` jobs may be claimed. The limit of a group is not in it: it is of single jobs. */
 export const allowed = ({ perQueue = Infinity, rate }: Limits, usage: Usage, wanted: number): number =>
   Math.max(0, Math.min(wanted, perQueue - usage.running, rate === undefined ? wanted : byRate(rate, usage)))
 
-/**
- * The usage after a claim.
- *
- * @category getters
- * @since 0.4.0
- */
+/** The usage after a claim. */
 export const spent = ({ rate }: Limits, usage: Usage, claimed: number): Usage => ({
   now: usage.now,
   running: usage.running + claimed,
@@ -97,9 +62,6 @@ export const spent = ({ rate }: Limits, usage: Usage, claimed: number): Usage =>
 /**
  * When it is worth to ask for another job: `Infinity` when one that runs must end before, and otherwise in how many
  * milliseconds, 0 when now.
- *
- * @category getters
- * @since 0.4.0
  */
 export const opensIn = ({ perQueue = Infinity, rate }: Limits, usage: Usage): number => {
   if (usage.running >= perQueue) return Infinity
@@ -110,9 +72,6 @@ export const opensIn = ({ perQueue = Infinity, rate }: Limits, usage: Usage): nu
 /**
  * How long a puller leaves a store alone that kept jobs back: until the limit opens, at most until it would have looked
  * anyway. Of a rate of many it collects some for one claim.
- *
- * @category getters
- * @since 0.4.0
  */
 export const rest = ({ rate }: Limits, opensInMillis: number, pollMillis: number): number => {
   const together = rate === undefined ? 0 : Math.min(20, rate.perMillis / 4)

@@ -6,17 +6,11 @@
  * When a process dies nobody knows which of its jobs has killed it. So a lost execution is no attempt: it is counted apart, and
  * as many losses as the job has attempts are its end. A job that was lost twice, or once where another loss would be its last, is
  * set apart: a process runs one such job at a time. The one that kills dies of it, and those that were beside it come to their end.
- *
- * @since 0.5.0
  */
 
 /** Losses after which a job is set apart. */
 const enough = 2
 
-/**
- * @category models
- * @since 0.5.0
- */
 export interface AfterLoss {
   /** It waits again; otherwise it has failed for good. */
   readonly goesOn: boolean
@@ -25,21 +19,13 @@ export interface AfterLoss {
 
 /**
  * `attempts` are those that the job was stored with, `losses` all of it, the last one included. Both are at least 1.
- *
- * @category getters
- * @since 0.5.0
  */
 export const afterLoss = (attempts: number, losses: number): AfterLoss => {
   const goesOn = losses < attempts
   return { goesOn, apart: goesOn && losses >= Math.min(enough, attempts - 1) }
 }
 
-/**
- * The same in SQL: whether it goes on, and whether it is set apart.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** The same in SQL: whether it goes on, and whether it is set apart. */
 export const afterLossSql = (attempts: string, losses: string) => ({
   goesOn: `(${losses} < ${attempts})`,
   apart: `(${losses} < ${attempts} AND ${losses} >= LEAST(${enough}, ${attempts} - 1))`

@@ -5,8 +5,6 @@
  *
  * A schedule is to the minute. An hour that a zone has twice counts twice where the cron has `*` for its minute or its hour,
  * and once, the first time, where both name what is meant. A time that a zone skips comes by as much later.
- *
- * @since 0.5.0
  */
 import { Cron, Result } from "effect"
 import type { Recurrence } from "./JobStore.ts"
@@ -15,12 +13,7 @@ import { messageOf } from "./Json.ts"
 /** What is due is enqueued this long after its time at most, in milliseconds, unless what was missed is made up for. */
 const graceMillis = 60_000
 
-/**
- * Longest time between two looks at schedules that others may have changed, in milliseconds.
- *
- * @category constants
- * @since 0.5.0
- */
+/** Longest time between two looks at schedules that others may have changed, in milliseconds. */
 export const lookMillis = 30_000
 
 const minuteMillis = 60_000
@@ -52,9 +45,6 @@ const known = (cron: string, zone: string): Known => {
 /**
  * The first time after an instant, in epoch milliseconds. Throws where the cron or the zone cannot be read, or names no day
  * that there is.
- *
- * @category getters
- * @since 0.5.0
  */
 export const nextAfter = (cron: string, zone: string, after: number): number => {
   const one = known(cron, zone)
@@ -66,12 +56,7 @@ export const nextAfter = (cron: string, zone: string, after: number): number => 
   return one.next
 }
 
-/**
- * Why a cron cannot be used, if it cannot.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Why a cron cannot be used, if it cannot. */
 export const misfit = (cron: string, zone: string, now: number): string | undefined =>
   Result.match(
     Result.try(() => nextAfter(cron, zone, now)),
@@ -81,12 +66,7 @@ export const misfit = (cron: string, zone: string, now: number): string | undefi
     }
   )
 
-/**
- * What becomes of a schedule that is looked at. Times are epoch milliseconds.
- *
- * @category models
- * @since 0.5.0
- */
+/** What becomes of a schedule that is looked at. Times are epoch milliseconds. */
 export interface Decision {
   /** The time of the job that is enqueued now; `undefined`: none is. */
   readonly fires: number | undefined
@@ -97,9 +77,6 @@ export interface Decision {
 /**
  * One that is due is enqueued once, however often it was due since. What was due more than a minute ago is enqueued where the
  * schedule says that what was missed is made up for, and left out otherwise.
- *
- * @category getters
- * @since 0.5.0
  */
 export const decide = (
   { cron, missed, zone }: Pick<Recurrence, "cron" | "zone" | "missed">,

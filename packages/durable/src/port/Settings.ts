@@ -1,20 +1,13 @@
 /**
  * The settings of durable jobs: one table with every name, default, rule and meaning, from which decoding and documentation
  * are made.
- *
- * @since 0.5.0
  */
 import type { Duration, Redacted } from "effect"
 import * as Durations from "lemmings/internal/Durations"
 import { InvalidConfig, type Priority, priorityLevel } from "lemmings"
 import * as Address from "./Address.ts"
 
-/**
- * A setting.
- *
- * @category models
- * @since 0.5.0
- */
+/** A setting. */
 export interface Setting<in I, out A> {
   readonly path: string
   readonly meaning: string
@@ -92,12 +85,7 @@ const levelOf = (value: unknown): number | undefined => {
   }
 }
 
-/**
- * Of every store.
- *
- * @category settings
- * @since 0.5.0
- */
+/** Of every store. */
 export const store = {
   lease: setting<Duration.Input, number>(
     "lease",
@@ -109,12 +97,7 @@ export const store = {
   )
 } as const
 
-/**
- * Of `Jobs.layerEmbedded`.
- *
- * @category settings
- * @since 0.5.0
- */
+/** Of `Jobs.layerEmbedded`. */
 export const embedded = {
   directory: optional<string, string>("directory", {
     meaning: "Where jobs are kept; made where it is not there.",
@@ -125,12 +108,7 @@ export const embedded = {
   })
 } as const
 
-/**
- * Of `Jobs.layerPostgres`.
- *
- * @category settings
- * @since 0.5.0
- */
+/** Of `Jobs.layerPostgres`. */
 export const postgres = {
   url: {
     path: "url",
@@ -163,12 +141,7 @@ export const postgres = {
   )
 } as const
 
-/**
- * Of `Job.make`.
- *
- * @category settings
- * @since 0.5.0
- */
+/** Of `Job.make`. */
 export const job = {
   priority: setting<Priority, number>("priority", "normal", {
     meaning: "Which waiting job is next, on all machines.",
@@ -222,12 +195,7 @@ export const job = {
 
 const most = (meaning: string) => ({ ...integer(meaning, 1, mostInt), none: "no limit" })
 
-/**
- * Of `toLayer`.
- *
- * @category settings
- * @since 0.5.0
- */
+/** Of `toLayer`. */
 export const workers = {
   concurrency: optional<number, number>("concurrency", {
     ...integer("Most jobs of this queue that this process runs at one time.", 1, 1_000_000),

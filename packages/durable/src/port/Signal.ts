@@ -1,16 +1,7 @@
-/**
- * Wakes a fiber that waits.
- *
- * @since 0.4.0
- */
+/** Wakes a fiber that waits. */
 import { Effect, type Scope } from "effect"
 
-/**
- * Wakes whoever waits, or the next one that will.
- *
- * @category models
- * @since 0.4.0
- */
+/** Wakes whoever waits, or the next one that will. */
 export class Signal {
   #notified = false
   readonly #waiting = new Set<() => void>()
@@ -43,12 +34,7 @@ export class Signal {
   }
 }
 
-/**
- * A signal that the end of the job with this id sends, until the scope closes.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** A signal that the end of the job with this id sends, until the scope closes. */
 export const awaited = (
   waiting: Map<string, Set<Signal>>,
   id: string

@@ -1,8 +1,4 @@
-/**
- * The whole of an embedded store as one file, and back.
- *
- * @since 0.5.0
- */
+/** The whole of an embedded store as one file, and back. */
 import { Effect } from "effect"
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs"
 import * as DirectoryLock from "../pgboss/DirectoryLock.ts"
@@ -25,12 +21,7 @@ const save = (file: string, bytes: Uint8Array) => {
   renameSync(next, file)
 }
 
-/**
- * Writes what a directory holds into a file. No process may have it open.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Writes what a directory holds into a file. No process may have it open. */
 export const dump = Effect.fnUntraced(function* (directory: string, file: string) {
   if (!existsSync(directory)) return yield* failing(directory)(new Error("there is no such directory"))
   const pglite = yield* EmbeddedStore.openDirectory(directory)
@@ -41,12 +32,7 @@ export const dump = Effect.fnUntraced(function* (directory: string, file: string
   })
 }, Effect.scoped)
 
-/**
- * Makes a directory of what `dump` has written. There must be nothing in it.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Makes a directory of what `dump` has written. There must be nothing in it. */
 export const load = Effect.fnUntraced(function* (file: string, directory: string) {
   const bytes = yield* Effect.try({
     try: () => new Uint8Array(readFileSync(file)),

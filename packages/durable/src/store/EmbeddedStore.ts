@@ -1,8 +1,4 @@
-/**
- * Jobs in a directory of this machine, or in memory: the store on pg-boss over PGlite.
- *
- * @since 0.4.0
- */
+/** Jobs in a directory of this machine, or in memory: the store on pg-boss over PGlite. */
 import type { PGlite } from "@electric-sql/pglite"
 import { Effect, Layer } from "effect"
 import { type Db, fromPglite } from "pg-boss"
@@ -20,9 +16,6 @@ import * as PgBossSql from "../pgboss/PgBossSql.ts"
 /**
  * PGlite, in a directory or in memory, until the scope closes. Loaded when it is asked for: it is large, and not everybody has
  * it. Of a directory that was made before, the tables must be there.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const open = (directory: string | undefined, from?: Blob) =>
   Effect.acquireRelease(
@@ -39,12 +32,7 @@ export const open = (directory: string | undefined, from?: Blob) =>
     (pglite) => PgBossEngine.within(Effect.promise(() => pglite.close().catch(() => {})))
   )
 
-/**
- * Holds a directory and opens what is in it, until the scope closes.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** Holds a directory and opens what is in it, until the scope closes. */
 export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   yield* DirectoryLock.acquire(directory)
   yield* EmbeddedDirectory.check(directory)
@@ -53,12 +41,7 @@ export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   return yield* holdsTables(directory, pglite)
 })
 
-/**
- * Fails where the tables of jobs are not there.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Fails where the tables of jobs are not there. */
 export const holdsTables = (directory: string, pglite: PGlite) =>
   Effect.tryPromise({
     try: () => pglite.query<{ there: boolean }>(`SELECT to_regclass($1) IS NOT NULL AS there`, [table]),
@@ -80,12 +63,7 @@ const transaction =
       return f(db)
     })
 
-/**
- * Opens a directory, or memory, in this process.
- *
- * @category layers
- * @since 0.4.0
- */
+/** Opens a directory, or memory, in this process. */
 export const layer = (options: { readonly directory: string | undefined; readonly leaseMillis: number }) =>
   Layer.effect(
     JobStore,

@@ -1,8 +1,4 @@
-/**
- * A store in the memory of this process, for tests and for jobs that may be lost. Its time is `Clock`.
- *
- * @since 0.4.0
- */
+/** A store in the memory of this process, for tests and for jobs that may be lost. Its time is `Clock`. */
 import { Clock, Effect, Layer } from "effect"
 import {
   type Claim,
@@ -413,11 +409,6 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
   return store
 })
 
-/**
- * A store that ends with the layer.
- *
- * @category layers
- * @since 0.4.0
- */
+/** A store that ends with the layer. */
 export const layer = (leaseMillis = 15_000): Layer.Layer<JobStore> =>
   Layer.effect(JobStore, make(leaseMillis))

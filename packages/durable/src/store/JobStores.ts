@@ -64,20 +64,12 @@ export interface PostgresOptions extends StoreOptions {
 const over = <A, E>(read: () => A, store: (options: A) => Effect.Effect<Layer.Layer<JobStore, E>>) =>
   Layer.unwrap(Effect.flatMap(Effect.try({ try: read, catch: (error) => error as InvalidConfig }), store))
 
-/**
- * @category layers
- * @since 0.5.0
- */
 export const memory = (options: StoreOptions): Layer.Layer<JobStore, InvalidConfig> =>
   over(
     () => Settings.store.lease.decode(options.lease),
     (leaseMillis) => Effect.succeed(JobStoreMemory.layer(leaseMillis))
   )
 
-/**
- * @category layers
- * @since 0.5.0
- */
 export const embedded = (
   options: EmbeddedOptions
 ): Layer.Layer<JobStore, InvalidConfig | DirectoryInUse | OpenFailed> =>
@@ -89,10 +81,6 @@ export const embedded = (
     (settings) => Effect.map(embeddedStore, ({ layer }) => layer(settings))
   )
 
-/**
- * @category layers
- * @since 0.5.0
- */
 export const postgres = (options: PostgresOptions): Layer.Layer<JobStore, InvalidConfig> =>
   over(
     () => ({
@@ -105,12 +93,7 @@ export const postgres = (options: PostgresOptions): Layer.Layer<JobStore, Invali
     (settings) => Effect.map(postgresStore, ({ layer }) => layer(settings))
   )
 
-/**
- * Installs what a store in PostgreSQL needs. See `Admin.migrate`.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Installs what a store in PostgreSQL needs. See `Admin.migrate`. */
 export const migrate = ({
   grant,
   schema,

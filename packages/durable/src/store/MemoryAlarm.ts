@@ -1,20 +1,13 @@
 /**
  * Wakes the store in memory when something comes due: delayed jobs, leases that lapse, jobs that were kept for long enough. So
  * nobody needs to look for any of it.
- *
- * @since 0.5.0
  */
 import { type Clock, Effect } from "effect"
 import * as Time from "lemmings/internal/Time"
 import type { News } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
 
-/**
- * Epoch milliseconds that only go on, whatever becomes of the clock of the wall.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Epoch milliseconds that only go on, whatever becomes of the clock of the wall. */
 export const steadyOf = (clock: Clock.Clock) => {
   const monotonic = () => Time.monotonic(clock)
   const ahead = clock.currentTimeMillisUnsafe() - monotonic()
@@ -40,12 +33,7 @@ const earliest = (times: Iterable<number>): number => {
   return first
 }
 
-/**
- * One time at a time: the earliest that was set.
- *
- * @category models
- * @since 0.5.0
- */
+/** One time at a time: the earliest that was set. */
 export class MemoryAlarm {
   #at = Infinity
   readonly #set = new Signal()

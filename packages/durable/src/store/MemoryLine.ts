@@ -1,8 +1,4 @@
-/**
- * The waiting jobs of the store in memory.
- *
- * @since 0.4.0
- */
+/** The waiting jobs of the store in memory. */
 import type {
   DeadLetter,
   Failure,
@@ -14,12 +10,7 @@ import type {
   QueueStats
 } from "../port/JobStore.ts"
 
-/**
- * A job in memory.
- *
- * @category models
- * @since 0.4.0
- */
+/** A job in memory. */
 export interface Row {
   readonly id: string
   readonly queue: string
@@ -47,12 +38,7 @@ export interface Row {
   watched: boolean
 }
 
-/**
- * A new job. The time is in epoch milliseconds.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** A new job. The time is in epoch milliseconds. */
 export const rowOf = (job: NewJob, sequence: number, at: number): Row => ({
   id: job.id,
   queue: job.queue,
@@ -76,12 +62,7 @@ export const rowOf = (job: NewJob, sequence: number, at: number): Row => ({
   watched: job.watched === true
 })
 
-/**
- * What is shown of it.
- *
- * @category getters
- * @since 0.4.0
- */
+/** What is shown of it. */
 export const recordOf = (row: Row): JobRecord => ({
   id: row.id,
   queue: row.queue,
@@ -96,12 +77,7 @@ export const recordOf = (row: Row): JobRecord => ({
   failure: row.failure
 })
 
-/**
- * Waiting rows in the order in which they are claimed.
- *
- * @category models
- * @since 0.4.0
- */
+/** Waiting rows in the order in which they are claimed. */
 export class Line {
   readonly #levels = new Map<number, Array<Row>>()
   /** Those of groups that were full when it was their turn: nobody looks at them before there is room. */
@@ -215,12 +191,7 @@ const leave = (rows: Array<Row>, row: Row): boolean => {
   return true
 }
 
-/**
- * A queue in memory.
- *
- * @category models
- * @since 0.5.0
- */
+/** A queue in memory. */
 export interface Queue {
   spec: QueueSpec
   paused: boolean
@@ -238,12 +209,7 @@ export interface Queue {
   readonly dead: Map<string, DeadLetter>
 }
 
-/**
- * One more of its group waits, or one fewer.
- *
- * @category operations
- * @since 0.5.0
- */
+/** One more of its group waits, or one fewer. */
 export const countWaiting = ({ waitingIn }: Queue, { group }: Row, by: 1 | -1) => {
   if (group === undefined) return
   const count = (waitingIn.get(group) ?? 0) + by
@@ -251,12 +217,7 @@ export const countWaiting = ({ waitingIn }: Queue, { group }: Row, by: 1 | -1) =
   else waitingIn.set(group, count)
 }
 
-/**
- * What ended in the last minute.
- *
- * @category getters
- * @since 0.5.0
- */
+/** What ended in the last minute. */
 export const lastMinute = (ended: Iterable<Row>, at: number): QueueStats["lastMinute"] => {
   const lately = [...ended].filter((row) => row.endedAt! > at - 60_000)
   const count = (state: JobState) => lately.filter((row) => row.state === state).length

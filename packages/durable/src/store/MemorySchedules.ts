@@ -1,8 +1,4 @@
-/**
- * The schedules of the store in memory.
- *
- * @since 0.5.0
- */
+/** The schedules of the store in memory. */
 import { Effect } from "effect"
 import type { Recurrence } from "../port/JobStore.ts"
 import * as Recurring from "../port/Recurring.ts"
@@ -14,12 +10,7 @@ interface Entry {
   due: number
 }
 
-/**
- * Schedules of all queues, and what enqueues their jobs.
- *
- * @category models
- * @since 0.5.0
- */
+/** Schedules of all queues, and what enqueues their jobs. */
 export class MemorySchedules {
   readonly #queues = new Map<string, Map<string, Entry>>()
   readonly #changed = new Signal()

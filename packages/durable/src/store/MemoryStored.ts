@@ -1,8 +1,4 @@
-/**
- * What the store in memory takes, and refuses as a database would.
- *
- * @since 0.5.0
- */
+/** What the store in memory takes, and refuses as a database would. */
 import { Effect } from "effect"
 import { JobStoreError } from "../port/JobError.ts"
 import type {
@@ -17,12 +13,7 @@ import type {
 import { equal, NotJson, plain } from "../port/Json.ts"
 import { groupRule, isGroup } from "../port/Limits.ts"
 
-/**
- * Whether a dead letter is one of those.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether a dead letter is one of those. */
 export const matches = ({ diedAt, id, payload }: DeadLetter, filter: DeadFilter = {}): boolean =>
   (filter.ids === undefined || filter.ids.includes(id)) &&
   (filter.diedBefore === undefined || diedAt < filter.diedBefore) &&
@@ -38,53 +29,30 @@ export const matches = ({ diedAt, id, payload }: DeadLetter, filter: DeadFilter 
 
 /**
  * JSON as it comes back from a database: nothing is shared with whoever enqueued it, and what it refuses is refused.
- *
- * @category conversions
- * @since 0.5.0
  */
 export const stored = (value: Json): Json => (value === undefined ? undefined : plain(value))
 
-/**
- * What is stored of a job, with what an index takes of it.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** What is stored of a job, with what an index takes of it. */
 export const fit = ({ group, payload }: NewJob): Pick<NewJob, "payload" | "group"> => {
   if (group !== undefined && !isGroup(group)) throw new NotJson(groupRule)
   return { payload: stored(payload), group }
 }
 
-/**
- * What is stored of an end.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** What is stored of an end. */
 export const said = (settlement: Settlement): Settlement => {
   if (settlement._tag === "Release") return settlement
   if (settlement._tag === "Complete") return { ...settlement, result: stored(settlement.result) }
   return { ...settlement, failure: stored(settlement.failure) as Failure }
 }
 
-/**
- * What a database does in one transaction. Whatever is thrown, it is thrown before anything has changed.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** What a database does in one transaction. Whatever is thrown, it is thrown before anything has changed. */
 export const op = <A>(operation: string, f: () => A): Effect.Effect<A, JobStoreError> =>
   Effect.try({ try: f, catch: (cause) => new JobStoreError({ operation, reason: "refused", cause }) })
 
 /** The page size that replay, purge and cancel work in. */
 const page = 1_000
 
-/**
- * Does it to each, a page at a time, as in a database. Returns of how many it was true.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Does it to each, a page at a time, as in a database. Returns of how many it was true. */
 export const byPage = <A>(
   operation: string,
   all: ReadonlyArray<A>,

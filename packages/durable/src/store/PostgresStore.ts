@@ -1,8 +1,4 @@
-/**
- * Jobs in a PostgreSQL server: the store on pg-boss over a pool of connections.
- *
- * @since 0.4.0
- */
+/** Jobs in a PostgreSQL server: the store on pg-boss over a pool of connections. */
 import { Effect, Layer } from "effect"
 import type { JobStoreError } from "../port/JobError.ts"
 import { JobStore } from "../port/JobStore.ts"
@@ -19,12 +15,7 @@ const timeoutsOf = (millis = Infinity) =>
     ? {}
     : { statement_timeout: Math.ceil(millis), idle_in_transaction_session_timeout: Math.ceil(millis) }
 
-/**
- * Connects to a server.
- *
- * @category layers
- * @since 0.4.0
- */
+/** Connects to a server. */
 export const layer = (options: {
   readonly url: string
   readonly schema: string | undefined
@@ -50,12 +41,7 @@ export const layer = (options: {
     })
   )
 
-/**
- * Installs what is needed.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Installs what is needed. */
 export const migrate = (options: {
   readonly url: string
   readonly schema: string | undefined

@@ -1,8 +1,4 @@
-/**
- * Jobs that were lost again and again: one at a time in a process, of all its queues. See `Losses`.
- *
- * @since 0.5.0
- */
+/** Jobs that were lost again and again: one at a time in a process, of all its queues. See `Losses`. */
 import type { ClaimedJob, Store } from "../port/JobStore.ts"
 
 /** Whose turn it is in this process, by store. */
@@ -13,12 +9,7 @@ interface Turns {
 
 const turnsOf = new WeakMap<Store, Turns>()
 
-/**
- * The turn of one queue.
- *
- * @category models
- * @since 0.5.0
- */
+/** The turn of one queue. */
 export class Apart {
   /** Whether there may be such jobs. */
   #waiting: boolean

@@ -1,8 +1,4 @@
-/**
- * Tells that jobs have failed for good, once it is stored.
- *
- * @since 0.5.0
- */
+/** Tells that jobs have failed for good, once it is stored. */
 import { Cause, type Context, Effect } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
 import type { AnyJob } from "../job/JobDefinition.ts"
@@ -11,12 +7,7 @@ import type { Failure, Settlement, Store } from "../port/JobStore.ts"
 import { describe } from "../port/Json.ts"
 import * as JobEvents from "./JobEvents.ts"
 
-/**
- * The deaths of one queue that this process has stored.
- *
- * @category models
- * @since 0.5.0
- */
+/** The deaths of one queue that this process has stored. */
 export class Deaths {
   readonly tally = Object.fromEntries(FailureReason.literals.map((reason) => [reason, 0])) as {
     [reason in FailureReason]: number

@@ -1,16 +1,7 @@
-/**
- * Whether a limit keeps a puller from asking for jobs.
- *
- * @since 0.4.0
- */
+/** Whether a limit keeps a puller from asking for jobs. */
 import * as Limits from "../port/Limits.ts"
 
-/**
- * Closed by what the store said to a claim, until the limit opens. Times are epoch milliseconds.
- *
- * @category models
- * @since 0.4.0
- */
+/** Closed by what the store said to a claim, until the limit opens. Times are epoch milliseconds. */
 export class Gate {
   readonly #limits: Limits.Limits
   readonly #pollMillis: number

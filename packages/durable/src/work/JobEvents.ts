@@ -34,22 +34,12 @@ type Listener = (event: JobEvent) => void
 
 const listeners = new WeakMap<Store, Set<Listener>>()
 
-/**
- * Tells everybody who listens to the store in this process.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Tells everybody who listens to the store in this process. */
 export const tell = (store: Store, event: JobEvent): void => {
   for (const listener of Array.from(listeners.get(store) ?? [])) listener(event)
 }
 
-/**
- * Calls the listener until the scope closes. It must be quick, and must not throw.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Calls the listener until the scope closes. It must be quick, and must not throw. */
 export const listen = (store: Store, listener: Listener): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(

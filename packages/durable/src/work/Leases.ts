@@ -1,20 +1,11 @@
-/**
- * Keeps the leases of what a puller holds, and of what has ended and is not written yet.
- *
- * @since 0.5.0
- */
+/** Keeps the leases of what a puller holds, and of what has ended and is not written yet. */
 import { Effect } from "effect"
 import * as Housekeeping from "../port/Housekeeping.ts"
 import type { JobStoreError } from "../port/JobError.ts"
 import type { Claim, Store } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
 
-/**
- * The leases of one queue in this process.
- *
- * @category models
- * @since 0.5.0
- */
+/** The leases of one queue in this process. */
 export class Leases {
   readonly #beat = new Signal()
   /** There is something to be renewed. */

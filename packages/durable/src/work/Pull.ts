@@ -1,15 +1,6 @@
-/**
- * How many jobs to claim: a pure decision.
- *
- * @since 0.4.0
- */
+/** How many jobs to claim: a pure decision. */
 
-/**
- * What is known when the decision is made. Counts are of workers or of tasks.
- *
- * @category models
- * @since 0.4.0
- */
+/** What is known when the decision is made. Counts are of workers or of tasks. */
 export interface Situation {
   readonly workers: {
     /** Ready, nothing to do. */
@@ -45,9 +36,6 @@ const aheadPerWorker = 32
 /**
  * How many jobs are about to be needed: those that the workers will finish during the claim. A job that is claimed ahead
  * therefore waits here for about one claim, and long jobs are never claimed ahead.
- *
- * @category getters
- * @since 0.4.0
  */
 export const ahead = ({ claimMillis, runMillis, workers }: Situation): number => {
   if (runMillis <= 0) return 0
@@ -56,9 +44,6 @@ export const ahead = ({ claimMillis, runMillis, workers }: Situation): number =>
 
 /**
  * How many workers the herd may start when it sees tasks waiting: what its policy adds in one step at most.
- *
- * @category getters
- * @since 0.4.0
  */
 export const growth = ({ mayGrow, workers }: Situation): number => {
   if (!mayGrow) return 0
@@ -76,9 +61,6 @@ const inLine = ({ held, limit, mayWait, queued, unbegun }: Situation): number =>
  * Free workers, those that are starting and those that the herd may start, and what will be needed when the claim is
  * back, less what waits for them already; and one, where the herd has other tasks in its line, to stand there by its priority. While no worker is idle it is not worth a round trip until half of what is
  * claimed ahead has been used.
- *
- * @category getters
- * @since 0.4.0
  */
 export const wanted = (situation: Situation): number => {
   const { claiming, held, limit, queued, workers } = situation
@@ -91,11 +73,6 @@ export const wanted = (situation: Situation): number => {
   return starved || room * 2 >= prefetch ? room : 0
 }
 
-/**
- * A moving average of the last values, each weighing an eighth.
- *
- * @category getters
- * @since 0.4.0
- */
+/** A moving average of the last values, each weighing an eighth. */
 export const average = (before: number, value: number): number =>
   before === 0 ? value : before + (value - before) / 8

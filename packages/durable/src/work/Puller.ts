@@ -6,8 +6,6 @@
  * Three fibers: one claims, one settles (`Settler`), one keeps the leases. What they share is plain data that is changed in
  * single steps. A claim cannot be interrupted, and every claimed job ends in exactly one settlement, whatever its task does,
  * throws or returns.
- *
- * @since 0.4.0
  */
 import { Cause, type Clock, type Context, Effect, Exit, type Fiber } from "effect"
 import * as Time from "lemmings/internal/Time"
@@ -68,12 +66,7 @@ const claimingOf = new WeakMap<object, { count: number }>()
 
 const unreachable = Time.backoff(100, 2_000)
 
-/**
- * One queue's way into a herd.
- *
- * @category models
- * @since 0.4.0
- */
+/** One queue's way into a herd. */
 export class Puller {
   readonly tally: Tally = {
     claimed: 0,

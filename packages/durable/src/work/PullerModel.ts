@@ -37,12 +37,7 @@ export interface JobContext {
   readonly heartbeat: Effect.Effect<void>
 }
 
-/**
- * The herd, as a puller needs it.
- *
- * @category models
- * @since 0.4.0
- */
+/** The herd, as a puller needs it. */
 export interface PulledHerd {
   readonly run: (
     task: Effect.Effect<unknown, unknown>,
@@ -51,10 +46,6 @@ export interface PulledHerd {
   readonly stats: Effect.Effect<HerdStats>
 }
 
-/**
- * @category models
- * @since 0.4.0
- */
 export interface Settings {
   /** Most jobs of the queue here at one time. */
   readonly limit: number
@@ -68,12 +59,7 @@ export interface Settings {
   readonly onDead?: ((died: JobDied) => Effect.Effect<unknown, unknown>) | undefined
 }
 
-/**
- * What was counted since the start.
- *
- * @category models
- * @since 0.4.0
- */
+/** What was counted since the start. */
 export interface Tally {
   claimed: number
   completed: number
@@ -83,12 +69,7 @@ export interface Tally {
   lost: number
 }
 
-/**
- * What became of an attempt.
- *
- * @category models
- * @since 0.5.0
- */
+/** What became of an attempt. */
 export type Outcome = Settlement extends infer S
   ? S extends Settlement
     ? Omit<S, "id" | "claim">
@@ -97,19 +78,11 @@ export type Outcome = Settlement extends infer S
 
 /**
  * What a herd says when it did not run a task. A handler may fail with the same: of another herd, or of the same one.
- *
- * @category guards
- * @since 0.5.0
  */
 export const gaveUp = (error: unknown): boolean =>
   error instanceof HerdClosed || error instanceof QueueFull || error instanceof TaskShed
 
-/**
- * Whether a herd that closes may have ended a task so.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether a herd that closes may have ended a task so. */
 export const endedBy = (cause: Cause.Cause<unknown>): boolean =>
   Cause.hasInterruptsOnly(cause) ||
   cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof HerdClosed)
@@ -117,9 +90,6 @@ export const endedBy = (cause: Cause.Cause<unknown>): boolean =>
 /**
  * When the first retry of a batch that is written now comes due. From now, not from the end of the attempt: the store counts the
  * delay from the write.
- *
- * @category getters
- * @since 0.5.0
  */
 export const dueOf = (batch: ReadonlyArray<Settlement>, now: number): number => {
   let due = Infinity

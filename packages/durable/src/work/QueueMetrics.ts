@@ -1,19 +1,10 @@
-/**
- * What a process does with a queue, and what the store has of it, as metrics.
- *
- * @since 0.4.0
- */
+/** What a process does with a queue, and what the store has of it, as metrics. */
 import * as PulledMetrics from "lemmings/PulledMetrics"
 import type { QueueStats } from "lemmings/QueueRegistry"
 import { FailureReason } from "../port/JobError.ts"
 import type { Puller } from "./Puller.ts"
 
-/**
- * Publishes the figures of one puller until the scope closes.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** Publishes the figures of one puller until the scope closes. */
 export const publish = (queue: string, puller: Puller) => {
   const { counter, gauge } = PulledMetrics.make({ queue })
   const { tally } = puller
@@ -38,12 +29,7 @@ export const publish = (queue: string, puller: Puller) => {
   ])
 }
 
-/**
- * Publishes the figures of the whole queue, as its store has them, until the scope closes.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** Publishes the figures of the whole queue, as its store has them, until the scope closes. */
 export const publishStored = (
   queue: string,
   figure: (read: (stats: QueueStats) => number) => () => number,

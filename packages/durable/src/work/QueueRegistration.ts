@@ -1,7 +1,5 @@
 /**
  * Shows a queue to whoever looks after the process: in the registry of queues, and as metrics of the whole queue.
- *
- * @since 0.4.0
  */
 import { Clock, Effect, Exit, Scope } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
@@ -163,9 +161,6 @@ const leave = (store: Store, job: AnyJob) =>
 
 /**
  * Registers the queue until the scope closes. A queue that a process both fills and works off is there once.
- *
- * @category constructors
- * @since 0.4.0
  */
 export const register = (store: Store, job: AnyJob): Effect.Effect<void, never, Scope.Scope> =>
   Effect.acquireRelease(enterOnce(store, job), () => leave(store, job))

@@ -1,8 +1,6 @@
 /**
  * What a process looks for in a store again and again, once for all its queues: jobs whose time has come or whose notice was
  * lost, leases that have lapsed, and jobs that were kept long enough. A thousand queues cost no more than one.
- *
- * @since 0.5.0
  */
 import { Clock, Effect, Exit, Scope } from "effect"
 import * as Time from "lemmings/internal/Time"
@@ -11,12 +9,7 @@ import type { JobStoreError } from "../port/JobError.ts"
 import type { Store, Swept } from "../port/JobStore.ts"
 import { Signal } from "../port/Signal.ts"
 
-/**
- * A queue that is worked off here.
- *
- * @category models
- * @since 0.5.0
- */
+/** A queue that is worked off here. */
 export interface WatchedQueue {
   readonly queue: string
   /** Longest time between two looks for jobs. */
@@ -145,12 +138,7 @@ const begin = Effect.fnUntraced(function* (store: Store) {
   return begun
 })
 
-/**
- * Watches a queue until the scope closes.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** Watches a queue until the scope closes. */
 export const watch = (store: Store, queue: WatchedQueue): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(

@@ -6,8 +6,6 @@
  * Settlements are collected while the batch before is on its way, so that batches grow with the load by themselves. Every
  * settlement names its claim, so that writing one again does nothing. What the store does not take is narrowed down to single
  * settlements, so that no job waits for another one's, and each keeps its meaning: a retry stays a retry.
- *
- * @since 0.5.0
  */
 import { Clock, Effect } from "effect"
 import * as Time from "lemmings/internal/Time"
@@ -35,12 +33,7 @@ interface Aside {
 
 const refusal = "what there was to say of it was refused by the store"
 
-/**
- * The same settlement without what a job has put into it. `undefined`: there is nothing of a job in it.
- *
- * @category getters
- * @since 0.5.0
- */
+/** The same settlement without what a job has put into it. `undefined`: there is nothing of a job in it. */
 export const bare = (settlement: Settlement): Settlement | undefined => {
   if (settlement._tag === "Release") return undefined
   if (settlement._tag === "Complete") {
@@ -53,12 +46,7 @@ export const bare = (settlement: Settlement): Settlement | undefined => {
   return { ...settlement, failure }
 }
 
-/**
- * The settlements of one queue in this process.
- *
- * @category models
- * @since 0.5.0
- */
+/** The settlements of one queue in this process. */
 export class Settler {
   #waiting: Array<Settlement> = []
   #writing: ReadonlyArray<Settlement> = []

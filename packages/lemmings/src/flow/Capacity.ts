@@ -1,17 +1,11 @@
 /**
  * Who has room in the queue, who waits for room, and who is dropped to make room. Entries of the line count, not tasks.
- *
- * @since 0.5.0
  */
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
 import type { Overflow } from "../model/HerdConfig.ts"
 import { priorityLevel, type QueuedTask } from "../model/Task.ts"
 import { type Flow, type Key, none, type Places, Room } from "./Flows.ts"
 
-/**
- * @category models
- * @since 0.5.0
- */
 export interface CapacityOptions {
   /** Most entries that wait. `Infinity`: unbounded. */
   readonly capacity: number
@@ -22,12 +16,7 @@ export interface CapacityOptions {
 
 const normal = priorityLevel("normal")
 
-/**
- * The room of one line.
- *
- * @category models
- * @since 0.5.0
- */
+/** The room of one line. */
 export class Capacity<T extends QueuedTask> {
   /** Entries that have room, those of them above priority "normal", and entries that wait for room. */
   size = 0

@@ -1,8 +1,4 @@
-/**
- * The state of overload of a line: who has waited too long, and whom it refuses.
- *
- * @since 0.5.0
- */
+/** The state of overload of a line: who has waited too long, and whom it refuses. */
 import type { Criticality, QueuedTask } from "../model/Task.ts"
 import { type Flow, idle, type Key, type Refusing, Standing } from "./Flows.ts"
 import type { OverloadLaw } from "../model/Limits.ts"
@@ -14,10 +10,6 @@ interface Heat {
   refusing: Refusing | undefined
 }
 
-/**
- * @category models
- * @since 0.5.0
- */
 export class Crowd {
   private readonly law: OverloadLaw
   private readonly perFlow: boolean

@@ -1,8 +1,4 @@
-/**
- * What a line says of its keys, and why a task waits.
- *
- * @since 0.5.0
- */
+/** What a line says of its keys, and why a task waits. */
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
 import type { KeyUse, Obstacle } from "../model/HerdFlow.ts"
 import type { QueuedTask } from "../model/Task.ts"
@@ -12,12 +8,7 @@ import type { Gate, Held } from "./Gate.ts"
 const until = (at: number, now: number): number | undefined =>
   at > now && at < Infinity ? Math.ceil(at - now) : undefined
 
-/**
- * The keys with the most tasks, running ones included. O(keys).
- *
- * @category getters
- * @since 0.5.0
- */
+/** The keys with the most tasks, running ones included. O(keys). */
 export const useOf = <T extends QueuedTask>(
   gate: Gate<T>,
   top: number,
@@ -53,24 +44,14 @@ export const useOf = <T extends QueuedTask>(
     })
 }
 
-/**
- * What blocks a waiting task in its line: the first thing first.
- *
- * @category models
- * @since 0.5.0
- */
+/** What blocks a waiting task in its line: the first thing first. */
 export interface Blocked {
   readonly ahead: number
   readonly blockedBy: ReadonlyArray<Obstacle>
   readonly opensInMillis: number | undefined
 }
 
-/**
- * Why a waiting task does not run, as far as its line knows.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Why a waiting task does not run, as far as its line knows. */
 export const explain = <T extends QueuedTask>(
   gate: Gate<T>,
   places: Places<T>,

@@ -6,8 +6,6 @@
  * A task waits in one flow, of its key and level. A flow whose next task no limit of its key holds is active, and only active
  * flows are looked at: the cost of a start does not depend on what is held. A look takes nothing; `pop` takes the seat, the
  * weight and the tokens in one step.
- *
- * @since 0.5.0
  */
 import { InvalidConfig, type ShedReason } from "../model/HerdError.ts"
 import type { QueuedTask } from "../model/Task.ts"
@@ -21,10 +19,6 @@ import type { Limits, OverloadLaw } from "../model/Limits.ts"
 import type { Line, Offer, Refusal, Taken } from "./Line.ts"
 import { upcoming } from "./Upcoming.ts"
 
-/**
- * @category models
- * @since 0.5.0
- */
 export interface FlowOptions extends CapacityOptions {
   readonly order: "arrival" | "fair"
   /** What a start costs in fair order: its weight, or its weight times the run time of tasks with its label. */
@@ -71,12 +65,7 @@ class TakenSeat implements Seat {
   }
 }
 
-/**
- * Creates an empty line.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** Creates an empty line. */
 export const make = <T extends QueuedTask>(options: FlowOptions): Line<T> => {
   const { capacity, cost, order, overflow, reject } = options
   const fair = order === "fair"

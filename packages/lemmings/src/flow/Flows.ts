@@ -1,26 +1,12 @@
-/**
- * Where waiting tasks stand: flows, which are lists by (level, key), and the records of their keys.
- *
- * @since 0.5.0
- */
+/** Where waiting tasks stand: flows, which are lists by (level, key), and the records of their keys. */
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
 import type { Criticality, QueuedTask } from "../model/Task.ts"
 import type { Meter } from "./Rate.ts"
 
-/**
- * No place, no slot.
- *
- * @category constants
- * @since 0.5.0
- */
+/** No place, no slot. */
 export const none = -1
 
-/**
- * Where a flow stands among the flows.
- *
- * @category models
- * @since 0.5.0
- */
+/** Where a flow stands among the flows. */
 export const Standing = {
   /** Empty, or held by a limit. */
   asleep: 0,
@@ -30,12 +16,7 @@ export const Standing = {
   spare: 2
 } as const
 
-/**
- * The tasks of one key at one level, oldest first.
- *
- * @category models
- * @since 0.5.0
- */
+/** The tasks of one key at one level, oldest first. */
 export class Flow {
   readonly key: Key
   readonly level: number
@@ -64,20 +45,10 @@ export class Flow {
   }
 }
 
-/**
- * Which tasks are refused now, by criticality.
- *
- * @category models
- * @since 0.5.0
- */
+/** Which tasks are refused now, by criticality. */
 export type Refusing = { [_ in Criticality]: boolean }
 
-/**
- * What the limits say of one key. Keys of which they say the same share it.
- *
- * @category models
- * @since 0.5.0
- */
+/** What the limits say of one key. Keys of which they say the same share it. */
 export interface KeyLaw {
   readonly cap: number
   readonly share: number
@@ -116,12 +87,7 @@ const usual = new Rare()
 const noMeters: ReadonlyArray<Meter> = []
 const noFlows: ReadonlyArray<Flow> = []
 
-/**
- * What is known of one key, for as long as it matters.
- *
- * @category models
- * @since 0.5.0
- */
+/** What is known of one key, for as long as it matters. */
 export class Key {
   readonly name: string | undefined
   /** Of each level at which it has tasks, or owes something. Most have one: a list that could grow would be longer than that. */
@@ -240,28 +206,13 @@ export class Key {
   }
 }
 
-/**
- * Whether nothing of a key waits or runs.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Whether nothing of a key waits or runs. */
 export const idle = ({ seats, waiting }: Key): boolean => waiting === 0 && seats === 0
 
-/**
- * Whether an entry has room in the queue, waits for room in the queue, or for room in its key.
- *
- * @category constants
- * @since 0.5.0
- */
+/** Whether an entry has room in the queue, waits for room in the queue, or for room in its key. */
 export const Room = { admitted: 0, queue: 1, key: 2 } as const
 
-/**
- * The places of all waiting tasks. A task's `slot` is its place.
- *
- * @category models
- * @since 0.5.0
- */
+/** The places of all waiting tasks. A task's `slot` is its place. */
 export class Places<T extends QueuedTask> {
   private held: Array<T | undefined> = []
   private flows: Array<Flow | undefined> = []

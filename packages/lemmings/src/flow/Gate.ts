@@ -2,8 +2,6 @@
  * Which flows may have their next task started, and what the herd's own limits say.
  *
  * Each change of a key touches the flows of this key alone. What a clock opens sleeps in one heap.
- *
- * @since 0.5.0
  */
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
 import type { Obstacle } from "../model/HerdFlow.ts"
@@ -14,12 +12,7 @@ import { type Limits, ofKey } from "../model/Limits.ts"
 import { Order, VirtualTimes } from "./Order.ts"
 import * as Rate from "./Rate.ts"
 
-/**
- * What holds a task, and when it opens. `Infinity`: with the end of another task, or never.
- *
- * @category models
- * @since 0.5.0
- */
+/** What holds a task, and when it opens. `Infinity`: with the end of another task, or never. */
 export class Held {
   readonly by: Obstacle
   readonly opensAt: number
@@ -47,10 +40,6 @@ const beyond = (running: number, weight: number, limit: number): boolean =>
 const longestHold = 3_600_000
 const jitter = 0.1
 
-/**
- * @category models
- * @since 0.5.0
- */
 export class Gate<T extends QueuedTask = QueuedTask> {
   limits: Limits
   readonly times = new VirtualTimes()

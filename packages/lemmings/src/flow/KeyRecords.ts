@@ -3,8 +3,6 @@
  *
  * A record may go when nothing of its key waits or runs, it owes nothing in fair order, its rates are as good as unused
  * and its hold is over. There is no timer for a key: each start looks at two records, and a pool at rest sweeps.
- *
- * @since 0.5.0
  */
 import { Ring } from "../internal/Ring.ts"
 import { Key, type KeyLaw } from "./Flows.ts"
@@ -15,10 +13,6 @@ import * as Rate from "./Rate.ts"
 // Records that one sweep looks at. Each start looks at two, so that there are as many only where rates keep them.
 const slice = 65_536
 
-/**
- * @category models
- * @since 0.5.0
- */
 export class KeyRecords {
   private readonly keys = new Map<string, Key>()
   /** The tasks without a key. */

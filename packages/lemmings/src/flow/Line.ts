@@ -17,9 +17,6 @@ import type { Limits } from "../model/Limits.ts"
  * - `keyFull`: as many tasks of the key wait as may.
  * - `overloaded`: the herd has more work than it can do, and the task is not critical enough.
  * - `limited`: a limit would hold the task, and the herd does not let tasks wait for limits.
- *
- * @category models
- * @since 0.5.0
  */
 export interface Refusal {
   readonly refused: "keyFull" | "overloaded" | "limited"

@@ -10,8 +10,6 @@
  * no credit for idleness, and no debt older than one task. By arrival, the first key alone decides.
  *
  * Every operation is O(log F), where F counts flows.
- *
- * @since 0.5.0
  */
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
 import type { QueuedTask } from "../model/Task.ts"
@@ -23,12 +21,7 @@ interface Virtual {
   era: number
 }
 
-/**
- * The virtual times of all levels. Shared by the sets of flows.
- *
- * @category models
- * @since 0.5.0
- */
+/** The virtual times of all levels. Shared by the sets of flows. */
 export class VirtualTimes {
   private readonly levels = new Map<number, Virtual>()
   /** Counts how often everything was forgotten. */
@@ -67,12 +60,7 @@ export class VirtualTimes {
   }
 }
 
-/**
- * One set of flows that are not empty.
- *
- * @category models
- * @since 0.5.0
- */
+/** One set of flows that are not empty. */
 export class Order {
   /** By the static key of each flow's oldest task. */
   private readonly ages = new PriorityHeap<Flow>()

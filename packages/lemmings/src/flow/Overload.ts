@@ -5,17 +5,10 @@
  *
  * A line is overloaded when it has not been without a ready task for `after` (ACM Queue, "Fail at Scale", 2015). It does
  * not ask how long tasks wait, because newest-first makes those waits short while the old ones rot.
- *
- * @since 0.5.0
  */
 import type { Criticality } from "../model/Task.ts"
 
-/**
- * What the pressure on a line is made of.
- *
- * @category models
- * @since 0.5.0
- */
+/** What the pressure on a line is made of. */
 export interface Load {
   /** Part of the queue's capacity that is taken, 0 to 1. 0 where it is unbounded. */
   readonly fill: number
@@ -28,9 +21,6 @@ export interface Load {
 /**
  * How hard pressed a line is: 0 at ease, 1 and above full. The largest of the queue's fill beyond half, the time since it
  * was empty in parts of four times `after`, and the pressure of the process.
- *
- * @category laws
- * @since 0.5.0
  */
 export const pressure = ({ fill, sinceEmptyMillis, system }: Load, after: number): number =>
   Math.max(0, (fill - 0.5) * 2, sinceEmptyMillis / (4 * after), system)
@@ -45,9 +35,6 @@ const hysteresis = 0.1
 /**
  * Whether tasks of a criticality are refused at this pressure, given whether they were until now: sheddable ones above
  * 0.5, normal ones above 0.8, critical ones never; accepted again 0.1 below.
- *
- * @category laws
- * @since 0.5.0
  */
 export const refuses = (criticality: Criticality, level: number, refusing: boolean): boolean =>
   level > thresholds[criticality] - (refusing ? hysteresis : 0)

@@ -4,14 +4,8 @@
  * The expectation is the smaller of the median of the last 31 runs and of a moving average, from 10 runs on: one task that
  * takes a hundred times as long says nothing of the next. A run that a limit has ended would have taken longer, and counts as
  * at least what was expected: else only short runs were remembered. It costs nothing until somebody asks.
- *
- * @since 0.5.0
  */
 
-/**
- * @category models
- * @since 0.5.0
- */
 export interface Prediction {
   /** Milliseconds that a task with this label is expected to run. `undefined`: nobody knows. */
   readonly expected: (label: string | undefined) => number | undefined
@@ -50,12 +44,7 @@ class Runs {
   }
 }
 
-/**
- * Knows nothing yet.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** Knows nothing yet. */
 export const make = (): Prediction => {
   const labels = new Map<string | undefined, Runs>()
   let asked = false

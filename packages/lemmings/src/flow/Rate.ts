@@ -10,17 +10,10 @@
  * `"sliding"` is exact: no window of length `per` sees more than `limit` starts. It keeps `limit` time stamps.
  *
  * Looking takes nothing: `opensAt` and `available` change no state, and a caller that leaves has burnt no token.
- *
- * @since 0.5.0
  */
 import type { RateLaw } from "../model/Limits.ts"
 
-/**
- * What has started under one rate. Times are milliseconds of one monotonic clock.
- *
- * @category models
- * @since 0.5.0
- */
+/** What has started under one rate. Times are milliseconds of one monotonic clock. */
 export interface Meter {
   /** Most weight that may ever start at once. */
   readonly most: number
@@ -39,12 +32,7 @@ export interface Meter {
 // One nanosecond: sums of periods are not exact.
 const grain = 1e-6
 
-/**
- * A meter on which nothing has started.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** A meter on which nothing has started. */
 export const make = (law: RateLaw): Meter => (law.window === "sliding" ? sliding(law) : gcra(law, -Infinity))
 
 const gcra = ({ burst, limit, perMillis }: RateLaw, initial: number): Meter => {
@@ -122,9 +110,6 @@ const sliding = ({ limit, perMillis }: RateLaw): Meter => {
 /**
  * When several meters all allow a start of this weight. One that is heavier than a meter ever allows at once, because the
  * limit was lowered while it waited, counts as the most that it allows.
- *
- * @category combinators
- * @since 0.5.0
  */
 export const opensAt = (meters: ReadonlyArray<Meter>, now: number, weight: number): number => {
   let at = -Infinity
@@ -132,12 +117,7 @@ export const opensAt = (meters: ReadonlyArray<Meter>, now: number, weight: numbe
   return at
 }
 
-/**
- * How much all of several meters allow now.
- *
- * @category combinators
- * @since 0.5.0
- */
+/** How much all of several meters allow now. */
 export const available = (meters: ReadonlyArray<Meter>, now: number): number => {
   let least = Infinity
   for (const meter of meters) least = Math.min(least, meter.available(now))

@@ -4,15 +4,9 @@
  * Within the last ten seconds, retries are at most `ratio` times the first attempts, and `perSecond` beside that (the
  * budget of Finagle and of tower's `TpsBudget`). A first attempt deposits 1, a retry withdraws `1 / ratio`, and the reserve is
  * worth `perSecond` retries a second. What is older than ten seconds is forgotten, deposits and withdrawals alike.
- *
- * @since 0.5.0
  */
 import type { RetryBudgetLaw } from "../model/Limits.ts"
 
-/**
- * @category models
- * @since 0.5.0
- */
 export interface RetryBudget {
   /** A first attempt was begun. */
   readonly deposit: (now: number, attempts?: number) => void
@@ -25,12 +19,7 @@ export interface RetryBudget {
 const slots = 10
 const slotMillis = 1_000
 
-/**
- * A full budget. Times are milliseconds of one monotonic clock.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** A full budget. Times are milliseconds of one monotonic clock. */
 export const make = ({ perSecond, ratio }: RetryBudgetLaw, now: number): RetryBudget => {
   const price = 1 / ratio
   const reserve = perSecond * ((slots * slotMillis) / 1_000) * price

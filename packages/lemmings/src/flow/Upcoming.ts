@@ -1,8 +1,4 @@
-/**
- * The tasks that would be started next, if nothing else came: for people who look at a line.
- *
- * @since 0.5.0
- */
+/** The tasks that would be started next, if nothing else came: for people who look at a line. */
 import { PriorityHeap } from "../internal/PriorityHeap.ts"
 import type { QueuedTask } from "../model/Task.ts"
 import type { Flow, Places } from "./Flows.ts"
@@ -16,9 +12,6 @@ const queueOf = <T extends QueuedTask>(places: Places<T>, flow: Flow): Array<T> 
 /**
  * The next `count` entries: those that nothing holds in the order of the line, then the others by age. O(n log n) in the
  * tasks of the flows that it comes to.
- *
- * @category getters
- * @since 0.5.0
  */
 export const upcoming = <T extends QueuedTask>(places: Places<T>, gate: Gate<T>, count: number): Array<T> => {
   const found: Array<T> = []

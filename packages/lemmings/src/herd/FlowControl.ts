@@ -1,7 +1,5 @@
 /**
  * What callers change and ask of flow control while a herd runs: keys on hold, limits, and why a task waits.
- *
- * @since 0.5.0
  */
 import { type Duration, Effect } from "effect"
 import * as Durations from "../model/Durations.ts"
@@ -24,10 +22,6 @@ const absent = (field: string, value: unknown) =>
     })
   )
 
-/**
- * @category constructors
- * @since 0.5.0
- */
 export const make = (rt: Place & { readonly events: HerdEvents["Service"] }) => {
   const { flow } = rt.line
   return {

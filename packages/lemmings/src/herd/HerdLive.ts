@@ -1,8 +1,4 @@
-/**
- * Puts the parts of one herd together behind its methods.
- *
- * @since 0.1.0
- */
+/** Puts the parts of one herd together behind its methods. */
 import { Cause, Clock, Context, type Duration, Effect, type Stream } from "effect"
 import * as Waits from "../internal/Waits.ts"
 import * as AsyncContext from "../internal/AsyncContext.ts"
@@ -37,12 +33,7 @@ import { type Runtime, type Waiting, waiting } from "../task/TaskRuntime.ts"
 import { decode, TaskTerms } from "../task/TaskTerms.ts"
 import * as Timers from "../internal/Timers.ts"
 
-/**
- * Options of a layer that are not settings.
- *
- * @category models
- * @since 0.1.0
- */
+/** Options of a layer that are not settings. */
 export const knownOptions: ReadonlyArray<string> = [
   "onCreate",
   "onDestroy",
@@ -63,10 +54,6 @@ export const knownOptions: ReadonlyArray<string> = [
   "retryBudget"
 ]
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface Behaviour {
   readonly checkHealth?: Runtime["checkHealth"]
   readonly retry?: Runtime["retry"]
@@ -79,12 +66,7 @@ export interface Behaviour {
 type Task = Effect.Effect<unknown, unknown>
 type Options = TaskOptions | TaskTerms
 
-/**
- * A herd without the types of its tasks, which `Herd.Service` adds.
- *
- * @category models
- * @since 0.1.0
- */
+/** A herd without the types of its tasks, which `Herd.Service` adds. */
 export type Untyped = Effect.Success<ReturnType<typeof make>>
 
 /** The effects of hooks run in the layer's context. */
@@ -183,12 +165,7 @@ const pressureOf = (clock: Clock.Clock, maxWait: number) =>
     return () => Pressure.ofProcess(read(), maxWait)
   })
 
-/**
- * Starts a herd that lives until the scope closes.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Starts a herd that lives until the scope closes. */
 export const make = Effect.fnUntraced(function* (
   id: string,
   declaration: {

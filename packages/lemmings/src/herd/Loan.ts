@@ -1,20 +1,11 @@
-/**
- * A resource lent for as long as its borrower wants, as a task that ends when it is given back.
- *
- * @since 0.2.0
- */
+/** A resource lent for as long as its borrower wants, as a task that ends when it is given back. */
 import { Context, Effect, Exit } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
 import { TaskRun } from "../task/TaskRun.ts"
 import type { Runtime } from "../task/TaskRuntime.ts"
 import type { TaskTerms } from "../task/TaskTerms.ts"
 
-/**
- * A borrowed resource.
- *
- * @category models
- * @since 0.2.0
- */
+/** A borrowed resource. */
 export interface Loan {
   readonly resource: unknown
   /** Gives it back, with how the borrower fared. Again: no effect. Returns when the lease has ended. */
@@ -26,9 +17,6 @@ export interface Loan {
  * the wait gives up the place in line; a resource that came at that very moment goes back. `keep` is not interrupted.
  *
  * The terms say `once`: the borrower has the resource of this worker and no other.
- *
- * @category operations
- * @since 0.2.0
  */
 export const borrow = <A, R>(
   rt: Runtime,

@@ -1,19 +1,12 @@
 /**
  * Tasks that were handed over together, read at the call: an iterable, or a record whose keys the results get.
- *
- * @since 0.5.0
  */
 import { Effect } from "effect"
 import { InvalidConfig } from "../model/HerdError.ts"
 
 type Task = Effect.Effect<unknown, unknown>
 
-/**
- * The tasks in order, and what becomes of their results.
- *
- * @category models
- * @since 0.5.0
- */
+/** The tasks in order, and what becomes of their results. */
 export class Many {
   /** May have holes, each of which is a task that dies. */
   readonly list: ReadonlyArray<Task>
@@ -34,12 +27,7 @@ export class Many {
   }
 }
 
-/**
- * What a caller without types may hand over.
- *
- * @category models
- * @since 0.5.0
- */
+/** What a caller without types may hand over. */
 export type Tasks = Iterable<Task> | { readonly [name: string]: Task } | Many
 
 const isIterable = (tasks: object): tasks is Iterable<Task> => Symbol.iterator in tasks
@@ -47,9 +35,6 @@ const isIterable = (tasks: object): tasks is Iterable<Task> => Symbol.iterator i
 /**
  * Reads the tasks, at the call. An iterable that throws, and what is neither an iterable nor a record, is the defect of
  * whoever runs the effect that comes back.
- *
- * @category decoding
- * @since 0.5.0
  */
 export const read = (tasks: Tasks): Many | Effect.Effect<never> => {
   if (tasks instanceof Many) return tasks

@@ -92,19 +92,11 @@ export interface CommonOptions<
  */
 export type Parts = HerdEvents | Resources | TaskQueue | FiberPool.FiberPool | Supervisor
 
-/**
- * Options whose types are the caller's business.
- *
- * @category models
- * @since 0.2.0
- */
+/** Options whose types are the caller's business. */
 export type AnyOptions = CommonOptions<HerdConfig.Overflow> & Partial<ResourceOptions<unknown>>
 
 /**
  * The options as they are now, their groups included: a layer reads them when it is built, perhaps more than once.
- *
- * @category decoding
- * @since 0.5.0
  */
 export const copied = <O>(options: O): O => {
   if (typeof options !== "object" || options === null) return options
@@ -133,12 +125,7 @@ const copyOf = (group: unknown): unknown => {
   return Object.fromEntries(Object.entries(group).map(([name, value]) => [name, copyOf(value)]))
 }
 
-/**
- * The standard parts of a herd with these options.
- *
- * @category layers
- * @since 0.2.0
- */
+/** The standard parts of a herd with these options. */
 export const layer = (
   id: string,
   config: HerdConfig.HerdConfig,

@@ -1,8 +1,6 @@
 /**
  * The way out: Running → Draining → Interrupting → Closed. Each phase has a
  * deadline, and the report says what was left.
- *
- * @since 0.1.0
  */
 import { Deferred, Duration, Effect } from "effect"
 import type * as Waits from "../internal/Waits.ts"
@@ -18,24 +16,14 @@ const sliceMillis = 8
 // Settled in one step with others, they take milliseconds.
 const manyTasks = 10_000
 
-/**
- * Time limits of a shutdown, in milliseconds.
- *
- * @category models
- * @since 0.1.0
- */
+/** Time limits of a shutdown, in milliseconds. */
 interface Limits {
   readonly drain: number
   readonly interrupt: number
   readonly destroy: number
 }
 
-/**
- * Stops a herd once, however often it is asked to.
- *
- * @category models
- * @since 0.1.0
- */
+/** Stops a herd once, however often it is asked to. */
 export interface Shutdown {
   /** Begins, or joins the shutdown that has begun. Interrupting the wait does not stop the shutdown. */
   readonly stop: (limits: Limits) => Effect.Effect<ShutdownReport>
@@ -43,10 +31,6 @@ export interface Shutdown {
   readonly kill: (limits: Limits) => Effect.Effect<ShutdownReport>
 }
 
-/**
- * @category constructors
- * @since 0.1.0
- */
 export const make = (
   rt: Place & Counts & Pick<News, "events"> & Standing,
   resources: Resources["Service"],

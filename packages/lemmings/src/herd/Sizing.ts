@@ -1,7 +1,5 @@
 /**
  * The number of workers of one herd: what the policy and the callers want, why it changed, and whether to dispatch.
- *
- * @since 0.2.0
  */
 import { Effect } from "effect"
 import * as AsyncContext from "../internal/AsyncContext.ts"
@@ -44,12 +42,7 @@ const inContext = (own: AsyncContext.AsyncContext, supervision: Supervision): Su
   pinned: supervision.pinned
 })
 
-/**
- * Keeps the number of workers right, from `start` until the herd closes.
- *
- * @category constructors
- * @since 0.2.0
- */
+/** Keeps the number of workers right, from `start` until the herd closes. */
 export const make = (rt: Sized, resources: Resources["Service"], supervisor: Supervisor["Service"]) => {
   let supervision = unsupervised
   const { pool, tally, timers } = rt
@@ -243,8 +236,4 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
   }
 }
 
-/**
- * @category models
- * @since 0.2.0
- */
 export type Sizing = ReturnType<typeof make>

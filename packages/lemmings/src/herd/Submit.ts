@@ -20,12 +20,7 @@ import type { Lease } from "../workers/Worker.ts"
 /** A task whose types are the caller's business. Its context is captured when it is submitted. */
 type Task = Effect.Effect<unknown, unknown>
 
-/**
- * Waits for a lease, runs, and returns the result.
- *
- * @category operations
- * @since 0.1.0
- */
+/** Waits for a lease, runs, and returns the result. */
 export const run = (rt: Runtime, task: Task, terms: TaskTerms): Effect.Effect<unknown, unknown> =>
   Effect.callback((resume) => {
     const run = new TaskRun(rt, task, Fibers.contextHere(), terms)
@@ -40,12 +35,7 @@ export const run = (rt: Runtime, task: Task, terms: TaskTerms): Effect.Effect<un
     return run.interrupt
   })
 
-/**
- * Returns when the task is accepted.
- *
- * @category operations
- * @since 0.1.0
- */
+/** Returns when the task is accepted. */
 export const submit = (
   rt: Runtime,
   task: Task,
@@ -78,12 +68,7 @@ export const submit = (
     })
   )
 
-/**
- * Runs past the queue: on an idle worker, on a spare, or on a temporary resource.
- *
- * @category operations
- * @since 0.1.0
- */
+/** Runs past the queue: on an idle worker, on a spare, or on a temporary resource. */
 export const runNow = (
   rt: Runtime,
   resources: Resources["Service"],
@@ -158,9 +143,6 @@ const sliceMillis = 8
 /**
  * Runs many tasks. With `failFast` the first bad exit interrupts the rest and is
  * the result, once they have all ended.
- *
- * @category operations
- * @since 0.1.0
  */
 export const runAll = (
   rt: Runtime,
@@ -294,20 +276,10 @@ const observe = <I>(
     })
   )
 
-/**
- * What `runAll` is given.
- *
- * @category models
- * @since 0.5.0
- */
+/** What `runAll` is given. */
 export type AllOptions = TaskOptions & { readonly mode?: "failFast" | "settle" | undefined }
 
-/**
- * Reads what `runAll` is given, at the call, and goes on with it.
- *
- * @category decoding
- * @since 0.5.0
- */
+/** Reads what `runAll` is given, at the call, and goes on with it. */
 export const readAll = <R>(
   tasks: Many.Tasks,
   options: AllOptions | undefined,
@@ -323,23 +295,13 @@ export const readAll = <R>(
   })
 }
 
-/**
- * What `stream` is given.
- *
- * @category models
- * @since 0.5.0
- */
+/** What `stream` is given. */
 export type StreamOptions = TaskOptions & {
   readonly ordered?: boolean | undefined
   readonly concurrency?: number | undefined
 }
 
-/**
- * Reads what `stream` is given, at the call, and goes on with it.
- *
- * @category decoding
- * @since 0.5.0
- */
+/** Reads what `stream` is given, at the call, and goes on with it. */
 export const readStream = <A, E, R>(
   options: StreamOptions | undefined,
   go: (terms: TaskTerms, flow: Flow) => Stream.Stream<A, E, R>
@@ -353,12 +315,7 @@ export const readStream = <A, E, R>(
   }
 }
 
-/**
- * How the tasks of a stream follow each other.
- *
- * @category models
- * @since 0.5.0
- */
+/** How the tasks of a stream follow each other. */
 export interface Flow {
   readonly ordered: boolean
   readonly concurrency: number | undefined
@@ -379,9 +336,6 @@ const flowOf = ({ concurrency, ordered = false }: StreamOptions): Flow => {
 /**
  * Runs a task for each element, at most `concurrency` in the herd at one time,
  * and emits what became of each.
- *
- * @category operations
- * @since 0.1.0
  */
 export const stream = <I, E, R>(
   rt: Runtime,

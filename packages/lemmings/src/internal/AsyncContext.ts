@@ -9,8 +9,6 @@
  *
  * Effect keeps the context of a fiber that waits. So only what starts a fiber, and what calls a function of the user, has to be
  * in the right one.
- *
- * @since 0.5.0
  */
 
 interface AsyncResource {
@@ -28,20 +26,10 @@ interface Process {
   ) => { readonly AsyncResource?: new (type: string, triggerAsyncId: number) => AsyncResource } | undefined
 }
 
-/**
- * A context that was kept. `undefined`: none was, and what runs in it runs in the one that is current.
- *
- * @category models
- * @since 0.5.0
- */
+/** A context that was kept. `undefined`: none was, and what runs in it runs in the one that is current. */
 export type AsyncContext = AsyncResource | undefined
 
-/**
- * The facility of one process.
- *
- * @category models
- * @since 0.5.0
- */
+/** The facility of one process. */
 export interface Facility {
   /** Whether there can be contexts that differ. */
   readonly isUsed: () => boolean
@@ -65,12 +53,7 @@ const found = (process: Process | undefined) => {
   }
 }
 
-/**
- * What a process has.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** What a process has. */
 export const make = (process: Process | undefined): Facility => {
   const Resource = found(process)
   if (Resource === undefined) return none
@@ -100,10 +83,5 @@ export const make = (process: Process | undefined): Facility => {
 
 const own: { readonly process?: Process } = globalThis
 
-/**
- * Of this process.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Of this process. */
 export const { here, isUsed, run } = make(own.process)

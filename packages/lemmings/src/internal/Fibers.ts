@@ -13,8 +13,6 @@
  *   that is masked when the mask ends.
  * - A failure that nobody observes is silent.
  * - A fiber that waited goes on in the async context (`AsyncLocalStorage`) in which it began to wait.
- *
- * @since 0.5.0
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -24,12 +22,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 import * as AsyncContext from "./AsyncContext.ts"
 
-/**
- * Something that runs and ends once: a fiber, or what stands for one.
- *
- * @category models
- * @since 0.5.0
- */
+/** Something that runs and ends once: a fiber, or what stands for one. */
 export interface Running<out A = unknown, out E = unknown> {
   readonly pollUnsafe: () => Exit.Exit<A, E> | undefined
   readonly addObserver: (observer: (exit: Exit.Exit<A, E>) => void) => unknown
@@ -39,9 +32,6 @@ export interface Running<out A = unknown, out E = unknown> {
 /**
  * Starts a fiber, which runs its first steps before this returns. Never throws: where an observer that the effect gave
  * its own fiber does, the fiber that comes back has died of it.
- *
- * @category operations
- * @since 0.5.0
  */
 export const start = <A, E>(
   context: Context.Context<never>,
@@ -54,20 +44,12 @@ export const start = <A, E>(
   }
 }
 
-/**
- * Its end, if it has ended.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Its end, if it has ended. */
 export const exitOf = <A, E>(fiber: Running<A, E>): Exit.Exit<A, E> | undefined => fiber.pollUnsafe()
 
 /**
  * Calls `ended` when it ends, or now when it has. `ended` must not throw. It hears before the observers that the effect
  * gave its own fiber in its first steps, of which one may throw.
- *
- * @category operations
- * @since 0.5.0
  */
 export const onEnd = <A, E>(fiber: Running<A, E>, ended: (exit: Exit.Exit<A, E>) => void): void => {
   fiber.addObserver(ended)
@@ -85,9 +67,6 @@ const toFront = (observers: Array<unknown>, ended: unknown): void => {
 /**
  * Interrupts it, without waiting for its end. `by`: the id of the fiber that the interruption is said to come from. Never
  * throws: what an observer throws that the effect gave its own fiber is logged.
- *
- * @category operations
- * @since 0.5.0
  */
 export const interrupt = (fiber: Running | undefined, by?: number): void => {
   try {
@@ -97,20 +76,12 @@ export const interrupt = (fiber: Running | undefined, by?: number): void => {
   }
 }
 
-/**
- * The context of the fiber that is running now. Empty outside of fibers.
- *
- * @category getters
- * @since 0.5.0
- */
+/** The context of the fiber that is running now. Empty outside of fibers. */
 export const contextHere = (): Context.Context<never> => Fiber.getCurrent()?.context ?? Context.empty()
 
 /**
  * The context of a layer for what lives on after it was built. Where it is built by `runSync`, its scheduler would never
  * let the event loop turn: another takes its place.
- *
- * @category getters
- * @since 0.5.0
  */
 export const lasting: Effect.Effect<Context.Context<never>> = Effect.map(Effect.context(), (context) =>
   Context.get(context, Scheduler.Scheduler).executionMode === "sync"
@@ -121,9 +92,6 @@ export const lasting: Effect.Effect<Context.Context<never>> = Effect.map(Effect.
 /**
  * Whether it is in a step that an interruption cannot end. No part of the interface of a fiber: where it is missing, a
  * fiber counts as interruptible.
- *
- * @category getters
- * @since 0.5.0
  */
 export const isMasked = (fiber: object): boolean => "interruptible" in fiber && fiber.interruptible === false
 
@@ -133,9 +101,6 @@ const cleanup = "~effect/Effect/identifier"
  * Whether it waits for something that an interruption cannot stop, such as a promise without a signal: interrupted, it would
  * end, and what it waits for go on without it. A race, such as a timeout, counts as such. No part of the interface of a
  * fiber: where it is missing, all can be stopped.
- *
- * @category getters
- * @since 0.5.0
  */
 export const isDeaf = (fiber: object): boolean => {
   const { _stack: stack, _yielded: waits } = fiber as {
@@ -150,9 +115,6 @@ export const isDeaf = (fiber: object): boolean => {
 /**
  * Runs an effect whose end has to be known although nobody may wait for it any more. Interrupted while it waits for what
  * cannot be stopped, it goes on, and `late` hears of its end.
- *
- * @category operations
- * @since 0.5.0
  */
 export const outlasting = <A, E>(
   effect: Effect.Effect<A, E>,
@@ -175,9 +137,6 @@ export const outlasting = <A, E>(
 
 /**
  * The effect in an async context that was kept, on a fiber of its own: one that runs cannot change to another.
- *
- * @category operations
- * @since 0.5.0
  */
 export const within = <A, E>(
   context: AsyncContext.AsyncContext,

@@ -1,8 +1,4 @@
-/**
- * Things by name, of which several may want the same: `app/Db`, then `app/Db#2`.
- *
- * @since 0.4.0
- */
+/** Things by name, of which several may want the same: `app/Db`, then `app/Db#2`. */
 export interface Named<T> {
   /** In the order in which they came. */
   readonly all: () => ReadonlyMap<string, T>
@@ -10,10 +6,6 @@ export interface Named<T> {
   readonly add: (one: T) => () => void
 }
 
-/**
- * @category constructors
- * @since 0.4.0
- */
 export const make = <T extends { readonly id: string }>(): Named<T> => {
   const named = new Map<string, T>()
   const free = (id: string): string => {

@@ -1,16 +1,9 @@
-/**
- * One answer for everybody who asks at about the same time.
- *
- * @since 0.5.0
- */
+/** One answer for everybody who asks at about the same time. */
 import { Clock, Deferred, Effect, type Scope } from "effect"
 
 /**
  * Makes an effect that runs once for all who ask while it runs, and not again for `millis` after it has succeeded. It goes
  * on when an asker leaves.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const make = <A, E, R>(
   effect: Effect.Effect<A, E, R>,

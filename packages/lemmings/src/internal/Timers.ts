@@ -1,8 +1,4 @@
-/**
- * Many deadlines on one sleep. Nothing polls: with no deadline nobody sleeps.
- *
- * @since 0.1.0
- */
+/** Many deadlines on one sleep. Nothing polls: with no deadline nobody sleeps. */
 import { type Clock, Context, Duration, Effect, Scheduler } from "effect"
 import * as Time from "./Time.ts"
 import * as AsyncContext from "./AsyncContext.ts"
@@ -18,12 +14,7 @@ interface Deadlines {
   readonly cancel: (slot: number) => void
 }
 
-/**
- * Deadlines of one herd, in milliseconds of its monotonic clock.
- *
- * @category models
- * @since 0.1.0
- */
+/** Deadlines of one herd, in milliseconds of its monotonic clock. */
 export interface Timers extends Deadlines {
   readonly clock: Clock.Clock
   readonly now: () => number
@@ -150,10 +141,6 @@ const clockOf = (clock: Clock.Clock, now: () => number, { cancel, schedule }: De
     }
   })
 
-/**
- * @category constructors
- * @since 0.1.0
- */
 export const make = (clock: Clock.Clock, context: Context.Context<never>): Timers => {
   const now = () => Time.monotonic(clock)
   const all = line(now, context, onClock(clock, context))

@@ -1,16 +1,9 @@
 /**
  * Waiting until something holds, without looking again and again: whoever changes what it depends on says so.
- *
- * @since 0.5.0
  */
 import * as Effect from "effect/Effect"
 
-/**
- * Those who wait.
- *
- * @category models
- * @since 0.5.0
- */
+/** Those who wait. */
 export interface Waits {
   /** Waits until it holds, which it may do now. */
   readonly until: (holds: () => boolean) => Effect.Effect<void>
@@ -24,9 +17,6 @@ const thrown = (defect: unknown): never => {
 
 /**
  * `failed` hears what an observer threw of a fiber that waited. Defaults to throwing it at whoever checks.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const make = (failed: (defect: unknown) => void = thrown): Waits => {
   const waiting = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()

@@ -2,18 +2,11 @@
  * What a setting that is a duration must be, and its milliseconds: one place for all of them, so that each mistake is told in
  * the same words, with the field, the value and the rule. Shared with the other packages of the repository, and no part of
  * the public surface.
- *
- * @since 0.5.0
  */
 import { Duration, Effect, Option } from "effect"
 import { InvalidConfig } from "./HerdError.ts"
 
-/**
- * What durations are allowed.
- *
- * @category models
- * @since 0.5.0
- */
+/** What durations are allowed. */
 export interface Rule {
   /** Completes "must be …". */
   readonly text: string
@@ -55,9 +48,6 @@ const millisOf = (value: unknown): number | undefined => {
 /**
  * A rule. Of durations of `least` milliseconds and more, or longer than 0 with `least: "positive"`. `never`: the word is
  * allowed, and means `Infinity`. `finite`: `Infinity` is refused.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const rule = ({
   finite = false,
@@ -83,56 +73,26 @@ export const rule = ({
   }
 }
 
-/**
- * At least 0.
- *
- * @category rules
- * @since 0.5.0
- */
+/** At least 0. */
 export const any: Rule = rule()
 
-/**
- * At least 0, or "never".
- *
- * @category rules
- * @since 0.5.0
- */
+/** At least 0, or "never". */
 export const orNever: Rule = rule({ never: true })
 
-/**
- * Longer than 0.
- *
- * @category rules
- * @since 0.5.0
- */
+/** Longer than 0. */
 export const positive: Rule = rule({ least: "positive" })
 
-/**
- * Longer than 0 and finite.
- *
- * @category rules
- * @since 0.5.0
- */
+/** Longer than 0 and finite. */
 export const finite: Rule = rule({ least: "positive", finite: true })
 
-/**
- * The milliseconds of a field. Throws `InvalidConfig` where the value breaks the rule.
- *
- * @category decoding
- * @since 0.5.0
- */
+/** The milliseconds of a field. Throws `InvalidConfig` where the value breaks the rule. */
 export const decodeUnsafe = (field: string, value: unknown, { millis, text }: Rule = any): number => {
   const n = millis(value)
   if (n === undefined) throw new InvalidConfig({ field, value, rule: text })
   return n
 }
 
-/**
- * The milliseconds of a field.
- *
- * @category decoding
- * @since 0.5.0
- */
+/** The milliseconds of a field. */
 export const decode = (
   field: string,
   value: unknown,

@@ -1,16 +1,8 @@
-/**
- * The settings of flow control that are data: their table, and the environment.
- *
- * @since 0.5.0
- */
+/** The settings of flow control that are data: their table, and the environment. */
 import { Config, Effect } from "effect"
 import { InvalidConfig } from "./HerdError.ts"
 import { decodeAll, type FlowControlOptions } from "./Limits.ts"
 
-/**
- * @category models
- * @since 0.5.0
- */
 export interface FlowSetting {
   readonly path: string
   readonly meaning: string
@@ -59,12 +51,7 @@ const rateRows = (path: string, whose: string): ReadonlyArray<FlowSetting> => [
   row("text", `${path}.window`, `"gcra" or "sliding"`, "gcra", "Even, or exact in every window of the span.")
 ]
 
-/**
- * Every setting of flow control that is data, in the order of the documentation.
- *
- * @category settings
- * @since 0.5.0
- */
+/** Every setting of flow control that is data, in the order of the documentation. */
 export const flowSettings: ReadonlyArray<FlowSetting> = [
   row("number", "limits.weight", "a number above 0", "no limit", "Most weight that runs at one time."),
   ...rateRows("limits.rate", "of the herd"),
@@ -150,9 +137,6 @@ const said = (kind: FlowSetting["kind"], text: string): unknown => {
 
 /**
  * Reads and checks the settings of flow control from the environment. `variable`: the name of a setting there.
- *
- * @category environment
- * @since 0.5.0
  */
 export const fromEnvironment = (
   variable: (path: string) => string

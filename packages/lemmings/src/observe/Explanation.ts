@@ -1,16 +1,7 @@
-/**
- * Why a task does not run, in one sentence for people.
- *
- * @since 0.5.0
- */
+/** Why a task does not run, in one sentence for people. */
 import type { Obstacle } from "../model/HerdFlow.ts"
 
-/**
- * What is known of a task that waits or runs.
- *
- * @category models
- * @since 0.5.0
- */
+/** What is known of a task that waits or runs. */
 export interface Known {
   readonly status: "queued" | "delayed" | "running"
   readonly key: string | undefined
@@ -62,12 +53,7 @@ const because = (obstacle: Obstacle, key: string, ahead: number): string => {
   }
 }
 
-/**
- * One sentence, or two with the time when it opens.
- *
- * @category conversions
- * @since 0.5.0
- */
+/** One sentence, or two with the time when it opens. */
 export const sentenceOf = ({ ahead = 0, blockedBy, key, opensInMillis, status }: Known): string => {
   if (status === "running") return "It runs."
   const first = blockedBy[0]

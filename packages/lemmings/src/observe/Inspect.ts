@@ -1,8 +1,6 @@
 /**
  * A herd's tasks one by one, for whoever is on call: who runs, who waits, and the end of one of them. What it costs depends
  * on what is asked for, not on how much waits.
- *
- * @since 0.3.0
  */
 import { Effect } from "effect"
 import { Batch } from "../task/Batch.ts"
@@ -21,12 +19,7 @@ const searched = 10_000
 const farthest = 10_000
 const longest = 1_000
 
-/**
- * Waiting tasks by priority.
- *
- * @category getters
- * @since 0.3.0
- */
+/** Waiting tasks by priority. */
 export const levels = (rt: Place & Counts): QueueLevels => {
   const counts = new Map<number, number>()
   const add = (priority: number, tasks: number) => counts.set(priority, (counts.get(priority) ?? 0) + tasks)
@@ -82,12 +75,7 @@ function* nextInLine(rt: Place & Counts, count: number): Generator<Shown> {
   }
 }
 
-/**
- * One page of the tasks that have not ended.
- *
- * @category getters
- * @since 0.3.0
- */
+/** One page of the tasks that have not ended. */
 export const tasks = (
   rt: Place & Counts,
   options: TaskPageOptions = {}
@@ -146,12 +134,7 @@ const find = (rt: Place & Counts, id: string): TaskRun | Batch | undefined => {
   return undefined
 }
 
-/**
- * Why a task does not run, or `undefined` when no task with this id has not ended.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Why a task does not run, or `undefined` when no task with this id has not ended. */
 export const explain = (
   rt: Place & Counts & Pick<Standing, "state">,
   id: string
@@ -193,12 +176,7 @@ export const explain = (
   }
 }
 
-/**
- * Ends one task. Returns whether it was there.
- *
- * @category operations
- * @since 0.3.0
- */
+/** Ends one task. Returns whether it was there. */
 export const interrupt = (rt: Place & Counts, id: string): boolean => {
   const task = find(rt, id)
   if (task === undefined) return false

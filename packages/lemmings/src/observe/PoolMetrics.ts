@@ -1,8 +1,4 @@
-/**
- * A resource pool in the names that OpenTelemetry has for pools of database connections.
- *
- * @since 0.2.0
- */
+/** A resource pool in the names that OpenTelemetry has for pools of database connections. */
 import type { Effect, Scope } from "effect"
 import type { HerdStats } from "../model/HerdStats.ts"
 import type { Histogram } from "../internal/Histogram.ts"
@@ -11,9 +7,6 @@ import type { Resources } from "../workers/Resources.ts"
 
 /**
  * Publishes the pool's figures under the attribute `db.client.connection.pool.name` until the scope closes.
- *
- * @category metrics
- * @since 0.2.0
  */
 export const publish = (
   pool: string,

@@ -1,8 +1,6 @@
 /**
  * A herd in figures: builds the snapshots, and publishes them as Effect metrics
  * that are read when scraped, so that they cost nothing per task.
- *
- * @since 0.1.0
  */
 import type { Effect, Scope } from "effect"
 import type { HerdMetrics, HerdStats } from "../model/HerdStats.ts"
@@ -40,12 +38,7 @@ const urgent = ({ batches, line }: Shown): number => {
   return tasks
 }
 
-/**
- * The herd now.
- *
- * @category snapshots
- * @since 0.1.0
- */
+/** The herd now. */
 export const stats = (
   rt: Shown,
   resources: Resources["Service"],
@@ -127,12 +120,7 @@ const timing = ({ count, max, mean, min, p50, p95, p99 }: Summary) => ({
   p99
 })
 
-/**
- * The herd over its window.
- *
- * @category snapshots
- * @since 0.1.0
- */
+/** The herd over its window. */
 export const metrics = (rt: Shown): HerdMetrics => {
   const window = rt.window.snapshot(rt.timers.now())
   const ended = window.successes + window.failures
@@ -152,12 +140,7 @@ export const metrics = (rt: Shown): HerdMetrics => {
   }
 }
 
-/**
- * Publishes the herd's figures under the attribute `herd` until the scope closes.
- *
- * @category metrics
- * @since 0.1.0
- */
+/** Publishes the herd's figures under the attribute `herd` until the scope closes. */
 export const publish = (
   rt: Shown,
   resources: Resources["Service"],

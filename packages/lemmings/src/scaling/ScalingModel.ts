@@ -100,19 +100,11 @@ export const make = <S>(options: ScalingPolicyOptions<S>): ScalingPolicy => ({
 
 /**
  * The milliseconds of a time among a policy's parameters. Throws a `RangeError` when it is not longer than 0.
- *
- * @category parameters
- * @since 0.2.0
  */
 export const positiveMillis = (name: string, input: Duration.Input): number =>
   allowedMillis(name, input, Durations.finite)
 
-/**
- * The milliseconds of a time among a policy's parameters. Throws a `RangeError` when it breaks the rule.
- *
- * @category parameters
- * @since 0.5.0
- */
+/** The milliseconds of a time among a policy's parameters. Throws a `RangeError` when it breaks the rule. */
 export const allowedMillis = (
   name: string,
   input: Duration.Input,
@@ -123,12 +115,7 @@ export const allowedMillis = (
   throw new RangeError(`ScalingPolicy.${name} must be ${text}, got ${Inspectable.toStringUnknown(input, 0)}`)
 }
 
-/**
- * A number of a policy's parameters. Throws a `RangeError` when it is out of its range.
- *
- * @category parameters
- * @since 0.2.0
- */
+/** A number of a policy's parameters. Throws a `RangeError` when it is out of its range. */
 export const within = (
   name: string,
   value: number,

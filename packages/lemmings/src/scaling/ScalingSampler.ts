@@ -1,18 +1,9 @@
-/**
- * Turns the counters of a herd into what a scaling policy is shown.
- *
- * @since 0.2.0
- */
+/** Turns the counters of a herd into what a scaling policy is shown. */
 import type { ScalingSample } from "../model/HerdStats.ts"
 import { Ewma } from "../internal/Ewma.ts"
 import type { SystemReading } from "../model/SystemMetrics.ts"
 
-/**
- * What a herd counts. Totals are since the start.
- *
- * @category models
- * @since 0.2.0
- */
+/** What a herd counts. Totals are since the start. */
 export interface Counters {
   readonly workers: ScalingSample["workers"]
   readonly queued: number
@@ -32,12 +23,7 @@ export interface Counters {
   readonly creationMillis: number
 }
 
-/**
- * Remembers rates between samples.
- *
- * @category models
- * @since 0.2.0
- */
+/** Remembers rates between samples. */
 export interface Sampler {
   /** The next sample, or what is wrong with the readings. Wrong ones change nothing. */
   readonly sample: (
@@ -64,12 +50,7 @@ const wrong = (readings: object, path: string): string | undefined => {
 
 const nothing = { arrivals: 0, ended: 0, runMillis: 0, creations: 0, creationMillis: 0 }
 
-/**
- * Creates a sampler for a herd that begins now.
- *
- * @category constructors
- * @since 0.2.0
- */
+/** Creates a sampler for a herd that begins now. */
 export const make = (began: number): Sampler => {
   const arrivals = { fast: new Ewma(fastMillis), slow: new Ewma(slowMillis) }
   const endings = { fast: new Ewma(fastMillis), slow: new Ewma(slowMillis) }

@@ -6,8 +6,6 @@
  * builds each task when a worker is there for it. It is one entry with the key
  * of its acceptance, so its tasks run in the order, and against other tasks in the
  * order, that they would have as entries of their own.
- *
- * @since 0.1.0
  */
 import { type Context, type Effect, Exit } from "effect"
 import type * as AsyncContext from "../internal/AsyncContext.ts"
@@ -19,12 +17,7 @@ import { notATask, type TaskTerms } from "./TaskTerms.ts"
 import type { Runtime, Waiting } from "./TaskRuntime.ts"
 import type { Lease } from "../workers/Worker.ts"
 
-/**
- * Whoever wants the results of a batch.
- *
- * @category models
- * @since 0.1.0
- */
+/** Whoever wants the results of a batch. */
 export interface Receiver {
   /** The task with this index starts. */
   readonly starting: (index: number, run: TaskRun) => void
@@ -36,12 +29,7 @@ type Skip = "caller" | "closed" | ShedReason
 
 const interrupted = Exit.interrupt()
 
-/**
- * The tasks of a `runAll` that have not started.
- *
- * @category models
- * @since 0.1.0
- */
+/** The tasks of a `runAll` that have not started. */
 export class Batch implements Waiting {
   level: number
   readonly enqueuedAt: number

@@ -1,20 +1,11 @@
-/**
- * What a task says of itself.
- *
- * @since 0.5.0
- */
+/** What a task says of itself. */
 import { Context, Effect } from "effect"
 import type { AsyncContext } from "../internal/AsyncContext.ts"
 import { type Criticality, CurrentCriticality } from "../model/Task.ts"
 import { Outcome } from "./Outcome.ts"
 import type { TaskTerms } from "./TaskTerms.ts"
 
-/**
- * A task by its terms, with an outcome.
- *
- * @category models
- * @since 0.5.0
- */
+/** A task by its terms, with an outcome. */
 export abstract class Described extends Outcome {
   declare readonly terms: TaskTerms
   declare readonly sequence: number

@@ -1,8 +1,6 @@
 /**
  * Dropping all tasks of a line at once, however many they are: all are settled and counted in one short step, and told
  * one by one by the loop, which yields to the event loop.
- *
- * @since 0.5.0
  */
 import type { Deliverable } from "../dispatch/FiberPool.ts"
 import type { Taken } from "../dispatch/TaskQueue.ts"
@@ -33,12 +31,7 @@ class Telling implements Deliverable {
   }
 }
 
-/**
- * Drops what was taken out of a line. Returns how many tasks that were. Call `pump` afterwards.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Drops what was taken out of a line. Returns how many tasks that were. Call `pump` afterwards. */
 export const drop = (
   { pool }: Pick<Place, "pool">,
   taken: Taken<Waiting>,

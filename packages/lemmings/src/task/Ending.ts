@@ -1,7 +1,5 @@
 /**
  * How a task ends: settled and counted in one step, and told afterwards, by itself or with all that are dropped together.
- *
- * @since 0.5.0
  */
 import { type Context, Effect, type Exit } from "effect"
 import type { AsyncContext } from "../internal/AsyncContext.ts"
@@ -19,12 +17,7 @@ import * as TaskTimers from "./TaskTimers.ts"
 
 type Phase = "new" | "queued" | "delayed" | "running" | "done"
 
-/**
- * A task that ends once.
- *
- * @category models
- * @since 0.5.0
- */
+/** A task that ends once. */
 export abstract class Ending extends Described implements Waiting {
   abstract level: number
   abstract readonly enqueuedAt: number

@@ -1,19 +1,10 @@
-/**
- * What the functions of the user say of a failure, each asked in its own async context.
- *
- * @since 0.5.0
- */
+/** What the functions of the user say of a failure, each asked in its own async context. */
 import { Cause } from "effect"
 import * as AsyncContext from "../internal/AsyncContext.ts"
 import * as Retry from "./Retry.ts"
 import type { Runtime } from "./TaskRuntime.ts"
 
-/**
- * Whether the worker is still good, as `checkHealth` of the layer says.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** Whether the worker is still good, as `checkHealth` of the layer says. */
 export const isHealthy = (
   { checkHealth, events, own }: Pick<Runtime, "checkHealth" | "events" | "own">,
   cause: Cause.Cause<unknown>
@@ -23,12 +14,7 @@ export const isHealthy = (
     Retry.judge(checkHealth, cause, true, (defect) => events.report("checkHealth", defect))
   )
 
-/**
- * Whether the task may run again, as its submitter's `while` says.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** Whether the task may run again, as its submitter's `while` says. */
 export const isWanted = (
   { events }: Pick<Runtime, "events">,
   wanted: ((error: unknown) => boolean) | undefined,

@@ -1,18 +1,9 @@
-/**
- * An exit that comes once, and those who wait for it.
- *
- * @since 0.1.0
- */
+/** An exit that comes once, and those who wait for it. */
 import { Effect, type Exit } from "effect"
 
 type Listener = (exit: Exit.Exit<unknown, unknown>) => void
 
-/**
- * A cell for one exit. Whoever fills `exit` has `deliver` called afterwards.
- *
- * @category models
- * @since 0.1.0
- */
+/** A cell for one exit. Whoever fills `exit` has `deliver` called afterwards. */
 export class Outcome {
   // Declared, and written once by the constructor: there is one for each task, and a field with a place of its own in every
   // class of the line is written twice.

@@ -1,24 +1,11 @@
-/**
- * What most tasks never need, made for those that do, so that a waiting task stays small.
- *
- * @since 0.1.0
- */
+/** What most tasks never need, made for those that do, so that a waiting task stays small. */
 import type { Exit } from "effect"
 import type { Step } from "./Retry.ts"
 import type { Stop } from "./TaskLimits.ts"
 
-/**
- * A timer's slot when there is no timer.
- *
- * @category constants
- * @since 0.1.0
- */
+/** A timer's slot when there is no timer. */
 export const unset = -1
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface Extra {
   /** Why the herd ends the running attempt. */
   stopping: Stop | undefined
@@ -43,10 +30,6 @@ export interface Extra {
   whenAccepted: (() => void) | undefined
 }
 
-/**
- * @category constructors
- * @since 0.1.0
- */
 export const make = (): Extra => ({
   stopping: undefined,
   counted: false,

@@ -1,8 +1,4 @@
-/**
- * What runs an attempt of a task: a fiber, or what stands for one while the task happens elsewhere.
- *
- * @since 0.4.0
- */
+/** What runs an attempt of a task: a fiber, or what stands for one while the task happens elsewhere. */
 import { Context, Effect, Exit } from "effect"
 import * as Fibers from "../internal/Fibers.ts"
 import { CurrentCriticality } from "../model/Task.ts"
@@ -59,12 +55,7 @@ const remote = (
   return start === undefined ? undefined : new Remote(start, context, resource)
 }
 
-/**
- * Starts an attempt on its worker, `waitMillis` after the task was accepted.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** Starts an attempt on its worker, `waitMillis` after the task was accepted. */
 export const fork = (
   { clock, herd, middleware, resource }: Pick<Runtime, "clock" | "herd" | "middleware" | "resource">,
   run: Told,

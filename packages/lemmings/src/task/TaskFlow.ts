@@ -1,7 +1,5 @@
 /**
  * What flow control makes of one task: why it is refused, whether its failure holds its key, and whether it may be tried again.
- *
- * @since 0.5.0
  */
 import { Cause, Exit } from "effect"
 import * as AsyncContext from "../internal/AsyncContext.ts"
@@ -23,12 +21,7 @@ interface Flowing extends TaskNews.Told {
 /** Times that one task may be put back by holds of its key. */
 const mostHolds = 10
 
-/**
- * How a task ends that flow control refuses.
- *
- * @category errors
- * @since 0.5.0
- */
+/** How a task ends that flow control refuses. */
 export const refusal = (
   rt: Pick<Runtime, "herd" | "sheds">,
   id: string,
@@ -48,9 +41,6 @@ export const refusal = (
 /**
  * Asks whether the failure says that its key has to wait, and holds the key. Returns whether the task goes back to its place
  * as if it had not been started: not when it must not run again, and not more than ten times.
- *
- * @category decisions
- * @since 0.5.0
  */
 export const holds = (
   rt: Pick<Runtime, "events" | "line" | "own" | "tally">,
@@ -82,12 +72,7 @@ export const holds = (
   return again
 }
 
-/**
- * Whether the budget has a retry left, and takes it. One that is refused is counted and told.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** Whether the budget has a retry left, and takes it. One that is refused is counted and told. */
 export const mayRetry = (
   rt: Pick<Runtime, "budget" | "events" | "tally">,
   task: TaskNews.Told,

@@ -1,7 +1,5 @@
 /**
  * Reports tasks that hold a worker for too long: with the span that they were submitted in, and the place.
- *
- * @since 0.2.0
  */
 import { Context, Effect, References, Tracer } from "effect"
 import { inLine, titled } from "../internal/Line.ts"
@@ -28,12 +26,7 @@ const spanOf = (context: Context.Context<never>) => {
   return { span: { traceId, spanId, ...(span._tag === "Span" ? { name: span.name } : {}) } }
 }
 
-/**
- * Starts the watch over one attempt. Returns the timer's slot.
- *
- * @category timers
- * @since 0.2.0
- */
+/** Starts the watch over one attempt. Returns the timer's slot. */
 export const watch = (
   rt: Runtime,
   task: {

@@ -1,8 +1,4 @@
-/**
- * Time limits of tasks, and the errors of those that run out of time.
- *
- * @since 0.1.0
- */
+/** Time limits of tasks, and the errors of those that run out of time. */
 import { Cause, Exit } from "effect"
 import type { Pool } from "../dispatch/FiberPool.ts"
 import type { Prediction } from "../flow/Prediction.ts"
@@ -20,12 +16,7 @@ import type { TaskTerms } from "./TaskTerms.ts"
 
 type Phase = "waiting" | "delayed" | "running"
 
-/**
- * Why the herd ends a task.
- *
- * @category models
- * @since 0.1.0
- */
+/** Why the herd ends a task. */
 export type Stop = "caller" | "timeout" | "deadline" | "acquire" | "closed"
 
 /** What the errors say about the herd. */
@@ -45,12 +36,7 @@ const situation = ({ herd, lastCreateError, line, pool }: Situation, taskId: str
   return error === undefined ? known : { ...known, lastCreateError: error }
 }
 
-/**
- * The error of a task that a closing herd does not run.
- *
- * @category errors
- * @since 0.1.0
- */
+/** The error of a task that a closing herd does not run. */
 export const closed = ({ herd, state }: Pick<Situation, "herd" | "state">): HerdClosed =>
   new HerdClosed({ herd, state })
 
@@ -60,12 +46,7 @@ const closedExits = new WeakMap<
   { readonly state: HerdState; readonly exit: Exit.Exit<never, unknown> }
 >()
 
-/**
- * How a task ends that a closing herd does not run.
- *
- * @category errors
- * @since 0.5.0
- */
+/** How a task ends that a closing herd does not run. */
 export const closing = (herd: Pick<Situation, "herd" | "state">): Exit.Exit<never, unknown> => {
   const known = closedExits.get(herd)
   if (known !== undefined && known.state === herd.state) return known.exit
@@ -74,21 +55,11 @@ export const closing = (herd: Pick<Situation, "herd" | "state">): Exit.Exit<neve
   return exit
 }
 
-/**
- * Why a full line drops a task.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Why a full line drops a task. */
 export const droppedBy = (overflow: Overflow): ShedReason =>
   overflow === "dropOldest" ? "dropOldest" : "dropLowest"
 
-/**
- * How a task ends that was dropped: with a failure where its type has one, and otherwise with a defect.
- *
- * @category errors
- * @since 0.1.0
- */
+/** How a task ends that was dropped: with a failure where its type has one, and otherwise with a defect. */
 export const shedding = (
   { herd, sheds }: { readonly herd: string; readonly sheds: boolean },
   taskId: string,
@@ -98,12 +69,7 @@ export const shedding = (
   return sheds ? Exit.fail(error) : Exit.die(error)
 }
 
-/**
- * How a task ends that the herd ends.
- *
- * @category errors
- * @since 0.1.0
- */
+/** How a task ends that the herd ends. */
 export const endOf = (
   herd: Situation,
   task: { readonly id: string; readonly terms: TaskTerms },
@@ -142,20 +108,10 @@ export const endOf = (
   }
 }
 
-/**
- * Whether a herd still runs what it accepted.
- *
- * @category getters
- * @since 0.3.0
- */
+/** Whether a herd still runs what it accepted. */
 export const isOpen = (state: HerdState): boolean => state === "running" || state === "draining"
 
-/**
- * What the end of a running attempt means, given why the herd stopped it.
- *
- * @category errors
- * @since 0.3.0
- */
+/** What the end of a running attempt means, given why the herd stopped it. */
 export const verdict = (
   herd: Situation,
   task: { readonly id: string; readonly terms: TaskTerms },
@@ -172,9 +128,6 @@ export const verdict = (
  * Stops a task that has waited and can no longer end before its deadline, instead of starting it: its expected run is
  * longer than what is left. One that has not waited is started whatever is expected, so that the expectation stays true.
  * Returns whether it did.
- *
- * @category limits
- * @since 0.1.0
  */
 export const stopOverdue = (
   task: {

@@ -1,8 +1,4 @@
-/**
- * Tells hooks and listeners what becomes of a task. Builds nothing while nobody listens.
- *
- * @since 0.1.0
- */
+/** Tells hooks and listeners what becomes of a task. Builds nothing while nobody listens. */
 import { Cause, type Clock, type Exit } from "effect"
 import { AcquireTimeout, DeadlineExceeded, type ShedReason, TaskTimeout } from "../model/HerdError.ts"
 import type { HerdEvents } from "../model/HerdEvent.ts"
@@ -20,12 +16,7 @@ interface Listeners {
   }
 }
 
-/**
- * What others are told of a task.
- *
- * @category models
- * @since 0.1.0
- */
+/** What others are told of a task. */
 export interface Told {
   readonly id: string
   readonly level: number
@@ -34,23 +25,13 @@ export interface Told {
   readonly terms: Pick<TaskTerms, "key" | "label" | "criticality">
 }
 
-/**
- * How an exit is counted.
- *
- * @category getters
- * @since 0.1.0
- */
+/** How an exit is counted. */
 export const outcome = (exit: Exit.Exit<unknown, unknown>): "succeeded" | "failed" | "interrupted" => {
   if (exit._tag === "Success") return "succeeded"
   return Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failed"
 }
 
-/**
- * The task as hooks and middleware see it.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The task as hooks and middleware see it. */
 export const info = (task: Told, lease: Lease | undefined): TaskInfo => ({
   id: task.id,
   label: task.terms.label,
@@ -72,12 +53,7 @@ const numbered = (task: Told, lease: Lease | undefined) => ({
   workerId: lease?.workerId ?? 0
 })
 
-/**
- * A failure said that the key has to wait.
- *
- * @category news
- * @since 0.5.0
- */
+/** A failure said that the key has to wait. */
 export const held = (
   { events }: Pick<Listeners, "events">,
   task: Told,
@@ -87,30 +63,16 @@ export const held = (
   if (events.active()) events.emit({ _tag: "TaskHeld", ...named(task), ...numbered(task, lease), holdMillis })
 }
 
-/**
- * The budget had no retry left.
- *
- * @category news
- * @since 0.5.0
- */
+/** The budget had no retry left. */
 export const retryRefused = ({ events }: Pick<Listeners, "events">, task: Told): void => {
   if (events.active()) events.emit({ _tag: "RetryRefused", ...named(task), attempt: task.begun })
 }
 
-/**
- * Told with the next thing that is told, or by `flush`: the task stands nowhere yet.
- *
- * @category news
- * @since 0.1.0
- */
+/** Told with the next thing that is told, or by `flush`: the task stands nowhere yet. */
 export const accepted = ({ events }: Listeners, task: Told): void => {
   if (events.active()) events.keep({ _tag: "TaskAccepted", ...named(task) })
 }
 
-/**
- * @category news
- * @since 0.1.0
- */
 export const started = (
   { events, hooks, pool }: Listeners,
   task: Told,
@@ -125,10 +87,6 @@ export const started = (
   events.after(() => pool.background("onTaskStart", onTaskStart(about)))
 }
 
-/**
- * @category news
- * @since 0.1.0
- */
 export const finished = (
   { events, hooks, pool }: Listeners,
   task: Told,
@@ -175,12 +133,7 @@ const kindOfError = (cause: Cause.Cause<unknown>, herd: string, id: string): Fai
   return "failure"
 }
 
-/**
- * Remembers a failure for whoever asks later.
- *
- * @category news
- * @since 0.3.0
- */
+/** Remembers a failure for whoever asks later. */
 export const failed = (
   {
     clock,
@@ -205,27 +158,15 @@ export const failed = (
   })
 }
 
-/**
- * @category news
- * @since 0.1.0
- */
 export const requeued = ({ events }: Listeners, task: Told, lease: Lease): void => {
   if (events.active()) events.emit({ _tag: "TaskRequeued", ...named(task), ...numbered(task, lease) })
 }
 
-/**
- * @category news
- * @since 0.1.0
- */
 export const retried = ({ events }: Listeners, task: Told, delayMillis: number): void => {
   if (events.active())
     events.emit({ _tag: "TaskRetried", ...named(task), ...numbered(task, undefined), delayMillis })
 }
 
-/**
- * @category news
- * @since 0.1.0
- */
 export const shed = ({ events }: Listeners, task: Told, reason: ShedReason | "closed"): void => {
   if (events.active()) events.emit({ _tag: "TaskShed", ...named(task), reason })
 }

@@ -4,8 +4,6 @@
  *
  * State is plain and synchronous. Each transition is one method, so that a task is
  * counted in exactly one place at every instant.
- *
- * @since 0.1.0
  */
 import { Cause, type Context, Effect, Exit } from "effect"
 import * as AsyncContext from "../internal/AsyncContext.ts"
@@ -35,12 +33,7 @@ const mayMove = (rt: Runtime, terms: TaskTerms): boolean =>
 /** Why a task was not accepted. */
 type Refused = "full" | "closed" | Refusal["refused"]
 
-/**
- * A task of a herd, and the handle of whoever submitted it.
- *
- * @category models
- * @since 0.1.0
- */
+/** A task of a herd, and the handle of whoever submitted it. */
 export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unknown> {
   declare level: number
   declare readonly enqueuedAt: number

@@ -1,8 +1,4 @@
-/**
- * What the tasks of one herd share.
- *
- * @since 0.1.0
- */
+/** What the tasks of one herd share. */
 import type { Cause, Clock, Context, Schedule } from "effect"
 import type { Prediction } from "../flow/Prediction.ts"
 import type { RetryBudget } from "../flow/RetryBudget.ts"
@@ -19,12 +15,7 @@ import type { Hooks, Middleware } from "../model/Task.ts"
 import type { Line } from "../dispatch/TaskQueue.ts"
 import type { Timers } from "../internal/Timers.ts"
 
-/**
- * Tasks counted since the start, as in `HerdStats`.
- *
- * @category models
- * @since 0.1.0
- */
+/** Tasks counted since the start, as in `HerdStats`. */
 interface TaskTally {
   submitted: number
   running: number
@@ -45,12 +36,7 @@ interface TaskTally {
   acquireTimeouts: number
 }
 
-/**
- * What stands in the line of a herd: a task, or several that were accepted together.
- *
- * @category models
- * @since 0.1.0
- */
+/** What stands in the line of a herd: a task, or several that were accepted together. */
 export interface Waiting extends Leasable {
   /** Settles what the queue no longer holds, and has it told by the loop. Call `pump` afterwards. */
   readonly shed: (reason: ShedReason) => void
@@ -70,12 +56,7 @@ export interface Waiting extends Leasable {
   readonly waitingSince: number
 }
 
-/**
- * Tasks that wait for a worker.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Tasks that wait for a worker. */
 export const queued = ({ batches, line }: Pick<Runtime, "batches" | "line">): number => {
   let tasks = line.size()
   for (const batch of batches) tasks += batch.tasks - 1
@@ -84,28 +65,15 @@ export const queued = ({ batches, line }: Pick<Runtime, "batches" | "line">): nu
 
 /**
  * Tasks that a worker could take: those in the queue and those that wait for room in it, without those that a limit holds.
- *
- * @category getters
- * @since 0.2.0
  */
 export const waiting = (rt: Pick<Runtime, "batches" | "line" | "timers">): number =>
   rt.line.flow === undefined ? queued(rt) + rt.line.admitting() : rt.line.flow.ready(rt.timers.now())
 
-/**
- * Tasks that wait for a limit.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Tasks that wait for a limit. */
 export const held = ({ line, timers }: Pick<Runtime, "line" | "timers">): number =>
   line.flow === undefined ? 0 : line.flow.held(timers.now())
 
-/**
- * Where the tasks of a herd wait and run. For every room of the herd.
- *
- * @category models
- * @since 0.5.0
- */
+/** Where the tasks of a herd wait and run. For every room of the herd. */
 export interface Place {
   readonly herd: string
   readonly pool: Pool<Waiting>
@@ -116,12 +84,7 @@ export interface Place {
   readonly own: AsyncContext
 }
 
-/**
- * What was counted: written by tasks, read by snapshots, metrics and the supervisor.
- *
- * @category models
- * @since 0.5.0
- */
+/** What was counted: written by tasks, read by snapshots, metrics and the supervisor. */
 export interface Counts {
   readonly tally: TaskTally
   readonly window: SlidingWindow
@@ -133,12 +96,7 @@ export interface Counts {
   readonly batches: Set<Waiting>
 }
 
-/**
- * Who hears of tasks. For `TaskNews`.
- *
- * @category models
- * @since 0.5.0
- */
+/** Who hears of tasks. For `TaskNews`. */
 export interface News {
   readonly events: HerdEvents["Service"]
   readonly hooks: Hooks
@@ -148,12 +106,7 @@ export interface News {
   readonly failures: Ring<TaskFailure>
 }
 
-/**
- * What the layer said that counts for every task. For tasks alone.
- *
- * @category models
- * @since 0.5.0
- */
+/** What the layer said that counts for every task. For tasks alone. */
 export interface Rules {
   readonly middleware: ReadonlyArray<Middleware>
   readonly retry: Schedule.Schedule<unknown> | undefined
@@ -173,12 +126,7 @@ export interface Rules {
   readonly lastCreateError: () => unknown
 }
 
-/**
- * What changes in the life of a herd, each by one part of it.
- *
- * @category models
- * @since 0.5.0
- */
+/** What changes in the life of a herd, each by one part of it. */
 export interface Standing {
   /** Changed by `Shutdown`. */
   state: HerdState
@@ -195,30 +143,15 @@ export interface Standing {
   }
 }
 
-/**
- * Notes that the state of the herd, or whether it is paused, has changed.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Notes that the state of the herd, or whether it is paused, has changed. */
 export const stands = (rt: Pick<Runtime, "clock" | "since">): void => {
   rt.since = rt.clock.currentTimeMillisUnsafe()
 }
 
-/**
- * What the tasks of one herd share. Its parts say who reads them.
- *
- * @category models
- * @since 0.1.0
- */
+/** What the tasks of one herd share. Its parts say who reads them. */
 export interface Runtime extends Place, Counts, News, Rules, Standing {}
 
-/**
- * What a herd shares that has not begun.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** What a herd shares that has not begun. */
 export const make = (
   place: Place,
   news: Pick<News, "events" | "hooks">,

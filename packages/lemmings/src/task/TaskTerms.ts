@@ -2,8 +2,6 @@
  * What a caller said about a task: read once, at the call, and checked as a whole before anything is taken.
  *
  * Whoever changes its options afterwards, or reuses one object for many tasks, changes nothing.
- *
- * @since 0.5.0
  */
 import { Effect, Schedule, Schema } from "effect"
 import * as Durations from "../model/Durations.ts"
@@ -60,9 +58,6 @@ const rareOf = ({
  * The options of a task after decoding, with times in milliseconds.
  *
  * A waiting task has terms of its own where it has a key: what few say stands in another object, so that they stay small.
- *
- * @category models
- * @since 0.5.0
  */
 export class TaskTerms implements Said {
   declare readonly level: number
@@ -139,12 +134,7 @@ const textOf = (field: string, value: string | undefined): string | undefined =>
 const plain = (level: number): TaskTerms =>
   new TaskTerms({ ...unsaid, level, key: undefined, id: undefined, label: undefined, weight: undefined })
 
-/**
- * The terms of a task about which nothing was said.
- *
- * @category constants
- * @since 0.5.0
- */
+/** The terms of a task about which nothing was said. */
 export const none: TaskTerms = plain(priorityLevel(undefined))
 
 // Most tasks that say something say a priority and nothing else: they share their terms.
@@ -202,9 +192,6 @@ const read = (options: TaskOptions): TaskTerms => {
 /**
  * Reads options, at the call. Options that are wrong are the defect of whoever runs the effect that comes back: a call
  * throws nothing. Terms come back as they are.
- *
- * @category decoding
- * @since 0.5.0
  */
 export const decode = (options: TaskOptions | TaskTerms | undefined): TaskTerms | Effect.Effect<never> => {
   if (options instanceof TaskTerms) return options
@@ -216,12 +203,7 @@ export const decode = (options: TaskOptions | TaskTerms | undefined): TaskTerms 
   }
 }
 
-/**
- * Reads options, and goes on with what they say.
- *
- * @category decoding
- * @since 0.5.0
- */
+/** Reads options, and goes on with what they say. */
 export const decoded = <A, E, R>(
   options: TaskOptions | TaskTerms | undefined,
   f: (terms: TaskTerms) => Effect.Effect<A, E, R>
@@ -230,11 +212,6 @@ export const decoded = <A, E, R>(
   return terms instanceof TaskTerms ? f(terms) : terms
 }
 
-/**
- * Stands for a task that is none: a hole in an array, or `undefined` from a caller without types.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** Stands for a task that is none: a hole in an array, or `undefined` from a caller without types. */
 export const notATask = (field: string, value: unknown): Effect.Effect<never> =>
   Effect.suspend(() => Effect.die(invalid(field, value, "an effect")))

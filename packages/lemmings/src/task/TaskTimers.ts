@@ -1,8 +1,4 @@
-/**
- * The timers of one task: its limits, and the watch for leaks.
- *
- * @since 0.2.0
- */
+/** The timers of one task: its limits, and the watch for leaks. */
 import type { Context } from "effect"
 import * as TaskExtra from "./TaskExtra.ts"
 import * as TaskLeak from "./TaskLeak.ts"
@@ -25,12 +21,7 @@ interface Timed {
 
 const field = { timeout: "timeout", deadline: "deadline", acquire: "acquireTimeout" } as const
 
-/**
- * Starts the clock of a limit that the task has, unless it runs already.
- *
- * @category timers
- * @since 0.2.0
- */
+/** Starts the clock of a limit that the task has, unless it runs already. */
 export const arm = (rt: Runtime, task: Timed, limit: keyof typeof field, from: number): void => {
   const millis = task.terms[field[limit]]
   if (millis === undefined) return
@@ -43,22 +34,12 @@ export const arm = (rt: Runtime, task: Timed, limit: keyof typeof field, from: n
   })
 }
 
-/**
- * Starts the clock of the limit that ends whatever the task is doing.
- *
- * @category timers
- * @since 0.2.0
- */
+/** Starts the clock of the limit that ends whatever the task is doing. */
 export const begin = (rt: Runtime, task: Timed): void => {
   if (task.terms.deadline !== undefined) arm(rt, task, "deadline", task.enqueuedAt)
 }
 
-/**
- * Looks for the attempt in `leakAfter`.
- *
- * @category timers
- * @since 0.2.0
- */
+/** Looks for the attempt in `leakAfter`. */
 export const watch = (
   rt: Runtime,
   task: Timed,
@@ -83,12 +64,7 @@ export const watch = (
 const ofAttempt = ["timeout", "acquire", "leak"] as const
 const ofTask = [...ofAttempt, "deadline", "delay"] as const
 
-/**
- * Ends the clocks of the wait or the run that is over, and with `all` every clock of the task.
- *
- * @category timers
- * @since 0.2.0
- */
+/** Ends the clocks of the wait or the run that is over, and with `all` every clock of the task. */
 export const disarm = (rt: Runtime, extra: TaskExtra.Extra, all = false): void => {
   for (const timer of all ? ofTask : ofAttempt) {
     if (extra[timer] === unset) continue

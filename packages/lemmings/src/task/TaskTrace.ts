@@ -1,17 +1,10 @@
 /**
  * Makes the queue wait and the attempt visible in traces. With no tracer on it
  * costs one look into the context.
- *
- * @since 0.1.0
  */
 import { type Clock, Context, Effect, Exit, Option, References, Tracer } from "effect"
 
-/**
- * The attempt that is traced.
- *
- * @category models
- * @since 0.1.0
- */
+/** The attempt that is traced. */
 export interface Traced {
   readonly clock: Clock.Clock
   readonly herd: string
@@ -23,12 +16,7 @@ export interface Traced {
   readonly waitMillis: number
 }
 
-/**
- * Whether the submitter is being traced.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Whether the submitter is being traced. */
 export const isTraced = (context: Context.Context<never>): boolean =>
   Context.getOrUndefined(context, Tracer.ParentSpan) !== undefined &&
   Context.get(context, References.TracerEnabled)
@@ -37,9 +25,6 @@ export const isTraced = (context: Context.Context<never>): boolean =>
  * With a parent span in the context: adds `<label> wait`, from acceptance to now,
  * and wraps the attempt in a span named by its label. Both are children of the
  * submitter's span.
- *
- * @category tracing
- * @since 0.1.0
  */
 export const traced = (
   task: Effect.Effect<unknown, unknown>,

@@ -1,17 +1,10 @@
 /**
  * A scheduler whose fibers all stand in one line, so that it knows when nothing is
  * ready, and can pick who is next by a seed.
- *
- * @since 0.1.0
  */
 import type { Fiber, Scheduler } from "effect"
 
-/**
- * Pseudo-random numbers in `[0, 1)`, the same ones for the same seed (mulberry32).
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Pseudo-random numbers in `[0, 1)`, the same ones for the same seed (mulberry32). */
 export const randomFrom = (seed: number): (() => number) => {
   let state = seed | 0
   return () => {
@@ -57,12 +50,7 @@ class Line {
   }
 }
 
-/**
- * The scheduler behind `seededScheduler` and `VirtualTime`.
- *
- * @category schedulers
- * @since 0.1.0
- */
+/** The scheduler behind `seededScheduler` and `VirtualTime`. */
 export class Turns implements Scheduler.Scheduler {
   readonly executionMode = "async"
   private readonly random: (() => number) | undefined

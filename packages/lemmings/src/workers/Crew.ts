@@ -1,20 +1,11 @@
-/**
- * What a set of workers is, what its owner hears, and who of them leaves when there are too many.
- *
- * @since 0.5.0
- */
+/** What a set of workers is, what its owner hears, and who of them leaves when there are too many. */
 import type { Schedule } from "effect"
 import type { RecycleReason } from "../model/HerdStats.ts"
 import type { WorkerInfo } from "../model/Task.ts"
 import type { Owned } from "./Resources.ts"
 import type { Worker } from "./Worker.ts"
 
-/**
- * Workers counted, as in `HerdStats`.
- *
- * @category models
- * @since 0.1.0
- */
+/** Workers counted, as in `HerdStats`. */
 export interface WorkerCounts {
   readonly min: number
   readonly max: number
@@ -29,12 +20,7 @@ export interface WorkerCounts {
   readonly peak: number
 }
 
-/**
- * What the owner of the workers wants to know.
- *
- * @category models
- * @since 0.1.0
- */
+/** What the owner of the workers wants to know. */
 export interface WorkersListener {
   /** Creation failed, and no worker can run a task. */
   readonly starved: () => void
@@ -54,10 +40,6 @@ export interface WorkersListener {
   readonly clockJumped: (millis: number) => void
 }
 
-/**
- * @category models
- * @since 0.1.0
- */
 export interface WorkersOptions {
   readonly min: number
   readonly max: number
@@ -70,12 +52,7 @@ export interface WorkersOptions {
   readonly createRetry?: Schedule.Schedule<unknown> | undefined
 }
 
-/**
- * The workers of one herd.
- *
- * @category models
- * @since 0.1.0
- */
+/** The workers of one herd. */
 export interface Workers {
   readonly counts: () => WorkerCounts
   readonly all: () => Iterable<Worker>
@@ -107,9 +84,6 @@ export interface Workers {
 /**
  * The workers that leave when there are `count` too many. Starting ones leave before idle ones, and those before busy
  * ones; of these, burst workers before base ones. Of the idle ones those that are idle longest, otherwise the newest.
- *
- * @category decisions
- * @since 0.5.0
  */
 export const surplusOf = (
   workers: Iterable<Worker>,
@@ -137,12 +111,7 @@ export const surplusOf = (
 // A resource that lives for longer did not go bad at once: to replace it is no storm.
 const atOnce = 1_000
 
-/**
- * Whether a resource went bad as soon as it was made, so that the next one may do the same.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** Whether a resource went bad as soon as it was made, so that the next one may do the same. */
 export const servedNothing = (resource: Owned | undefined, reason: RecycleReason, now: number): boolean =>
   resource !== undefined &&
   resource.uses === 0 &&

@@ -7,8 +7,6 @@
  * One timer, at the next time that something is due: with nothing due there is none. It also notices that the wall clock
  * has jumped, as it does when the machine slept, when a resource is wanted or something is due: what is on the other end
  * of a resource may be gone.
- *
- * @since 0.2.0
  */
 import type { RecycleReason } from "../model/HerdStats.ts"
 import type { Owned } from "./Resources.ts"
@@ -50,10 +48,6 @@ interface Housekeeping<W extends Idler> {
   readonly jumped: (millis: number) => void
 }
 
-/**
- * @category models
- * @since 0.2.0
- */
 export interface Upkeep {
   /** There is a new resource. */
   readonly watch: (resource: Owned) => void
@@ -72,10 +66,6 @@ const lookMillis = 100
 const jumpMillis = 15_000
 const unset = -1
 
-/**
- * @category constructors
- * @since 0.2.0
- */
 export const make = <W extends Idler>(timers: Timers, house: Housekeeping<W>): Upkeep => {
   let slot = unset
   let wakesAt = Infinity

@@ -1,19 +1,10 @@
-/**
- * A worker, the lease that a task has on it, and who holds the lease.
- *
- * @since 0.2.0
- */
+/** A worker, the lease that a task has on it, and who holds the lease. */
 import type { Fiber } from "effect"
 import type { ScalingSample } from "../model/HerdStats.ts"
 import type { Owned, Resources } from "./Resources.ts"
 import type { WorkerInfo } from "../model/Task.ts"
 
-/**
- * What holds a lease.
- *
- * @category models
- * @since 0.1.0
- */
+/** What holds a lease. */
 export interface Holder {
   /** Interrupts the work, for a closing herd. */
   readonly close: () => void
@@ -21,22 +12,12 @@ export interface Holder {
   readonly giveUp: () => boolean
 }
 
-/**
- * What a task takes of its line's limits, for as long as it has its lease.
- *
- * @category models
- * @since 0.5.0
- */
+/** What a task takes of its line's limits, for as long as it has its lease. */
 export interface Seat {
   readonly weight: number
 }
 
-/**
- * A right to run one task now.
- *
- * @category models
- * @since 0.1.0
- */
+/** A right to run one task now. */
 export interface Lease extends WorkerInfo {
   readonly resource: Owned | undefined
   /** Who holds it. Written by the holder. */
@@ -51,12 +32,7 @@ export interface Lease extends WorkerInfo {
   seat?: Seat | undefined
 }
 
-/**
- * A numbered slot that owns one resource and runs one task at a time.
- *
- * @category models
- * @since 0.1.0
- */
+/** A numbered slot that owns one resource and runs one task at a time. */
 export interface Worker extends Lease {
   burst: boolean
   resource: Owned | undefined
@@ -76,12 +52,7 @@ export interface Worker extends Lease {
   shares: number
 }
 
-/**
- * A worker that is about to start.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** A worker that is about to start. */
 export const unborn = (workerId: number, burst: boolean): Worker => ({
   workerId,
   burst,
@@ -100,42 +71,22 @@ export const unborn = (workerId: number, burst: boolean): Worker => ({
   shares: 0
 })
 
-/**
- * Ends the time in which a worker without a task could not take one. Returns how long it was.
- *
- * @category decisions
- * @since 0.5.0
- */
+/** Ends the time in which a worker without a task could not take one. Returns how long it was. */
 export const heldUp = (worker: Worker, now: number): number => {
   const { freedAt = now } = worker
   worker.freedAt = undefined
   return Math.max(0, now - freedAt)
 }
 
-/**
- * One of several leases on the same worker.
- *
- * @category models
- * @since 0.3.0
- */
+/** One of several leases on the same worker. */
 export interface Share extends Lease {
   readonly worker: Worker
 }
 
-/**
- * Whether a worker is not on its way out.
- *
- * @category getters
- * @since 0.3.0
- */
+/** Whether a worker is not on its way out. */
 export const stays = ({ leaving, state }: Worker): boolean => !leaving && state !== "stopping"
 
-/**
- * The busy worker with the fewest leases of those that may have one more.
- *
- * @category decisions
- * @since 0.3.0
- */
+/** The busy worker with the fewest leases of those that may have one more. */
 export const roomiest = (
   workers: Iterable<Worker>,
   { hasRoom, stale }: Pick<Resources["Service"], "hasRoom" | "stale">,
@@ -152,12 +103,7 @@ export const roomiest = (
   return best !== undefined && best.state === "busy" && !best.leaving ? best : undefined
 }
 
-/**
- * What the resources say of how busy they are. `undefined`: nothing.
- *
- * @category getters
- * @since 0.3.0
- */
+/** What the resources say of how busy they are. `undefined`: nothing. */
 export const utilizationOf = (
   workers: Iterable<Worker>,
   { utilization }: Pick<Resources["Service"], "utilization">

@@ -1,8 +1,6 @@
 /**
  * Gets starting workers their resources: not too many at one time, again when it fails, and not when nobody needs them
  * any more.
- *
- * @since 0.2.0
  */
 import { Clock, Effect, type Fiber, Schedule } from "effect"
 import * as Time from "../internal/Time.ts"
@@ -24,9 +22,6 @@ const pauseOf = ({ fruitless }: Worker): Effect.Effect<void> =>
 /**
  * Runs an effect beside the herd, reporting its failure as `where`. `counts`: whether a closing herd counts it as left
  * behind.
- *
- * @category models
- * @since 0.2.0
  */
 export type Background = (
   where: string,
@@ -39,9 +34,6 @@ export type Background = (
  *
  * Its first steps may have ended it and begun the next such thing, whose fiber must not be replaced by this one: nobody
  * would wait for what it makes.
- *
- * @category operations
- * @since 0.2.0
  */
 export const begin = (worker: Worker, run: () => Fiber.Fiber<unknown, unknown>): void => {
   worker.starter = undefined
@@ -60,10 +52,6 @@ interface Owner {
   readonly failed: () => void
 }
 
-/**
- * @category models
- * @since 0.2.0
- */
 export interface WorkerStart {
   /** Gets the worker a resource, in the place of the one that it has. */
   readonly start: (worker: Worker, replaced: boolean) => void
@@ -71,10 +59,6 @@ export interface WorkerStart {
   readonly forget: (worker: Worker) => void
 }
 
-/**
- * @category constructors
- * @since 0.2.0
- */
 export const make = (
   options: { readonly maxCreating: number; readonly createRetry?: Schedule.Schedule<unknown> | undefined },
   resources: Resources["Service"],

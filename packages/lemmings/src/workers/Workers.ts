@@ -4,8 +4,6 @@
  * `starting` + live + stopping workers never exceed `max`. A worker counts as able
  * to run tasks only once its resource is ready. Synchronous: creation and destruction go on in
  * background fibers that report back here.
- *
- * @since 0.1.0
  */
 import { Effect, Fiber } from "effect"
 import type { HerdEvents } from "../model/HerdEvent.ts"
@@ -20,12 +18,7 @@ import * as WorkerStart from "./WorkerStart.ts"
 // How long a resource that was validated for a task is good for it without another question.
 const vettedMillis = 50
 
-/**
- * Creates a set without workers.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Creates a set without workers. */
 export const make = (
   options: WorkersOptions,
   resources: Resources["Service"],

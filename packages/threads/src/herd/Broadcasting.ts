@@ -1,8 +1,4 @@
-/**
- * One task on every thread of a herd.
- *
- * @since 0.5.0
- */
+/** One task on every thread of a herd. */
 import { Context, Effect, type Exit } from "effect"
 import { type Caller, CurrentThread } from "../task/ThreadTask.ts"
 import type { Thread } from "./Thread.ts"
@@ -12,12 +8,7 @@ const pinned = (thread: Thread): Caller => ({
   start: (call, context, end) => thread.start(call, context, end, true)
 })
 
-/**
- * Runs the call on each of the threads at the same time.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Runs the call on each of the threads at the same time. */
 export const on = (
   threads: ReadonlySet<Thread>,
   call: Effect.Effect<unknown, unknown>

@@ -1,7 +1,5 @@
 /**
  * What a child process is told of its own, where the herd's program was told something that is for it alone.
- *
- * @since 0.5.0
  */
 import type { ResourceLimits } from "node:worker_threads"
 
@@ -33,9 +31,6 @@ const inspectorOf = (execArgv: ReadonlyArray<string>): ReadonlyArray<string> => 
 /**
  * The flags of Node.js for a child process: those given, or those of the herd's process that are not about its own
  * program, an inspector with a port of its own, and the limits of the heap.
- *
- * @category operations
- * @since 0.5.0
  */
 export const childExecArgv = (
   options: {
@@ -67,9 +62,6 @@ const always = new RegExp(
 /**
  * The environment of a child: the one given, all of ours, or what a list of names leaves of it. An inspector asked for by
  * `NODE_OPTIONS` has a port of its own.
- *
- * @category operations
- * @since 0.5.0
  */
 export const childEnv = (env: NodeJS.ProcessEnv | ReadonlyArray<string> | "all"): NodeJS.ProcessEnv => {
   const chosen: NodeJS.ProcessEnv = Array.isArray(env)

@@ -1,16 +1,7 @@
-/**
- * Whether threads crash too often: the delay before the next one, and the circuit that opens.
- *
- * @since 0.3.0
- */
+/** Whether threads crash too often: the delay before the next one, and the circuit that opens. */
 import * as Time from "lemmings/internal/Time"
 
-/**
- * In milliseconds.
- *
- * @category models
- * @since 0.3.0
- */
+/** In milliseconds. */
 export interface CrashOptions {
   /** Crashes within `within` that open the circuit. `Infinity`: never. */
   readonly max: number
@@ -24,12 +15,7 @@ const restarts = Time.backoff(10, 1_000)
 const failedStarts = 3
 const failingMillis = 5000
 
-/**
- * The crashes of one herd. Plain state: time is given, in milliseconds of a clock that only goes forward.
- *
- * @category models
- * @since 0.3.0
- */
+/** The crashes of one herd. Plain state: time is given, in milliseconds of a clock that only goes forward. */
 export class Crashes {
   total = 0
   last: unknown

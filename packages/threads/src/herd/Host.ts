@@ -1,8 +1,4 @@
-/**
- * Starts what tasks run on, a thread or a child process, and hides which of them it is.
- *
- * @since 0.3.0
- */
+/** Starts what tasks run on, a thread or a child process, and hides which of them it is. */
 import { fork } from "node:child_process"
 import type { Readable } from "node:stream"
 import {
@@ -15,12 +11,7 @@ import {
 import { dyingOf, randomTag, Shared, type Start, unpackDefect } from "../wire/Wire.ts"
 import { childEnv, childExecArgv } from "./ChildOptions.ts"
 
-/**
- * A running thread or process.
- *
- * @category models
- * @since 0.3.0
- */
+/** A running thread or process. */
 export interface Host {
   /** What begins every message of this thread, and of no other. */
   readonly tag: number
@@ -45,9 +36,6 @@ interface EventLoop {
 
 /**
  * Reads part of the time in which an event loop was busy since the reading before, 0 to 1. Each reader has its own.
- *
- * @category constructors
- * @since 0.3.0
  */
 export const meter = (eventLoop: Host["eventLoop"]): (() => number | undefined) => {
   let before: EventLoop = { active: 0, idle: 0 }
@@ -61,12 +49,7 @@ export const meter = (eventLoop: Host["eventLoop"]): (() => number | undefined) 
   }
 }
 
-/**
- * The time in which a thread looked for messages counts as idle. `looked` are microseconds, of 32 bits.
- *
- * @category constructors
- * @since 0.4.0
- */
+/** The time in which a thread looked for messages counts as idle. `looked` are microseconds, of 32 bits. */
 export const withoutLooks = (eventLoop: () => EventLoop, looked: () => number): (() => EventLoop) => {
   let before = 0
   let millis = 0
@@ -79,24 +62,14 @@ export const withoutLooks = (eventLoop: () => EventLoop, looked: () => number): 
   }
 }
 
-/**
- * What a host says. `ended` comes last, once.
- *
- * @category models
- * @since 0.3.0
- */
+/** What a host says. `ended` comes last, once. */
 export interface HostListener {
   readonly message: (message: unknown) => void
   /** `running`: the slots of the tasks that had begun, where a process has said that. */
   readonly ended: (exitCode: number | undefined, cause: unknown, running?: ReadonlyArray<number>) => void
 }
 
-/**
- * How to start one.
- *
- * @category models
- * @since 0.3.0
- */
+/** How to start one. */
 export interface HostOptions {
   readonly herd: string
   readonly worker: URL
@@ -272,11 +245,6 @@ const childProcess = (options: HostOptions, workerId: number, listener: HostList
   }
 }
 
-/**
- * Starts a thread, or a process. Throws when there is no such way to start one.
- *
- * @category constructors
- * @since 0.3.0
- */
+/** Starts a thread, or a process. Throws when there is no such way to start one. */
 export const start = (options: HostOptions, workerId: number, listener: HostListener): Host =>
   (options.isolation === "thread" ? thread : childProcess)(options, workerId, listener)

@@ -1,8 +1,4 @@
-/**
- * Runs handlers in this process, for tests: what travels is cloned as it would be on the way to a thread.
- *
- * @since 0.3.0
- */
+/** Runs handlers in this process, for tests: what travels is cloned as it would be on the way to a thread. */
 import { Effect, Exit } from "effect"
 import { originOf } from "../task/Origin.ts"
 import { encodePayload, exitOf, hearer } from "./Reply.ts"
@@ -12,12 +8,7 @@ import { InvalidPayload } from "../task/ThreadError.ts"
 import type { AnyTask, Caller } from "../task/ThreadTask.ts"
 import { buffersIn, packDefect, Status, type Transfer, withBuffers } from "../wire/Wire.ts"
 
-/**
- * A thread that is none. An interrupted task is waited for: there is nothing to terminate.
- *
- * @category constructors
- * @since 0.3.0
- */
+/** A thread that is none. An interrupted task is waited for: there is nothing to terminate. */
 export const make = ({ handlers }: Serving, workerId: number): Caller => ({
   start: (call, caller, end) => {
     const { task, transfer } = call

@@ -1,17 +1,10 @@
 /**
  * What goes to a thread: as many tasks in one message as there are, and each alone where one of them cannot be sent.
- *
- * @since 0.5.0
  */
 import { buffersIn, type Origin, together, type Transfer, width } from "../wire/Wire.ts"
 import type { Host } from "./Host.ts"
 
-/**
- * Tasks that have not been posted yet.
- *
- * @category models
- * @since 0.5.0
- */
+/** Tasks that have not been posted yet. */
 export class Outbox {
   private readonly host: Host
   private readonly refused: (slot: number, cause: unknown) => void

@@ -1,8 +1,4 @@
-/**
- * How long to wait for a thread or a process, on a machine that may have no time for it, or for us.
- *
- * @since 0.5.0
- */
+/** How long to wait for a thread or a process, on a machine that may have no time for it, or for us. */
 import { Effect, Option } from "effect"
 
 // A limit has so many parts, and between two of them what has come is heard. Where we come too late for one, because the
@@ -12,9 +8,6 @@ const parts = 10
 /**
  * Waits for the effect, or for the limit in milliseconds: `None`. Time in which this process did not get its turn does not
  * use the limit up.
- *
- * @category operations
- * @since 0.5.0
  */
 export const within = <A, E>(
   effect: Effect.Effect<A, E>,

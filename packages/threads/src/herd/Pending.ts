@@ -1,19 +1,10 @@
-/**
- * What a thread's herd knows of one task that it was given.
- *
- * @since 0.5.0
- */
+/** What a thread's herd knows of one task that it was given. */
 import { type Context, Effect, Exit } from "effect"
 import type { Call } from "../task/ThreadTask.ts"
 import type { Origin } from "../wire/Wire.ts"
 import type { Reports } from "./Reports.ts"
 
-/**
- * A task on its way to a thread or on it.
- *
- * @category models
- * @since 0.5.0
- */
+/** A task on its way to a thread or on it. */
 export interface Pending {
   readonly call: Call
   readonly context: Context.Context<never>
@@ -29,32 +20,17 @@ export interface Pending {
   reports: Reports | undefined
 }
 
-/**
- * A task that waits here, because the buffers that it moves would be gone if it were taken back.
- *
- * @category models
- * @since 0.5.0
- */
+/** A task that waits here, because the buffers that it moves would be gone if it were taken back. */
 export interface Held {
   readonly payload: unknown
   readonly origin: Origin | undefined
 }
 
-/**
- * Ends a task that is not sent.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Ends a task that is not sent. */
 export const refuse = ({ end }: Pending, error: unknown): Effect.Effect<void> => {
   end(Exit.fail(error))
   return Effect.void
 }
 
-/**
- * Whether buffers go with the task.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether buffers go with the task. */
 export const moves = ({ call }: Pending): boolean => call.transfer !== undefined && call.transfer.length > 0

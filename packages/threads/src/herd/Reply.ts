@@ -1,8 +1,4 @@
-/**
- * What a task's answer means to its caller.
- *
- * @since 0.3.0
- */
+/** What a task's answer means to its caller. */
 import { Effect, Exit } from "effect"
 import type { AnyTask, Call, Codec } from "../task/ThreadTask.ts"
 import { Status, unpackDefect } from "../wire/Wire.ts"
@@ -11,12 +7,7 @@ import { InvalidPayload } from "../task/ThreadError.ts"
 const decoded = (codec: Codec | undefined, value: unknown) =>
   codec === undefined ? value : codec.decode(value)
 
-/**
- * The end of a task whose thread answered. What does not fit its schema is a defect.
- *
- * @category operations
- * @since 0.3.0
- */
+/** The end of a task whose thread answered. What does not fit its schema is a defect. */
 export const exitOf = ({ codecs }: AnyTask, status: number, value: unknown): Exit.Exit<unknown, unknown> => {
   try {
     switch (status) {
@@ -36,12 +27,7 @@ export const exitOf = ({ codecs }: AnyTask, status: number, value: unknown): Exi
   }
 }
 
-/**
- * The payload as it travels, or why it does not.
- *
- * @category operations
- * @since 0.3.0
- */
+/** The payload as it travels, or why it does not. */
 export const encodePayload = ({ payload, task }: Call): unknown => {
   const { payload: codec } = task.codecs
   if (codec === undefined) return payload
@@ -52,12 +38,7 @@ export const encodePayload = ({ payload, task }: Call): unknown => {
   }
 }
 
-/**
- * Gives the caller a report as it was. `undefined`: it does not listen.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Gives the caller a report as it was. `undefined`: it does not listen. */
 export const hearer = ({
   onReport,
   task

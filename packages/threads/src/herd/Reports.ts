@@ -1,17 +1,8 @@
-/**
- * What a task says while it runs, given to its caller one after another.
- *
- * @since 0.5.0
- */
+/** What a task says while it runs, given to its caller one after another. */
 import { type Cause, type Context, Effect, Exit } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
 
-/**
- * The reports of one running task. Its caller hears each before the next, and all before the task's end.
- *
- * @category models
- * @since 0.5.0
- */
+/** The reports of one running task. Its caller hears each before the next, and all before the task's end. */
 export class Reports {
   /** Why the caller heard no more of them: it failed. */
   failed: Cause.Cause<unknown> | undefined

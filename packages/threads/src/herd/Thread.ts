@@ -7,8 +7,6 @@
  * thread that has to ask for each task stands still in between. What was sent ahead and has not begun can be taken back,
  * because both sides share a number for it: when its caller leaves, when the thread ends, and when the task before it
  * turns out to be long.
- *
- * @since 0.3.0
  */
 import { type Context, Effect, Exit, Option } from "effect"
 import * as Waits from "lemmings/internal/Waits"
@@ -38,12 +36,7 @@ import * as Patience from "./Patience.ts"
 import { type Held, moves, type Pending, refuse } from "./Pending.ts"
 import { Reports } from "./Reports.ts"
 
-/**
- * What a thread is for its herd.
- *
- * @category models
- * @since 0.3.0
- */
+/** What a thread is for its herd. */
 export interface ThreadOptions extends Host.HostOptions {
   /** Milliseconds between asking a task to stop and terminating its thread. */
   readonly grace: number
@@ -51,12 +44,7 @@ export interface ThreadOptions extends Host.HostOptions {
   readonly ahead: boolean
 }
 
-/**
- * What a thread tells its herd.
- *
- * @category models
- * @since 0.3.0
- */
+/** What a thread tells its herd. */
 export interface ThreadListener {
   /** It ended after it had served, and nobody had asked for that. */
   readonly crashed: (cause: unknown) => void
@@ -74,26 +62,13 @@ const newest = 0.1
 
 /**
  * Why a thread does not serve. It comes from wherever the thread was started, so that nobody can say what it is.
- *
- * @category errors
- * @since 0.5.0
  */
 export const notServing = (why: string): unknown => new Error(why)
 
-/**
- * Averages of what tasks take, in milliseconds, shared by the threads of a herd.
- *
- * @category models
- * @since 0.3.0
- */
+/** Averages of what tasks take, in milliseconds, shared by the threads of a herd. */
 export type Averages = Map<AnyTask, number>
 
-/**
- * A running thread. Its methods are synchronous, except where they return effects.
- *
- * @category models
- * @since 0.3.0
- */
+/** A running thread. Its methods are synchronous, except where they return effects. */
 export class Thread implements Caller {
   readonly workerId: number
   /** Bytes, as of the last answer. */

@@ -1,8 +1,4 @@
-/**
- * Takes the caller's span and log annotations along to a thread, and puts them on there.
- *
- * @since 0.3.0
- */
+/** Takes the caller's span and log annotations along to a thread, and puts them on there. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
@@ -17,12 +13,7 @@ const hasAny = (record: object): boolean => {
   return false
 }
 
-/**
- * What the handler should know of its caller. `undefined`: the caller has no span and no annotations.
- *
- * @category constructors
- * @since 0.3.0
- */
+/** What the handler should know of its caller. `undefined`: the caller has no span and no annotations. */
 export const originOf = (context: Context.Context<never> | undefined): Origin | undefined => {
   if (context === undefined) return undefined
   const span = Context.getOrUndefined(context, Tracer.ParentSpan)
@@ -38,12 +29,7 @@ export const originOf = (context: Context.Context<never> | undefined): Origin | 
   }
 }
 
-/**
- * The effect as a child of the caller's span, with the caller's log annotations.
- *
- * @category operations
- * @since 0.3.0
- */
+/** The effect as a child of the caller's span, with the caller's log annotations. */
 export const withOrigin = (
   effect: Effect.Effect<unknown, unknown>,
   origin: Origin | undefined

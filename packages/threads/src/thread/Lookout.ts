@@ -5,8 +5,6 @@
  *
  * To be woken takes as long as a short task. A look is worth it where the last messages came soon after the thread had
  * gone to rest, and only then: a look in vain takes a processor from others. Imports nothing of Effect: threads load it.
- *
- * @since 0.4.0
  */
 import { Shared } from "../wire/Wire.ts"
 
@@ -19,12 +17,7 @@ const messagesPerMiss = 16
 // Lets the other half of the core go on. Node 24 has it.
 const { pause = () => {} } = Atomics as { readonly pause?: () => void }
 
-/**
- * Looks at the shared numbers of a thread. Times are milliseconds.
- *
- * @category models
- * @since 0.4.0
- */
+/** Looks at the shared numbers of a thread. Times are milliseconds. */
 export class Lookout {
   readonly #states: Int32Array
   readonly #now: () => number

@@ -1,8 +1,4 @@
-/**
- * What a running task tells its caller: no more at one time than the caller takes.
- *
- * @since 0.5.0
- */
+/** What a running task tells its caller: no more at one time than the caller takes. */
 import { reportsAhead, Shared } from "../wire/Wire.ts"
 
 // Reports that a process keeps, at most, for a handler that does not wait.
@@ -14,12 +10,7 @@ interface Kept {
   readonly failed: (error: unknown) => void
 }
 
-/**
- * The reports of one task. On a thread the number of those taken is shared; a process is told of each.
- *
- * @category models
- * @since 0.5.0
- */
+/** The reports of one task. On a thread the number of those taken is shared; a process is told of each. */
 export class Reporting {
   private readonly states: Int32Array<SharedArrayBuffer>
   private readonly at: number

@@ -56,20 +56,10 @@ export interface TaskContext<E, Report = never> {
   readonly report: (value: Report) => Promise<void>
 }
 
-/**
- * Ends a task.
- *
- * @category models
- * @since 0.3.0
- */
+/** Ends a task. */
 export type Settle = (status: number, value: unknown) => void
 
-/**
- * Runs one task and calls `settle` once. `onAbort` says what to do when the task is interrupted.
- *
- * @category models
- * @since 0.3.0
- */
+/** Runs one task and calls `settle` once. `onAbort` says what to do when the task is interrupted. */
 export type Invoke = (
   payload: unknown,
   context: TaskContext<unknown, unknown>,
@@ -104,12 +94,7 @@ class Failure {
   }
 }
 
-/**
- * The context of one task. The signal is made when it is asked for.
- *
- * @category models
- * @since 0.3.0
- */
+/** The context of one task. The signal is made when it is asked for. */
 export class Context implements TaskContext<unknown, unknown> {
   readonly slot: number
   readonly workerId: number
@@ -161,12 +146,7 @@ export class Context implements TaskContext<unknown, unknown> {
   }
 }
 
-/**
- * Runs a plain function, or one that returns a promise.
- *
- * @category constructors
- * @since 0.3.0
- */
+/** Runs a plain function, or one that returns a promise. */
 export const plain =
   (handler: (payload: never, context: TaskContext<never>) => unknown): Invoke =>
   (payload, context, settle) => {
@@ -255,9 +235,6 @@ const link = (): Link | undefined => {
 
 /**
  * Serves the herd that started this thread. Does nothing elsewhere, as in a test that imports the handlers.
- *
- * @category operations
- * @since 0.3.0
  */
 export const serve = (serving: Serving): void => {
   const herd = link()
@@ -462,12 +439,7 @@ export const serve = (serving: Serving): void => {
   } satisfies Ready)
 }
 
-/**
- * Whether it is an error or has one in a field: structured clone would leave that its message alone.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether it is an error or has one in a field: structured clone would leave that its message alone. */
 export const holdsError = (value: unknown): boolean => {
   if (isError(value)) return true
   try {

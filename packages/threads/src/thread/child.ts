@@ -1,8 +1,6 @@
 /**
  * What a child process of a herd begins with, before the module of its handlers: it leaves signals to the herd, ends with
  * it, and says what it dies of. The herd's first message says what to import.
- *
- * @since 0.5.0
  */
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"

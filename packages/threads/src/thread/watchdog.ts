@@ -1,7 +1,5 @@
 /**
  * Ends a child process whose herd is gone, whatever its handlers do: this thread has an event loop of its own.
- *
- * @since 0.5.0
  */
 import { Socket } from "node:net"
 import { orphanFd, orphanMillis } from "../wire/Orphan.ts"

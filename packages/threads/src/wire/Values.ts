@@ -1,16 +1,11 @@
 /**
  * Values that do not behave. What a task throws may be anything: what cannot be printed, cloned or even looked at. Nothing
  * here throws. A thread starts with it.
- *
- * @since 0.5.0
  */
 import { types } from "node:util"
 
 /**
  * A defect as it travels: every value of it once, those inside by their number. Flat, so that no depth is too much.
- *
- * @category models
- * @since 0.3.0
  */
 export interface Defect {
   readonly nodes: ReadonlyArray<Node>
@@ -50,12 +45,7 @@ const attempt = <A>(read: () => A): A | undefined => {
   }
 }
 
-/**
- * Text for any value.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Text for any value. */
 export const describe = (value: unknown): string => {
   if (attempt(() => Array.isArray(value) && value.length > mostInside) === true) return "a long array"
   const said = attempt(() => (isError(value) ? value.message : String(value)))
@@ -64,12 +54,7 @@ export const describe = (value: unknown): string => {
   return kind ?? `a value of type ${typeof value} that cannot be shown`
 }
 
-/**
- * Whether it is an error, of this realm or another.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether it is an error, of this realm or another. */
 export const isError = (value: unknown): value is Error =>
   types.isNativeError(value) || attempt(() => value instanceof Error) === true
 
@@ -191,9 +176,6 @@ class Packing {
 /**
  * Makes any value able to travel. Errors keep their name, message, stack, `cause`, `errors` and properties; objects, arrays,
  * maps and sets what is in them; of all these what cannot be cloned is left out, and the rest is kept. Symbols and functions become text.
- *
- * @category operations
- * @since 0.3.0
  */
 export const packDefect = (defect: unknown): Defect => {
   const packing = new Packing()
@@ -201,12 +183,7 @@ export const packDefect = (defect: unknown): Defect => {
   return { nodes: packing.nodes }
 }
 
-/**
- * What is left of a value where not even `packDefect` gets through: text.
- *
- * @category operations
- * @since 0.5.0
- */
+/** What is left of a value where not even `packDefect` gets through: text. */
 export const packText = (defect: unknown): Defect => ({
   nodes: [
     isError(defect)
@@ -238,12 +215,7 @@ const madeError = (kind: unknown, name: unknown, message: unknown, stack: unknow
   return made
 }
 
-/**
- * Bytes that have lost that they were a `Buffer`, as one again, without copying. Anything else as it is.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Bytes that have lost that they were a `Buffer`, as one again, without copying. Anything else as it is. */
 export const asBuffer = (value: unknown): unknown =>
   value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value
 
@@ -292,12 +264,7 @@ const unpack = (nodes: ReadonlyArray<unknown>): unknown => {
   return made[0]
 }
 
-/**
- * The defect as it was. What nobody has packed is told as it is, an error where it looks like one.
- *
- * @category operations
- * @since 0.3.0
- */
+/** The defect as it was. What nobody has packed is told as it is, an error where it looks like one. */
 export const unpackDefect = (packed: unknown): unknown => {
   try {
     if (!isRecord(packed)) return packed

@@ -25,46 +25,25 @@ export * from "./Values.ts"
  */
 export type Transfer = Transferable
 
-/**
- * Most tasks on their way to one thread.
- *
- * @category constants
- * @since 0.3.0
- */
+/** Most tasks on their way to one thread. */
 export const slots = 128
 
 /**
  * The shared numbers behind those of the slots: of messages that the herd has posted, and of microseconds for which the
  * thread has looked for them. Both wrap. From `taken` on, one for each slot: reports of its task that the herd has done with.
  * `size`: of all.
- *
- * @category constants
- * @since 0.4.0
  */
 export const Shared = { posted: slots, looked: slots + 1, taken: slots + 2, size: 2 * slots + 2 } as const
 
-/**
- * Reports of one task that are on their way at most.
- *
- * @category constants
- * @since 0.5.0
- */
+/** Reports of one task that are on their way at most. */
 export const reportsAhead = 16
 
-/**
- * What the shared number of a slot says.
- *
- * @category constants
- * @since 0.3.0
- */
+/** What the shared number of a slot says. */
 export const State = { free: 0, sent: 1, begun: 2, withdrawn: 3, aborted: 4 } as const
 
 /**
  * How a task ended. `skipped`: it had been withdrawn. `packed`: a failure that travels as a defect does, because it is an
  * error. `report`: it has not ended, and says something.
- *
- * @category constants
- * @since 0.3.0
  */
 export const Status = {
   success: 0,
@@ -78,18 +57,10 @@ export const Status = {
 
 /**
  * In the place of a slot, in a message of the tag and a slot, it asks a thread to end. A slot there aborts its task.
- *
- * @category constants
- * @since 0.3.0
  */
 export const closing = -1
 
-/**
- * What a thread is told at its start.
- *
- * @category models
- * @since 0.3.0
- */
+/** What a thread is told at its start. */
 export interface Start {
   /** The herd. */
   readonly lemmings: string
@@ -111,12 +82,7 @@ export interface Start {
   readonly data: unknown
 }
 
-/**
- * The first message of a thread.
- *
- * @category models
- * @since 0.3.0
- */
+/** The first message of a thread. */
 export interface Ready {
   readonly ready: number
   /** Tasks of the herd for which there is no handler. */
@@ -128,9 +94,6 @@ export interface Ready {
 
 /**
  * The last words of a process: what it dies of, and which tasks it had begun. They come one by one, or not at all.
- *
- * @category models
- * @since 0.5.0
  */
 export interface Dying {
   readonly dying: number
@@ -152,30 +115,15 @@ export interface Origin {
   readonly annotations: { readonly [name: string]: unknown }
 }
 
-/**
- * Values of one task in a message, behind the tag.
- *
- * @category constants
- * @since 0.3.0
- */
+/** Values of one task in a message, behind the tag. */
 export const width = 4
 
-/**
- * Where the child process of a herd finds its `Start`, on `globalThis`.
- *
- * @category constants
- * @since 0.5.0
- */
+/** Where the child process of a herd finds its `Start`, on `globalThis`. */
 export const startKey: unique symbol = Symbol.for("@lemmings/threads/start")
 
 const nothing: ReadonlyArray<Transfer> = []
 
-/**
- * What the tasks or answers of one message move, together.
- *
- * @category operations
- * @since 0.5.0
- */
+/** What the tasks or answers of one message move, together. */
 export const together = (
   lists: ReadonlyArray<ReadonlyArray<Transfer> | undefined>
 ): ReadonlyArray<Transfer> => {
@@ -188,30 +136,15 @@ export const together = (
 const isArray: (value: unknown) => value is ReadonlyArray<unknown> = Array.isArray
 const { isInteger } = Number
 
-/**
- * Whether a message is an array with the tag in front.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether a message is an array with the tag in front. */
 export const isTagged = (message: unknown, tag: number): message is ReadonlyArray<unknown> =>
   isArray(message) && message[0] === tag
 
-/**
- * Whether a value is the number of a slot.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether a value is the number of a slot. */
 export const isSlot = (value: unknown): value is number =>
   typeof value === "number" && isInteger(value) && value >= 0 && value < slots
 
-/**
- * A whole number that a stranger does not know.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** A whole number that a stranger does not know. */
 export const randomTag = (): number => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
 
 const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
@@ -220,12 +153,7 @@ const isRecord = (value: unknown): value is { readonly [key: string]: unknown } 
 const names = (value: unknown): ReadonlyArray<string> =>
   isArray(value) ? value.filter((name) => typeof name === "string") : []
 
-/**
- * The first message of a thread, if it is one.
- *
- * @category operations
- * @since 0.5.0
- */
+/** The first message of a thread, if it is one. */
 export const readyOf = (message: unknown, tag: number): Ready | undefined => {
   if (!isRecord(message) || message["ready"] !== tag) return undefined
   const { inspector, missing, served } = message
@@ -237,12 +165,7 @@ export const readyOf = (message: unknown, tag: number): Ready | undefined => {
   }
 }
 
-/**
- * The last words of a process, if they are.
- *
- * @category operations
- * @since 0.5.0
- */
+/** The last words of a process, if they are. */
 export const dyingOf = (message: unknown, tag: number): Dying | undefined => {
   if (!isRecord(message) || message["dying"] !== tag) return undefined
   const { cause, running } = message
@@ -258,9 +181,6 @@ type Path = ReadonlyArray<string | number>
 /**
  * Which parts of a value are a `Buffer`, where structured clone would make a plain `Uint8Array` of it: their paths, those
  * at most four levels down, among the first 1,000 values. `undefined`: none.
- *
- * @category operations
- * @since 0.5.0
  */
 export const buffersIn = (value: unknown): ReadonlyArray<Path> | undefined => {
   if (!isRecord(value)) return undefined
@@ -291,12 +211,7 @@ export const buffersIn = (value: unknown): ReadonlyArray<Path> | undefined => {
   }
 }
 
-/**
- * Makes those parts of a cloned value a `Buffer` again, without copying.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Makes those parts of a cloned value a `Buffer` again, without copying. */
 export const withBuffers = (value: unknown, paths: unknown): unknown => {
   if (!isArray(paths)) return value
   let all = value
