@@ -113,7 +113,12 @@ export interface InspectedLetter<P> {
  * @category models
  * @since 0.4.0
  */
-export type EndError = JobFailed | JobCancelled | JobNotFound | JobStoreError
+export type EndError = Ended["errors"]
+
+/** Looked up rather than named: an inferred type shows the errors themselves, and not `EndError`. */
+interface Ended {
+  readonly errors: JobFailed | JobCancelled | JobNotFound | JobStoreError
+}
 
 export type {
   /**

@@ -39,7 +39,7 @@ import * as HerdLive from "./HerdLive.ts"
 import type { ManagedHerd } from "../registry/HerdRegistry.ts"
 import * as PartsOf from "./Parts.ts"
 import type { AnyOptions, CommonOptions, Parts, ResourceOptions } from "./Parts.ts"
-import type { ErrorsOf, TaskHandle, TaskOptions } from "../model/Task.ts"
+import type { OptionErrors, TaskHandle, TaskOptions } from "../model/Task.ts"
 import { decoded } from "../task/TaskTerms.ts"
 import * as Submit from "./Submit.ts"
 
@@ -93,13 +93,18 @@ export interface Declaration {
  * @category models
  * @since 0.1.0
  */
-export type DeclaredErrors<D> =
-  | HerdClosed
-  | (D extends { readonly overflow: "reject" } ? QueueFull : never)
-  | (D extends { readonly overflow: "dropOldest" | "dropLowest" | "dropLongest" } | { readonly sheds: true }
-      ? TaskShed
-      : never)
-  | (D extends { readonly limits: "reject" } ? RateLimited : never)
+export type DeclaredErrors<D> = Declared<D>["errors"]
+
+/** Looked up rather than named: an inferred type shows the errors themselves, and not `DeclaredErrors<…>`. */
+interface Declared<D> {
+  readonly errors:
+    | HerdClosed
+    | (D extends { readonly overflow: "reject" } ? QueueFull : never)
+    | (D extends { readonly overflow: "dropOldest" | "dropLowest" | "dropLongest" } | { readonly sheds: true }
+        ? TaskShed
+        : never)
+    | (D extends { readonly limits: "reject" } ? RateLimited : never)
+}
 
 type ResourceId<D> = D extends { readonly resource: Context.Key<infer I, infer _> } ? I : never
 type ResourceShape<D> = D extends { readonly resource: Context.Key<infer _, infer S> } ? S : never
@@ -151,7 +156,7 @@ export interface Submitting<D, Self> {
   readonly run: <A, E, R, const O extends TaskOptions<E> = None>(
     task: Effect.Effect<A, E, R>,
     options?: O & TaskOptions<E>
-  ) => Effect.Effect<A, E | DeclaredErrors<D> | ErrorsOf<O>, Self | Exclude<R, ResourceId<D>>>
+  ) => Effect.Effect<A, E | DeclaredErrors<D> | OptionErrors<O>["errors"], Self | Exclude<R, ResourceId<D>>>
   /**
    * Returns a handle as soon as the task is accepted. The task goes on when its submitter ends. Interrupting the
    * wait for acceptance withdraws the task.
@@ -160,8 +165,8 @@ export interface Submitting<D, Self> {
     task: Effect.Effect<A, E, R>,
     options?: O & TaskOptions<E>
   ) => Effect.Effect<
-    TaskHandle<A, E | DeclaredErrors<D> | ErrorsOf<O>>,
-    DeclaredErrors<D> | ErrorsOf<O>,
+    TaskHandle<A, E | DeclaredErrors<D> | OptionErrors<O>["errors"]>,
+    DeclaredErrors<D> | OptionErrors<O>["errors"],
     Self | Exclude<R, ResourceId<D>>
   >
   /** Never waits: accepts the task, or fails at once with `QueueFull` or `HerdClosed`. */
@@ -169,7 +174,7 @@ export interface Submitting<D, Self> {
     task: Effect.Effect<A, E, R>,
     options?: O & TaskOptions<E>
   ) => Effect.Effect<
-    TaskHandle<A, E | DeclaredErrors<D> | ErrorsOf<O>>,
+    TaskHandle<A, E | DeclaredErrors<D> | OptionErrors<O>["errors"]>,
     QueueFull | HerdClosed,
     Self | Exclude<R, ResourceId<D>>
   >
@@ -182,7 +187,7 @@ export interface Submitting<D, Self> {
     options?: O & NowOptions
   ) => Effect.Effect<
     A,
-    E | DeclaredErrors<D> | ErrorsOf<O> | ResourceUnavailable,
+    E | DeclaredErrors<D> | OptionErrors<O>["errors"] | ResourceUnavailable,
     Self | Exclude<R, ResourceId<D>>
   >
   /**
@@ -201,13 +206,13 @@ export interface Submitting<D, Self> {
     options?: O & AllOptions<Effect.Error<TaskOf<T>>>
   ) => O extends { readonly mode: "settle" }
     ? Effect.Effect<
-        Exits<T, DeclaredErrors<D> | ErrorsOf<O>>,
+        Exits<T, DeclaredErrors<D> | OptionErrors<O>["errors"]>,
         never,
         Self | Exclude<Effect.Services<TaskOf<T>>, ResourceId<D>>
       >
     : Effect.Effect<
         Results<T>,
-        Effect.Error<TaskOf<T>> | DeclaredErrors<D> | ErrorsOf<O>,
+        Effect.Error<TaskOf<T>> | DeclaredErrors<D> | OptionErrors<O>["errors"],
         Self | Exclude<Effect.Services<TaskOf<T>>, ResourceId<D>>
       >
   /**
@@ -220,7 +225,7 @@ export interface Submitting<D, Self> {
     task: (input: I) => Effect.Effect<A, E, R>,
     options?: O & StreamOptions<E>
   ) => Stream.Stream<
-    Submit.TaskOutput<I, A, E | DeclaredErrors<D> | ErrorsOf<O>>,
+    Submit.TaskOutput<I, A, E | DeclaredErrors<D> | OptionErrors<O>["errors"]>,
     ES,
     Self | RS | Exclude<R, ResourceId<D>>
   >

@@ -71,7 +71,12 @@ export type BorrowOptions = Pick<TaskOptions, "priority" | "key" | "label" | "we
  * @category models
  * @since 0.2.0
  */
-export type BorrowError = AcquireTimeout | PoolClosed | QueueFull
+export type BorrowError = Refused["errors"]
+
+/** Looked up rather than named: an inferred type shows the errors themselves, and not `BorrowError`. */
+interface Refused {
+  readonly errors: AcquireTimeout | PoolClosed | QueueFull
+}
 
 /**
  * The ways to a resource. `Self` is what they require.
@@ -355,8 +360,14 @@ type ServiceClass<Self, Id extends string, S> = Omit<Context.ServiceClass<Self, 
 }
 
 /**
- * The class of a pool: its service key, its layer, and its ways in. Its `use` lends a resource; the pool itself is
- * `yield* Database`.
+ * The class of a pool: its service key, its layer, and its ways in.
+ *
+ * **Gotchas**
+ *
+ * `use` lends a resource, as the `use` of a pool does, in place of the one that every service class has, which gives the
+ * service. It has that name because it is the same call with the pool taken from the context, as `Herd.run` is on a herd
+ * and on its class, and because who writes `Database.use` wants a connection. The pool itself is `yield* Database`, and
+ * `Database.useSync` gives it to a function.
  *
  * @category models
  * @since 0.2.0

@@ -136,10 +136,20 @@ export interface TaskOptions<in E = never> {
  * @category models
  * @since 0.1.0
  */
-export type ErrorsOf<O> =
-  | Limited<O, "timeout", TaskTimeout>
-  | Limited<O, "deadline", DeadlineExceeded>
-  | Limited<O, "acquireTimeout", AcquireTimeout>
+export type ErrorsOf<O> = OptionErrors<O>["errors"]
+
+/**
+ * `ErrorsOf` to look up rather than to name: an inferred type then shows the errors themselves, and not `ErrorsOf<…>`.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface OptionErrors<O> {
+  readonly errors:
+    | Limited<O, "timeout", TaskTimeout>
+    | Limited<O, "deadline", DeadlineExceeded>
+    | Limited<O, "acquireTimeout", AcquireTimeout>
+}
 
 /** `Error` when the options have the key, with a type other than `undefined`. */
 type Limited<O, Key extends string, Error> = O extends { readonly [_ in Key]?: infer Limit }

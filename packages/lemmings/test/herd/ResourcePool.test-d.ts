@@ -147,6 +147,12 @@ describe("ResourcePool.Service", () => {
     expectTypeOf(Database.use(borrower)).toEqualTypeOf<
       Effect.Effect<ReadonlyArray<Row>, SqlError | BorrowError, Web | Database>
     >()
+    expectTypeOf(Database.use).parameter(0).parameter(0).toEqualTypeOf<Connection>()
+    expectTypeOf(Database.useSync((service) => service)).toEqualTypeOf<
+      Effect.Effect<ResourcePool.ResourcePool<Connection>, never, Database>
+    >()
+    // @ts-expect-error it lends a connection, and not the pool
+    Database.use((service: ResourcePool.ResourcePool<Connection>) => service.stats)
     expectTypeOf(Database.acquire({ priority: 3 })).toEqualTypeOf<
       Effect.Effect<Connection, BorrowError, Scope.Scope | Database>
     >()

@@ -66,3 +66,21 @@ describe("ResourcePool: words", () => {
     })
   )
 })
+
+describe("ResourcePool.Service", () => {
+  class Database extends ResourcePool.Service<Database, number>()("test/Use") {
+    static readonly live = this.layer({ onCreate: Effect.succeed(7), size: 1 })
+  }
+
+  it.effect("use of the class lends a resource, and the key and useSync give the pool", () =>
+    Effect.gen(function* () {
+      const pool = yield* Database
+      assert.strictEqual(pool.name, "test/Use")
+      assert.strictEqual(yield* Database.useSync(({ name }) => name), "test/Use")
+      assert.strictEqual(yield* Database.use(Effect.succeed), 7)
+      assert.strictEqual(yield* pool.use(Effect.succeed), 7)
+      const { active, borrowed } = yield* pool.stats
+      assert.deepStrictEqual([active, borrowed], [0, 2])
+    }).pipe(Effect.provide(Database.live))
+  )
+})
