@@ -2,8 +2,9 @@
  * The last events of a herd, numbered, for readers that come and go. A reader that is slow, or comes back too late, misses
  * some and is told how many; the herd waits for nobody.
  */
-import { Clock, Deferred, Duration, Effect, RcMap, type Scope, Stream } from "effect"
+import { Clock, Duration, Effect, RcMap, type Scope, Stream } from "effect"
 import type { HerdEvent } from "lemmings/HerdEvent"
+import * as Waits from "lemmings/internal/Waits"
 import { HerdRegistry, type ManagedHerd } from "lemmings/HerdRegistry"
 import type { LoggedEvent } from "../model/ControlModel.ts"
 import type { Settings } from "../model/Settings.ts"
@@ -37,8 +38,7 @@ export const make = (epoch: string, capacity: number): EventLog => {
   const kept: Array<HerdEvent> = []
   let next = 0
   let ended = false
-  let news = Deferred.makeUnsafe<void>()
-  let awaited = false
+  const waits = Waits.make()
   return {
     epoch,
     next: () => next,
@@ -47,19 +47,11 @@ export const make = (epoch: string, capacity: number): EventLog => {
       kept[next % capacity] = event
       next++
       if (event._tag === "StateChanged" && event.state === "closed") ended = true
-      if (!awaited) return
-      awaited = false
-      Deferred.doneUnsafe(news, Effect.void)
-      news = Deferred.makeUnsafe()
+      waits.check()
     },
     get: (number) => kept[number % capacity]!,
     ended: () => ended,
-    until: (number) =>
-      Effect.suspend(() => {
-        if (next > number || ended) return Effect.void
-        awaited = true
-        return Deferred.await(news)
-      })
+    until: (number) => waits.until(() => next > number || ended)
   }
 }
 

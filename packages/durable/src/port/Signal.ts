@@ -1,7 +1,10 @@
 /** Wakes a fiber that waits. */
 import { Effect, type Scope } from "effect"
 
-/** Wakes whoever waits, or the next one that will. */
+/**
+ * Wakes whoever waits, or the next one that will: something happened, whatever holds now. Who waits until something
+ * holds uses `lemmings/internal/Waits`.
+ */
 export class Signal {
   #notified = false
   readonly #waiting = new Set<() => void>()

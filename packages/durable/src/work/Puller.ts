@@ -10,6 +10,7 @@
 import { Cause, type Clock, type Context, Effect, Exit, type Fiber } from "effect"
 import * as Time from "lemmings/internal/Time"
 import * as Fibers from "lemmings/internal/Fibers"
+import * as Waits from "lemmings/internal/Waits"
 import type { HerdStats } from "lemmings"
 import type { TaskOptions } from "lemmings/Task"
 import { Gate } from "./Gate.ts"
@@ -78,7 +79,7 @@ export class Puller {
   }
   readonly #held = new Map<string, Held>()
   readonly #pull = new Signal()
-  readonly #quiet = new Signal()
+  readonly #quiet = Waits.make()
   readonly #leases: Leases
   readonly #apart: Apart
   readonly #claiming: { count: number }
@@ -143,7 +144,7 @@ export class Puller {
       store,
       job.name,
       (batch, lost) => this.#written(batch, lost),
-      () => this.#quiet.notify()
+      () => this.#quiet.check()
     )
     this.#leases = new Leases(
       store,
@@ -258,7 +259,7 @@ export class Puller {
           this.#inClaim = false
           if (Exit.isFailure(exit)) {
             if (apart) this.#apart.given(undefined, true)
-            if (this.#stopping) this.#quiet.notify()
+            if (this.#stopping) this.#quiet.check()
             return Effect.as(this.#claims.failed(exit.cause, "does not succeed"), false)
           }
           this.#claims.well()
@@ -274,7 +275,7 @@ export class Puller {
             this.#gate.close(opensInMillis, now, batches)
           }
           for (const job of jobs) this.#take(job, now)
-          if (this.#stopping) this.#quiet.notify()
+          if (this.#stopping) this.#quiet.check()
           return Effect.succeed(true)
         })
       )
@@ -388,7 +389,7 @@ export class Puller {
     if (lost) this.#apart.over(held.job.id)
     // Looking costs more than a short job: only when there is something to decide.
     if (this.#held.size <= this.#lookAt) this.#pull.notify()
-    if (this.#held.size === 0) this.#quiet.notify()
+    if (this.#held.size === 0) this.#quiet.check()
   }
 
   #end(held: Held, what: Outcome) {
@@ -497,9 +498,6 @@ export class Puller {
   })
 
   #until(done: () => boolean, millis: number): Effect.Effect<void> {
-    const wait: Effect.Effect<void> = Effect.suspend(() =>
-      done() ? Effect.void : Effect.andThen(this.#quiet.wait(Infinity), wait)
-    )
-    return Effect.asVoid(Effect.timeoutOption(wait, millis))
+    return Effect.asVoid(Effect.timeoutOption(this.#quiet.until(done), millis))
   }
 }
