@@ -6,8 +6,6 @@
  * Of what is free when a group is counted, this process may take a sixteenth in a second before it counts again; a group that is
  * nearly full is counted each time. To count costs what the index entries of the group cost, so that one that is full is not
  * counted more often than ten times a second.
- *
- * @since 0.5.0
  */
 import type { NewJob } from "../port/JobStore.ts"
 import { broughtBy, GroupFull } from "../port/Groups.ts"
@@ -28,12 +26,7 @@ interface Known {
 
 type Brought = ReturnType<typeof broughtBy>[number]
 
-/**
- * What one process knows of the groups that it fills.
- *
- * @category models
- * @since 0.5.0
- */
+/** What one process knows of the groups that it fills. */
 export class GroupRoom {
   readonly #known = new Map<string, Known>()
   readonly #now: () => number

@@ -1,16 +1,7 @@
-/**
- * How many jobs of one group may wait.
- *
- * @since 0.5.0
- */
+/** How many jobs of one group may wait. */
 import type { NewJob } from "./JobStore.ts"
 
-/**
- * As many jobs of a group wait as may.
- *
- * @category errors
- * @since 0.5.0
- */
+/** As many jobs of a group wait as may. */
 export class GroupFull extends Error {
   override readonly name = "GroupFull"
   /** Kept where an error of a store is stripped. */
@@ -20,21 +11,11 @@ export class GroupFull extends Error {
   }
 }
 
-/**
- * Whether an error is that, also one that was stripped.
- *
- * @category guards
- * @since 0.5.0
- */
+/** Whether an error is that, also one that was stripped. */
 export const isGroupFull = (error: unknown): boolean =>
   error instanceof Error && Reflect.get(error, "code") === "group_full"
 
-/**
- * How many jobs a call brings into each group that has a limit.
- *
- * @category getters
- * @since 0.5.0
- */
+/** How many jobs a call brings into each group that has a limit. */
 export const broughtBy = (
   jobs: ReadonlyArray<NewJob>
 ): ReadonlyArray<{

@@ -1,8 +1,4 @@
-/**
- * Which queue's job a fiber runs: a handler that waits for a job of its own queue may wait for itself.
- *
- * @since 0.5.0
- */
+/** Which queue's job a fiber runs: a handler that waits for a job of its own queue may wait for itself. */
 import { Context, Effect, type Scope } from "effect"
 import * as Fibers from "lemmings/internal/Fibers"
 import type { PulledHerd } from "./PullerModel.ts"
@@ -19,9 +15,6 @@ const Current = Context.Reference<Queue | undefined>("@lemmings/durable/Handling
 
 /**
  * The context of handlers. It is told once, until none of them waits, that all workers wait for what none of them can begin.
- *
- * @category constructors
- * @since 0.5.0
  */
 export const within = (
   context: Context.Context<never>,
@@ -49,12 +42,7 @@ export const within = (
   return Context.add(context, Current, { name, wait })
 }
 
-/**
- * A job of the queue is waited for, until the scope closes.
- *
- * @category constructors
- * @since 0.5.0
- */
+/** A job of the queue is waited for, until the scope closes. */
 export const waits = (queue: string): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(Current, (current) =>
     current?.name !== queue

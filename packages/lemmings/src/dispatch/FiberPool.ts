@@ -142,22 +142,16 @@ export interface Pool<T extends Leasable> {
 export class FiberPool extends Context.Service<
   FiberPool,
   {
-    /** Creates a pool without workers. The herd calls it once. */
-    readonly make: <T extends Leasable>(line: Line<T>, timers: Timers) => Effect.Effect<Pool<T>>
+    /** Creates a pool without workers, over the `Resources` and the `HerdEvents` of the herd that calls it, once. */
+    readonly make: <T extends Leasable>(
+      line: Line<T>,
+      timers: Timers
+    ) => Effect.Effect<Pool<T>, never, Resources | HerdEvents>
   }
 >()("lemmings/FiberPool") {
   /** Workers as the module describes. */
-  static readonly layer = (options: WorkersOptions): Layer.Layer<FiberPool, never, Resources | HerdEvents> =>
-    Layer.effect(
-      FiberPool,
-      Effect.gen(function* () {
-        const resources = yield* Resources
-        const events = yield* HerdEvents
-        return FiberPool.of({
-          make: (line, timers) => make(options, resources, events, line, timers)
-        })
-      })
-    )
+  static readonly layer = (options: WorkersOptions): Layer.Layer<FiberPool> =>
+    Layer.succeed(FiberPool, { make: (line, timers) => make(options, line, timers) })
 }
 
 interface Guest extends Lease {
@@ -196,11 +190,11 @@ const nobody: PoolListener = {
 
 const make = Effect.fnUntraced(function* <T extends Leasable>(
   options: WorkersOptions,
-  resources: Resources["Service"],
-  events: HerdEvents["Service"],
   line: Line<T>,
   timers: Timers
 ) {
+  const resources = yield* Resources
+  const events = yield* HerdEvents
   const context = yield* Fibers.lasting
   const own = AsyncContext.here()
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()

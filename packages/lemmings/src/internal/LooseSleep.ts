@@ -3,29 +3,17 @@
  *
  * The facility is looked for at run time, so that nothing of Node.js is imported: in Node.js and Bun a timer is an object
  * that knows how, in Deno it is a number. A browser has no process to keep.
- *
- * @since 0.5.0
  */
 import { Clock, Context } from "effect"
 
-/**
- * A sleep that has begun.
- *
- * @category models
- * @since 0.5.0
- */
+/** A sleep that has begun. */
 export interface Sleeping {
   readonly cancel: () => void
   /** Whether the process has to go on until it wakes. */
   readonly keep: (keep: boolean) => void
 }
 
-/**
- * Begins a sleep of so many whole milliseconds, and calls `wake` at its end, never before it returns.
- *
- * @category models
- * @since 0.5.0
- */
+/** Begins a sleep of so many whole milliseconds, and calls `wake` at its end, never before it returns. */
 export type Sleep = (millis: number, wake: () => void) => Sleeping
 
 interface Timer {
@@ -55,23 +43,13 @@ const keeping = (timer: unknown, keep: boolean) => {
   else host.Deno?.unrefTimer(timer)
 }
 
-/**
- * Begins one that keeps no process. It may end early where it would have to be longer than 24 days.
- *
- * @category operations
- * @since 0.5.0
- */
+/** Begins one that keeps no process. It may end early where it would have to be longer than 24 days. */
 export const begin: Sleep = (millis, wake) => {
   const timer = host.setTimeout(wake, Math.min(longest, millis))
   keeping(timer, false)
   return { cancel: () => host.clearTimeout(timer), keep: (keep) => keeping(timer, keep) }
 }
 
-/**
- * Whether a clock sleeps as the process does. Others, such as one of a test, have to be asked.
- *
- * @category getters
- * @since 0.5.0
- */
+/** Whether a clock sleeps as the process does. Others, such as one of a test, have to be asked. */
 export const isLive = (clock: Clock.Clock): boolean =>
   clock.sleep === Context.get(Context.empty(), Clock.Clock).sleep

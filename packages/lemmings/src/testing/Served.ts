@@ -104,12 +104,7 @@ const errorOf = (starts: ReadonlyArray<Start>, law: RateLaw, came: number, endMi
   return Math.max(0, error, (all - allowed - law.burst) / allowed, (allowed - all - heaviest) / allowed)
 }
 
-/**
- * Counts by key while a load lasts.
- *
- * @category models
- * @since 0.5.0
- */
+/** Counts by key while a load lasts. */
 export class Served {
   private readonly keys = new Map<string | undefined, One>()
   private readonly endMillis: number
