@@ -23,7 +23,7 @@ describe("a part is replaced by another", () => {
       make: <T extends QueuedTask>() => {
         const line = TaskQueue.make<T>({ capacity: Infinity, overflow: "suspend", ageing: Infinity })
         const first = (count: number) =>
-          [...line.waiting()].sort((a, b) => b.sequence - a.sequence).slice(0, count)
+          [...line.waiting()].toSorted((a, b) => b.sequence - a.sequence).slice(0, count)
         const pop = () => {
           const [next] = first(1)
           if (next?.tasks === 1) line.remove(next)
