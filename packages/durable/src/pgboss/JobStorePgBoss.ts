@@ -18,11 +18,11 @@ import { jsonOf, NotJson } from "../port/Json.ts"
 import { groupRule, isGroup } from "../port/Limits.ts"
 import { GroupRoom } from "./GroupRoom.ts"
 import type { Engine } from "./PgBossEngine.ts"
-import { claimedOf, insertOf, isId, recordOf, saidOf, type Claimed } from "./PgBossRow.ts"
+import { claimedOf, insertOf, isId, recordOf, saidOf, type Claimed, type Stored } from "./PgBossRow.ts"
 import * as PgBossLetters from "./PgBossLetters.ts"
 import type { Schedules } from "./PgBossSchedules.ts"
 import * as PgBossStats from "./PgBossStats.ts"
-import { deadQueue, type Stored } from "./PgBossSql.ts"
+import { deadQueue } from "./PgBossSql.ts"
 
 /** pg-boss deletes waiting jobs of this age. Ours are never dropped: ten years, in seconds. */
 const forever = 315_360_000

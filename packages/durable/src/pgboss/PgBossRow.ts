@@ -9,7 +9,44 @@ import type {
   NewJob,
   Settlement
 } from "../port/JobStore.ts"
-import type { Inserted, Said, Stored } from "./PgBossSql.ts"
+
+/** What the rows of jobs say beside the columns of pg-boss. */
+export interface Stored {
+  readonly p: unknown
+  readonly t?: string
+  readonly k?: number
+  readonly r?: number
+  readonly l?: number
+  readonly w?: 1
+}
+
+/** How a new job is said to the database. */
+export interface Inserted {
+  readonly id: string
+  readonly data: Stored
+  readonly priority: number
+  /** Most attempts after the first. */
+  readonly retries: number
+  /** Milliseconds from now. */
+  readonly delay: number | undefined
+  /** Epoch milliseconds, instead of `delay`. */
+  readonly at: number | undefined
+  readonly group: string | undefined
+  /** Its place among those that are said together. */
+  readonly n: number
+  /** When it was accepted, in epoch microseconds, where only one process says so. Defaults to the clock of the database. */
+  readonly c: number | undefined
+}
+
+/** How a settlement is said to the database. */
+export interface Said {
+  /** Complete, retry, discard (failed), release. */
+  readonly k: "c" | "r" | "f" | "x"
+  /** Output. */
+  readonly o?: unknown
+  /** Delay in milliseconds. */
+  readonly d?: number
+}
 
 /** The priority that `data` does not say. */
 export const normal = 5

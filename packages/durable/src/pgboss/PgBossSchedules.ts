@@ -18,8 +18,7 @@ import { messageOf } from "../port/Json.ts"
 import * as Recurring from "../port/Recurring.ts"
 import { Signal } from "../port/Signal.ts"
 import type { Engine } from "./PgBossEngine.ts"
-import { normal, stored } from "./PgBossRow.ts"
-import type { Stored } from "./PgBossSql.ts"
+import { normal, type Stored, stored } from "./PgBossRow.ts"
 
 /** Schedules that one statement takes. */
 const page = 500

@@ -39,15 +39,6 @@ import * as PgBossStats from "./PgBossStats.ts"
 /** Where the tables are unless somebody says otherwise. */
 export const defaultSchema = "lemmings"
 
-export interface Stored {
-  readonly p: unknown
-  readonly t?: string
-  readonly k?: number
-  readonly r?: number
-  readonly l?: number
-  readonly w?: 1
-}
-
 /** Where dead letters of a queue are. */
 export const deadQueue = (queue: string): string => `${queue}.dead`
 
@@ -57,34 +48,6 @@ export const deadQueue = (queue: string): string => `${queue}.dead`
  */
 export const channel = (schema: string): string =>
   `pgboss_${createHash("sha224").update(schema).digest("hex").slice(0, 24)}`
-
-/** How a new job is said to the database. */
-export interface Inserted {
-  readonly id: string
-  readonly data: Stored
-  readonly priority: number
-  /** Most attempts after the first. */
-  readonly retries: number
-  /** Milliseconds from now. */
-  readonly delay: number | undefined
-  /** Epoch milliseconds, instead of `delay`. */
-  readonly at: number | undefined
-  readonly group: string | undefined
-  /** Its place among those that are said together. */
-  readonly n: number
-  /** When it was accepted, in epoch microseconds, where only one process says so. Defaults to the clock of the database. */
-  readonly c: number | undefined
-}
-
-/** How a settlement is said to the database. */
-export interface Said {
-  /** Complete, retry, discard (failed), release. */
-  readonly k: "c" | "r" | "f" | "x"
-  /** Output. */
-  readonly o?: unknown
-  /** Delay in milliseconds. */
-  readonly d?: number
-}
 
 /** The statements, for one schema. */
 export const make = (schema: string) => {

@@ -38,7 +38,7 @@ import type {
 import * as HerdLive from "./HerdLive.ts"
 import type { ManagedHerd } from "../registry/HerdRegistry.ts"
 import * as PartsOf from "./Parts.ts"
-import type { AnyOptions, CommonOptions, Parts, ResourceOptions } from "./Parts.ts"
+import type { AnyOptions, CommonOptions, Parts, ResourceOptions, Unready } from "./Parts.ts"
 import type { OptionErrors, TaskHandle, TaskOptions } from "../model/Task.ts"
 import { decoded } from "../task/TaskTerms.ts"
 import * as Submit from "./Submit.ts"
@@ -290,9 +290,6 @@ export type FromOptions<D, L, P = never> = [ResourceId<D>] extends [never]
       InvalidConfig | Unready<S>,
       P | NoInfer<Exclude<RC, Scope.Scope> | RD | RR | RI | RV | RH>
     >
-
-/** How a layer may fail that waits for its first resources. */
-type Unready<S> = "eager" extends S ? ResourceUnavailable : never
 
 /**
  * The class of a herd: its service key, its layers, and its ways in.

@@ -6,7 +6,7 @@
 import { type Cause, Context, Effect, Layer, type Schedule, type Scope } from "effect"
 import * as FiberPool from "../dispatch/FiberPool.ts"
 import type * as HerdConfig from "../model/HerdConfig.ts"
-import { InvalidConfig } from "../model/HerdError.ts"
+import { InvalidConfig, type ResourceUnavailable } from "../model/HerdError.ts"
 import { HerdEvents, type HerdKind } from "../model/HerdEvent.ts"
 import { decodeAll, type FlowControl, type FlowControlOptions } from "../model/Limits.ts"
 import { type Lifecycle, Resources, type Usage } from "../workers/Resources.ts"
@@ -91,6 +91,9 @@ export interface CommonOptions<
  * @since 0.1.0
  */
 export type Parts = HerdEvents | Resources | TaskQueue | FiberPool.FiberPool | Supervisor
+
+/** How what waits for its first resources may fail to start. */
+export type Unready<S> = "eager" extends S ? ResourceUnavailable : never
 
 /** Options whose types are the caller's business. */
 export type AnyOptions = CommonOptions<HerdConfig.Overflow> & Partial<ResourceOptions<unknown>>

@@ -121,10 +121,7 @@ export interface ResourcePool<S> extends Borrowing<S, never> {
   /** As `Herd.resize`. */
   readonly resize: (resources: number | "auto") => Effect.Effect<void, InvalidConfig | PoolClosed>
   /** As `Herd.setBounds`. */
-  readonly setBounds: (bounds: {
-    readonly min: number
-    readonly max: number
-  }) => Effect.Effect<void, InvalidConfig | PoolClosed>
+  readonly setBounds: (bounds: HerdConfig.Bounds) => Effect.Effect<void, InvalidConfig | PoolClosed>
   /** Lends nothing until `resume`. Borrowers wait, and their time runs. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
@@ -320,9 +317,6 @@ const build = (
   }).pipe(Effect.mapError(renamedAny))
 }
 
-/** How a pool may fail to start that waits for its first resources. */
-type Unready<St> = "eager" extends St ? ResourceUnavailable : never
-
 /**
  * Starts a pool that lives until the scope closes. Closing waits for what is lent as long as `shutdown` says.
  *
@@ -345,13 +339,13 @@ export const make = <
   options: PoolOptions<S, RC, RD, RR, RI, RV, St>
 ): Effect.Effect<
   ResourcePool<S>,
-  InvalidConfig | Unready<St>,
+  InvalidConfig | Parts.Unready<St>,
   Scope.Scope | Exclude<RC, Scope.Scope> | RD | RR | RI | RV
 > =>
   // The one place, with that of Service, where the type of the resource is put on: below it is unknown.
   build(name, options as unknown as AnyPoolOptions) as unknown as Effect.Effect<
     ResourcePool<S>,
-    InvalidConfig | Unready<St>
+    InvalidConfig | Parts.Unready<St>
   >
 
 /** A service class whose `use` lends a resource, in place of the one that gives the service. */
@@ -384,7 +378,11 @@ export type PoolClass<Self, Id extends string, S> = ServiceClass<Self, Id, Resou
       St extends HerdConfig.Start = "background"
     >(
       options: PoolOptions<S, RC, RD, RR, RI, RV, St>
-    ) => Layer.Layer<Self, InvalidConfig | Unready<St>, NoInfer<Exclude<RC, Scope.Scope> | RD | RR | RI | RV>>
+    ) => Layer.Layer<
+      Self,
+      InvalidConfig | Parts.Unready<St>,
+      NoInfer<Exclude<RC, Scope.Scope> | RD | RR | RI | RV>
+    >
   }
 
 /**

@@ -191,13 +191,7 @@ export const make = (rt: Sized, resources: Resources["Service"], supervisor: Sup
         const rule = `an integer from 0 to workers.max (${max}), or "auto"; raise workers.max with setBounds`
         return Effect.fail(new InvalidConfig({ field: "workers", value: workers, rule }))
       }),
-    setBounds: ({
-      max,
-      min
-    }: {
-      readonly min: number
-      readonly max: number
-    }): Effect.Effect<void, InvalidConfig | HerdClosed> =>
+    setBounds: ({ max, min }: HerdConfig.Bounds): Effect.Effect<void, InvalidConfig | HerdClosed> =>
       Effect.flatMap(HerdConfig.checkBounds({ min, max }), () =>
         open(() => {
           step(() => {

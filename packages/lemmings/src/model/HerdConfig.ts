@@ -477,15 +477,23 @@ export const checkInteger = (
     : invalid(field, value, `an integer from ${least} to ${most}`)
 
 /**
+ * Floor and ceiling of the number of workers: whole numbers, `min` at least 0, `max` at least 1 and at least `min`.
+ *
+ * @category models
+ * @since 0.5.0
+ */
+export interface Bounds {
+  readonly min: number
+  readonly max: number
+}
+
+/**
  * Checks a pair of bounds, as `setBounds` takes it.
  *
  * @category decoding
  * @since 0.1.0
  */
-export const checkBounds = (bounds: {
-  readonly min: number
-  readonly max: number
-}): Effect.Effect<void, InvalidConfig> =>
+export const checkBounds = (bounds: Bounds): Effect.Effect<void, InvalidConfig> =>
   Effect.gen(function* () {
     for (const name of ["min", "max"] as const) {
       const setting = settings.find(({ path }) => path === `workers.${name}`)

@@ -6,6 +6,7 @@
  * @since 0.3.0
  */
 import { Context, type Duration, type Effect, Layer, type Scope, type Stream } from "effect"
+import type { Bounds } from "../model/HerdConfig.ts"
 import type { HerdClosed, InvalidConfig } from "../model/HerdError.ts"
 import type { KeyUse, TaskExplanation } from "../model/HerdFlow.ts"
 import type { LimitsOptions } from "../model/Limits.ts"
@@ -46,10 +47,7 @@ export interface ManagedHerd {
    * Sets floor and ceiling, brings the number of workers between them, and lets the policy choose there. Both at once,
    * or nothing changes.
    */
-  readonly setBounds: (bounds: {
-    readonly min: number
-    readonly max: number
-  }) => Effect.Effect<void, InvalidConfig | HerdClosed>
+  readonly setBounds: (bounds: Bounds) => Effect.Effect<void, InvalidConfig | HerdClosed>
   /** Workers wanted now, as `stats.workers.target`: what `resize` or the policy asked for last. How many there are is `stats.workers.size`. */
   readonly target: Effect.Effect<number>
   /** Stops dispatch. Running tasks go on, new ones are accepted and wait. */

@@ -5,7 +5,7 @@
  */
 import type { Duration } from "effect"
 import type { ScalingSample } from "../model/HerdStats.ts"
-import { weightOf } from "../internal/Ewma.ts"
+import { type Average, averaged, noAverage } from "../internal/Ewma.ts"
 import { littlesLaw } from "./ScalingLaws.ts"
 import { make, positiveMillis, type ScalingPolicy, type ScalingTarget, within } from "./ScalingModel.ts"
 import { memoryFraction } from "../model/SystemMetrics.ts"
@@ -176,12 +176,6 @@ export interface EventLoopOptions {
   readonly window?: Duration.Input | undefined
 }
 
-interface Utilization {
-  /** Moving average, `null` before the first reading. */
-  readonly value: number | null
-  readonly at: number
-}
-
 /**
  * No growth while the event loop is busy: where JavaScript has no time left, more fibers finish nothing sooner. A
  * ceiling to put on another policy with `min`; by itself it wants `max` workers.
@@ -207,21 +201,16 @@ interface Utilization {
 export const eventLoop = (options: EventLoopOptions = {}): ScalingPolicy => {
   const limit = within("eventLoop: limit", options.limit ?? 0.9, (n) => n > 0 && n < 1, "above 0 and below 1")
   const window = positiveMillis("eventLoop: window", options.window ?? "2 seconds")
-  return make<Utilization>({
+  return make<Average>({
     name: "eventLoop",
     parameters: { limit, window },
     readsSystem: true,
-    initial: { value: null, at: 0 },
+    initial: noAverage,
     decide: ({ now, system, workers }, before) => {
       if (system === undefined) return [{ target: workers.max, reason: "event loop not read" }, before]
-      const reading = system.eventLoopUtilization
-      const share = weightOf(Math.max(0, now - before.at), window)
-      const value = before.value === null ? reading : before.value + (reading - before.value) * share
-      const reason = `event loop ${Math.round(value * 100)} % busy`
-      return [
-        { target: value > limit ? workers.target : workers.max, reason },
-        { value, at: now }
-      ]
+      const next = averaged(before, system.eventLoopUtilization, now, window)
+      const reason = `event loop ${Math.round(next.value * 100)} % busy`
+      return [{ target: next.value > limit ? workers.target : workers.max, reason }, next]
     }
   })
 }
@@ -239,7 +228,7 @@ export interface GradientOptions {
 
 interface Measured {
   readonly workers: number
-  /** Completions per second. */
+  /** Attempts that ended per second. */
   readonly rate: number
 }
 

@@ -4,7 +4,7 @@
  * @since 0.3.0
  */
 import type { Duration } from "effect"
-import { weightOf } from "../internal/Ewma.ts"
+import { type Average, averaged, noAverage } from "../internal/Ewma.ts"
 import { make, positiveMillis, type ScalingPolicy, within } from "./ScalingModel.ts"
 
 /**
@@ -18,12 +18,6 @@ export interface UtilizationOptions {
   readonly tolerance?: number | undefined
   /** The moving average of the readings is over this long. Above 0. Defaults to 5 seconds. */
   readonly window?: Duration.Input | undefined
-}
-
-interface Busy {
-  /** Moving average of all resources together, in resources. `null` before the first reading. */
-  readonly sum: number | null
-  readonly at: number
 }
 
 /**
@@ -69,24 +63,22 @@ export const utilization = (options: UtilizationOptions = {}): ScalingPolicy => 
     "at least 0 and below 1"
   )
   const window = positiveMillis("utilization: window", options.window ?? "5 seconds")
-  return make<Busy>({
+  return make<Average>({
     name: "utilization",
     parameters: { target: wanted, tolerance, window },
-    initial: { sum: null, at: 0 },
+    initial: noAverage,
     decide: ({ now, utilization: readings = [], workers }, before) => {
       if (readings.length === 0) return [{ target: workers.target, reason: "resources say nothing" }, before]
       const busy = readings.reduce((all, { utilization }) => all + utilization, 0)
-      const share = weightOf(Math.max(0, now - before.at), window)
-      const sum = before.sum === null ? busy : before.sum + (busy - before.sum) * share
+      // Of all resources together, in resources.
+      const next = averaged(before, busy, now, window)
+      const sum = next.value
       const ratio = sum / (readings.length * wanted)
       const reason = `${readings.length} resources ${Math.round((sum / readings.length) * 100)} % busy`
       // An average never gets to 0, and a hundredth of a worker is nobody.
       const needed = Math.ceil(sum / wanted - 0.01)
       const target = Math.abs(ratio - 1) <= tolerance ? workers.target : needed
-      return [
-        { target, reason },
-        { sum, at: now }
-      ]
+      return [{ target, reason }, next]
     }
   })
 }

@@ -194,21 +194,14 @@ export const cloned = <T>(): Cloned<T> => ({
 type Side = Schema.Codec<unknown, unknown> | Cloned<unknown> | undefined
 type Fields = { readonly [name: string]: Schema.Codec<unknown, unknown> }
 
-type TypeOf<S, Default> =
+/** What the side of a task is where it is used, `Type`, or on its way, `Encoded`. */
+type Of<S, Default, As extends "Type" | "Encoded"> =
   S extends Cloned<infer T>
     ? T
-    : S extends Schema.Codec<infer T, infer _>
-      ? T
+    : S extends Schema.Codec<infer T, infer I>
+      ? { readonly Type: T; readonly Encoded: I }[As]
       : S extends Fields
-        ? Schema.Struct<S>["Type"]
-        : Default
-type EncodedOf<S, Default> =
-  S extends Cloned<infer T>
-    ? T
-    : S extends Schema.Codec<infer _, infer I>
-      ? I
-      : S extends Fields
-        ? Schema.Struct<S>["Encoded"]
+        ? Schema.Struct<S>[As]
         : Default
 
 const isCloned = (side: object): boolean => clonedKey in side
@@ -263,14 +256,14 @@ export const make = <
   } = {}
 ): ThreadTask<
   Name,
-  TypeOf<P, void>,
-  TypeOf<A, void>,
-  TypeOf<E, never>,
-  EncodedOf<P, void>,
-  EncodedOf<A, void>,
-  EncodedOf<E, never>,
-  TypeOf<Report, never>,
-  EncodedOf<Report, never>
+  Of<P, void, "Type">,
+  Of<A, void, "Type">,
+  Of<E, never, "Type">,
+  Of<P, void, "Encoded">,
+  Of<A, void, "Encoded">,
+  Of<E, never, "Encoded">,
+  Of<Report, never, "Type">,
+  Of<Report, never, "Encoded">
 > => {
   const codecs = {
     payload: codec(options.payload),
