@@ -25,6 +25,7 @@ describe("/queues", () => {
         queue: "app/SendEmail",
         store: "postgres",
         ready: true,
+        since: 0,
         stats: {
           paused: false,
           waiting: 12_345,
