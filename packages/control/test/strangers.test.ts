@@ -217,6 +217,42 @@ describe("bodies and names of every kind", () => {
     }).pipe(alone)
   )
 
+  it.live("a name in a query that nobody reads is refused by that name, wherever it is", () =>
+    Effect.gen(function* () {
+      yield* herd(Db)
+      const { ask } = yield* serve()
+      const db = "/herds/app%2FDb"
+      const { paths } = (yield* ask("GET", "/openapi.json")).json as {
+        readonly paths: Record<string, { readonly get?: object }>
+      }
+      const declared = Object.keys(paths).filter((path) => paths[path]?.get !== undefined)
+      assert.isAbove(declared.length, 15)
+      declared.push("/metrics", "/openapi.json", "/docs", "/dashboard", "/dashboard/app.js")
+      for (const path of declared)
+        for (const name of ["From", "__proto__", "a b"]) {
+          const answer = yield* ask(
+            "GET",
+            `${path.replaceAll(/\{\w+\}/g, "app%2FDb")}?${encodeURIComponent(name)}=abc`
+          )
+          const { _tag, field, message } = answer.json
+          assert.deepStrictEqual([answer.status, _tag, field], [400, "BadRequest", name], path)
+          assert.match(String(message), new RegExp(`^${name} must be .*left away`), path)
+        }
+      // Beside names that are read, without a value, and by whoever asks for the head alone.
+      const second = yield* ask("GET", `${db}/tasks?limit=2&limits=3`)
+      assert.deepStrictEqual([second.status, second.json["field"]], [400, "limits"])
+      assert.include(second.json["message"], "limits must be one of status, offset, limit, or left away")
+      for (const [method, query] of [
+        ["GET", "?y"],
+        ["GET", "?=1"],
+        ["HEAD", "?y=1"]
+      ] as const)
+        assert.strictEqual((yield* ask(method, `${db}${query}`)).status, 400, query)
+      for (const good of [`${db}?`, `${db}/tasks?limit=2&offset=0`, `${db}/keys?top=1`])
+        assert.strictEqual((yield* ask("GET", good)).status, 200, good)
+    }).pipe(alone)
+  )
+
   it.live("a herd of any name is listed, shown by that name, and ready", () =>
     Effect.gen(function* () {
       const server = yield* serve()

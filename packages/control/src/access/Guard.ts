@@ -13,6 +13,7 @@ import { type Guard, type Head, isLocal, refusal, type Refusal, shown, tooLarge 
 import { answer, safe } from "./Answers.ts"
 import * as Guesses from "./Guesses.ts"
 import * as Paths from "./Paths.ts"
+import { misspelt } from "./Queries.ts"
 import * as ControlError from "../model/ControlError.ts"
 import { ControlSettings, type Settings } from "../model/Settings.ts"
 
@@ -57,18 +58,6 @@ const makeCheck = (settings: Settings) => {
     })
 }
 
-const isLook = (method: string): boolean => method === "GET" || method === "HEAD"
-
-/** What is said there would be obeyed as little as an unknown name in the body. */
-const inQuery = (field: string) => {
-  const rule = "left away: a change takes what it is told from its body"
-  return new ControlError.BadRequest({
-    field,
-    rule,
-    message: `${field} must be ${rule}. Nothing was changed.`
-  })
-}
-
 /** A handler behind the checks that its path asks for. */
 const guarded = (
   settings: Settings,
@@ -80,8 +69,8 @@ const guarded = (
     const request = yield* HttpServerRequest.HttpServerRequest
     const refused = yield* check(guardOf(settings, path), headOf(request, request.method))
     if (refused !== undefined) return answer(refused)
-    const name = isLook(request.method) ? undefined : Paths.queryName(request.url)
-    if (name !== undefined) return answer(inQuery(name))
+    const unread = misspelt(request.method, path, request.url)
+    if (unread !== undefined) return answer(unread)
     const asJson = request.modify({ headers: { ...request.headers, "content-type": "application/json" } })
     return yield* handler.pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, asJson),

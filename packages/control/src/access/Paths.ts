@@ -20,10 +20,10 @@ export const isDecodable = (target: string): boolean => {
   }
 }
 
-/** The first name in the query of a request's target, if there is one. */
-export const queryName = (target: string): string | undefined => {
+/** The names in the query of a request's target, in its order. */
+export const queryNames = (target: string): ReadonlyArray<string> => {
   const query = /\?([^#]*)/.exec(target)?.[1] ?? ""
-  return [...new URLSearchParams(query).keys()][0]
+  return [...new URLSearchParams(query).keys()]
 }
 
 /** As routers see it: several slashes are one, and there is none at the end. */
