@@ -1,4 +1,5 @@
 /** The command line of the simulator. `pnpm simulate --help` says what it can do. */
+import { folded } from "@lemmings/examples-usage"
 import { Effect } from "effect"
 import { Load, simulate, type SimulationReport } from "lemmings/testing"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -19,10 +20,10 @@ const help = `Usage: pnpm simulate [options]
 Runs real herds under simulated loads in virtual time, compares the scaling policies, and draws a picture of each load.
 
 Loads:
-${scenes.map(({ about, load }) => `  ${load.name.padEnd(15)}${about}`).join("\n")}
+${scenes.map(({ about, load }) => `  ${load.name.padEnd(18)}${about}`).join("\n")}
 
 Loads with more work than workers, on which no policies are compared:
-${flowScenes.map(({ about, name }) => `  ${name.padEnd(15)}${about}`).join("\n")}
+${flowScenes.map(({ about, name }) => `  ${name.padEnd(18)}${about}`).join("\n")}
 
 Policies: ${policies.map(({ name }) => name).join(", ")}
 
@@ -41,7 +42,7 @@ Options:
 
 /** Bad usage: a message and exit code 2. */
 const refuse = (message: string): never => {
-  console.error(`${message}\nTry: pnpm simulate --help`)
+  console.error(folded(`${message}\nTry: pnpm simulate --help`))
   process.exit(2)
 }
 
@@ -121,7 +122,7 @@ const run = (
 const names = [...scenes.map(({ load }) => load.name), ...flowScenes.map(({ name }) => name)]
 const values = parse()
 if (values.help) {
-  console.log(help)
+  console.log(folded(help))
   process.exit()
 }
 if (values.list) {

@@ -122,3 +122,13 @@ describe("simulate", () => {
     assert.include(stderr, "Try: pnpm simulate --help")
   })
 })
+
+it("the help fits into a terminal of 60 columns", async () => {
+  const stdout = await new Promise<string>((resolve) => {
+    execFile(process.execPath, [main, "--help"], { env: { ...process.env, COLUMNS: "60" } }, (_, out) =>
+      resolve(out)
+    )
+  })
+  assert.include(stdout, "--policy NAME")
+  for (const line of stdout.split("\n")) assert.isAtMost(line.length, 60, line)
+})

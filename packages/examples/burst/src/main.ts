@@ -1,9 +1,9 @@
 /** `node main.ts [--calm N] [--burst N] [--seconds N] [--virtual]`: a calm herd hit by ten times its load. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { columns, wrap } from "@lemmings/examples-usage"
+import { columns, folding, wrap } from "@lemmings/examples-usage"
 import { Cause, Console, Deferred, Effect, Fiber, Option, Random, References, Runtime, Schema } from "effect"
-import { Command, Flag } from "effect/cli"
+import { CliOutput, Command, Flag } from "effect/cli"
 import { virtual } from "lemmings/testing"
 import { BurstHerd } from "./BurstHerd.ts"
 import { connect, pretend } from "./Connection.ts"
@@ -86,6 +86,8 @@ const burst = Effect.fnUntraced(function* (options: {
   yield* Console.log(wrap(first, columns()))
 
   const stop = yield* Deferred.make<void>()
+  // Nobody looks any more.
+  process.stdout.once("error", () => Effect.runSync(Deferred.succeed(stop, undefined)))
   const work = options.virtual
     ? virtual(Effect.provide(show(scene, false, stop), BurstHerd.live(pretend)))
     : Effect.gen(function* () {
@@ -124,6 +126,9 @@ Command.run(command, { version: "0.1.0" }).pipe(
   }),
   // The herd logs each change of its number of workers, and the view shows them.
   Effect.provideService(References.MinimumLogLevel, "Warn"),
-  Effect.provide(NodeServices.layer),
+  Effect.provide([
+    CliOutput.layer(folding(CliOutput.defaultFormatter({ colors: false }))),
+    NodeServices.layer
+  ]),
   (program) => NodeRuntime.runMain(program, { disableErrorReporting: true })
 )

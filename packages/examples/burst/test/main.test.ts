@@ -15,7 +15,7 @@ interface Ended {
 
 const start = (
   args: ReadonlyArray<string>,
-  onOutput?: (stdout: string, signal: () => void) => void,
+  onOutput?: (stdout: string, signal: () => void, hangUp: () => void) => void,
   columns = 120
 ) =>
   Effect.callback<Ended>((resume) => {
@@ -26,7 +26,11 @@ const start = (
     let stderr = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text
-      onOutput?.(stdout, () => child.kill("SIGINT"))
+      onOutput?.(
+        stdout,
+        () => child.kill("SIGINT"),
+        () => child.stdout.destroy()
+      )
     })
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
     child.on("close", (code) => resume(Effect.succeed({ code, stdout, stderr })))
@@ -115,6 +119,15 @@ describe("burst", () => {
       assert.deepStrictEqual([code, stderr], [130, ""])
       assert.include(stdout, "Stopped early.")
       assert.match(stdout, /^[1-9]\d* tasks, 0 lost$/m)
+    })
+  )
+
+  it.live("answers what was asked and ends well when nobody reads any more, as behind head", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* start(["--seconds", "600"], (stdout, _, hangUp) => {
+        if (/[1-9]\d* busy/.test(stdout)) hangUp()
+      })
+      assert.deepStrictEqual([code, stderr], [0, ""])
     })
   )
 

@@ -1,6 +1,6 @@
 // Compresses and hashes the files of a folder: `node src/main.ts [folder]`. First on the main thread, then on threads.
 import { NodeRuntime } from "@effect/platform-node"
-import { argumentsOf, refuse } from "@lemmings/examples-usage"
+import { argumentsOf, fitted, refuse } from "@lemmings/examples-usage"
 import { Console, Effect } from "effect"
 import { statSync } from "node:fs"
 import { availableParallelism } from "node:os"
@@ -10,9 +10,9 @@ import { line, verdict } from "./verdict.ts"
 
 const usage = `node src/main.ts [folder]
 
-Compresses and hashes the text files of a folder (.ts .js .json .md), by default
-of this checkout: first on the main thread, then on threads. Says whether that
-paid.`
+Compresses and hashes the text files of a folder (.ts .js
+.json .md), by default of this checkout: first on the main
+thread, then on threads. Says whether that paid.`
 
 const [given] = argumentsOf(usage, 1)
 if (given !== undefined && statSync(given, { throwIfNoEntry: false })?.isDirectory() !== true)
@@ -26,12 +26,12 @@ const threads = availableParallelism()
 
 const program = Effect.gen(function* () {
   const main = yield* onMainThread(paths)
-  yield* Console.log(line("main thread", main))
+  yield* Console.log(fitted(line("main thread", main)))
   const others = yield* onThreads(paths, (done) => {
     if (process.stdout.isTTY) process.stdout.write(`\r${done} of ${paths.length} files\r`)
   })
-  yield* Console.log(line(`${threads} threads`, others))
-  yield* Console.log(verdict(main, others, threads))
+  yield* Console.log(fitted(line(`${threads} threads`, others)))
+  yield* Console.log(fitted(verdict(main, others, threads)))
 }).pipe(
   // The main thread has little to do here, so every processor gets a thread.
   Effect.provide(Shrinking.layer({ workers: { min: threads, max: threads } }))

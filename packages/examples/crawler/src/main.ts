@@ -9,9 +9,10 @@ import { live, summary } from "./View.ts"
 
 argumentsOf(`node src/main.ts
 
-Crawls 125 pages of four hosts on this machine: at most four requests of a host
-at a time, twenty a second, and none while a host says 429. Shows each host, and
-at the end how near the limit of each host it ran.`)
+Crawls 125 pages of four hosts on this machine: at most four
+requests of a host at a time, twenty a second, and none
+while a host says 429. Shows each host, and at the end how
+near the limit of each host it ran.`)
 
 const program = Effect.gen(function* () {
   const site = yield* Effect.acquireRelease(Effect.promise(open), ({ close }) => Effect.promise(close))

@@ -3,7 +3,7 @@
  * query is answered all the same. Run it with `node src/main.ts`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { argumentsOf } from "@lemmings/examples-usage"
+import { argumentsOf, fitted } from "@lemmings/examples-usage"
 import { Console, Effect, References, Stream } from "effect"
 import { Herd } from "lemmings"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -78,8 +78,10 @@ const program = Effect.gen(function* () {
     yield* herd.stop()
     const { resources, tasks } = yield* herd.stats
     yield* Console.log(
-      `${tasks.requeued} tasks queued again, ${resources.created} connections opened, ` +
-        `${resources.destroyed} destroyed, ${resources.leaked} leaked`
+      fitted(
+        `${tasks.requeued} tasks queued again, ${resources.created} connections opened, ` +
+          `${resources.destroyed} destroyed, ${resources.leaked} leaked`
+      )
     )
   }).pipe(Effect.provide(DbHerd.live(file, (database) => connections.push(database))))
 }).pipe(Effect.scoped)

@@ -1,6 +1,6 @@
 // Sends e-mails from a queue, kills the process that does it in the middle, starts it again, and counts.
 import { NodeRuntime } from "@effect/platform-node"
-import { argumentsOf } from "@lemmings/examples-usage"
+import { argumentsOf, fitted } from "@lemmings/examples-usage"
 import { Clock, Console, Data, Effect, Random } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -65,35 +65,38 @@ const program = Effect.gen(function* () {
   /** How often each e-mail of this run was got: the first may come before their ids do, and others' after them. */
   const ours = () => [...got].flatMap(([id, times]) => (jobs.has(id) ? [times] : []))
 
-  yield* Console.log(
+  const say = (text: string) => Console.log(fitted(text))
+  yield* say(
     process.env["DATABASE_URL"] === undefined
       ? "A queue of e-mails in a directory of this machine (DATABASE_URL: in PostgreSQL)"
       : "A queue of e-mails in PostgreSQL"
   )
-  yield* Console.log("starting   the first process opens the queue, which takes a few seconds")
+  yield* say("starting   the first process opens the queue, which takes a few seconds")
   const args = [run, String(emails), directory]
   const started = clock()
   yield* work(args, (told) => {
     hear(told, () => console.log(`enqueued   ${jobs.size}, ${since(started)} after the start`))
     return ours().length >= killedAt
   })
-  yield* Console.log(`killed     kill -9, with ${ours().length} delivered`)
-  yield* Console.log(`starting   another process; what the killed one had at work is free after ${lease}`)
+  yield* say(`killed     kill -9, with ${ours().length} delivered`)
+  yield* say(`starting   another process; what the killed one had at work is free after ${lease}`)
   const again = clock()
   let restarted = again
   yield* work(args, (told) => {
     hear(told, () => {
       restarted = clock()
       console.log(
-        `restarted  the same enqueued again, ${since(again)} after the start: ${jobs.size} jobs, by their keys`
+        fitted(
+          `restarted  the same enqueued again, ${since(again)} after the start: ${jobs.size} jobs, by their keys`
+        )
       )
     })
     return false
   })
   const delivered = ours().length
   const twice = ours().filter((times) => times > 1).length
-  yield* Console.log(`done       ${delivered} in another ${since(restarted)}, lost ${jobs.size - delivered}`)
-  yield* Console.log(
+  yield* say(`done       ${delivered} in another ${since(restarted)}, lost ${jobs.size - delivered}`)
+  yield* say(
     `delivered  ${twice} twice: sent, and not yet written down when the process was killed.\n` +
       `           The receiver knows an e-mail by the id of its job, and threw the second one away.`
   )

@@ -1,7 +1,7 @@
 /** `node main.ts [folder] [--db FILE] [--workers N]`: indexes a folder into SQLite, with a herd. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { columns } from "@lemmings/examples-usage"
+import { columns, folding } from "@lemmings/examples-usage"
 import {
   Cause,
   Console,
@@ -15,7 +15,7 @@ import {
   Runtime,
   Schema
 } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Argument, CliOutput, Command, Flag } from "effect/cli"
 import { existsSync, mkdirSync, realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -139,6 +139,9 @@ Command.run(command, { version: "0.1.0" }).pipe(
   }),
   // The herd logs each change of its number of workers, and the progress shows them.
   Effect.provideService(References.MinimumLogLevel, "Warn"),
-  Effect.provide(NodeServices.layer),
+  Effect.provide([
+    CliOutput.layer(folding(CliOutput.defaultFormatter({ colors: false }))),
+    NodeServices.layer
+  ]),
   (program) => NodeRuntime.runMain(program, { disableErrorReporting: true })
 )

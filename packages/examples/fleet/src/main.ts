@@ -1,7 +1,7 @@
 // Three processes of different sizes work on one queue, and one of them has a dashboard: `node src/main.ts`.
 import { NodeRuntime } from "@effect/platform-node"
 import { Jobs } from "@lemmings/durable"
-import { argumentsOf } from "@lemmings/examples-usage"
+import { argumentsOf, fitted } from "@lemmings/examples-usage"
 import { postgres } from "@lemmings/servers"
 import { Config, Console, Data, Deferred, Effect, Option, References } from "effect"
 import { fork } from "node:child_process"
@@ -67,7 +67,7 @@ const member = Effect.fnUntraced(function* (
 const program = Effect.gen(function* () {
   const given = yield* Config.option(Config.String("DATABASE_URL"))
   const database = Option.isSome(given) ? "" : "a PostgreSQL and "
-  yield* Console.log(`Starting ${database}three processes, which takes a few seconds.`)
+  yield* Console.log(fitted(`Starting ${database}three processes, which takes a few seconds.`))
   const url = Option.isSome(given) ? given.value : (yield* postgres()).url
   const port = yield* Config.Int("PORT").pipe(Config.withDefault(2112))
 
@@ -79,10 +79,12 @@ const program = Effect.gen(function* () {
       member(url, [name, String(workers), ...(index === 0 ? [String(port)] : [])], count),
     { concurrency: "unbounded" }
   )
-  yield* Console.log(`
+  yield* Console.log(
+    fitted(`
 ${members.map(({ name, workers }) => `${name} has up to ${workers} workers`).join(", ")}.
 The dashboard of ${members[0]?.name} is at ${dashboard}. Ctrl+C ends.
 `)
+  )
 
   const wave = Effect.gen(function* () {
     made.clear()

@@ -1,5 +1,5 @@
 // The server and some more herds, all with work to do, so that the dashboard has something to show: `pnpm demo:dashboard`.
-import { argumentsOf } from "@lemmings/examples-usage"
+import { argumentsOf, fitted } from "@lemmings/examples-usage"
 import { Console, Effect, Layer, References } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HerdMain } from "lemmings"
@@ -23,12 +23,14 @@ const quiet = Layer.succeed(References.MinimumLogLevel, "Warn" as const)
 const program = Effect.gen(function* () {
   const { address } = yield* HttpServer.HttpServer
   const url = HttpServer.formatAddress(address)
-  yield* Console.log(`
+  yield* Console.log(
+    fitted(`
 The dashboard is at ${url}/lemmings
 
 Resize a herd, set its bounds, pause it, interrupt a task, and watch what it does.
 Ctrl+C drains the herds and ends; twice ends at once. PORT chooses another port.
 `)
+  )
   yield* Effect.all([load, visitors(url)], { concurrency: "unbounded", discard: true })
 })
 

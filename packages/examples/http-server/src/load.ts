@@ -4,8 +4,8 @@ import { loadServer, rate } from "./LoadTest.ts"
 
 const usage = `node src/load.ts [url]
 
-Sends a running server twice as much as it can do, for ten seconds. By default to
-http://127.0.0.1:3000.`
+Sends a running server twice as much as it can do, for ten
+seconds. By default to http://127.0.0.1:3000.`
 
 const [url = "http://127.0.0.1:3000"] = argumentsOf(usage, 1)
 if (!URL.canParse(url)) refuse(`"${url}" is no URL.`, usage)

@@ -3,7 +3,7 @@
  * is the same in every run. Run it with `node src/main.ts`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { argumentsOf } from "@lemmings/examples-usage"
+import { argumentsOf, fitted } from "@lemmings/examples-usage"
 import { Console, Context, Effect, Fiber, References, Schedule, Schema, Stream } from "effect"
 import { Herd, Lemmings, LemmingsLive } from "lemmings"
 
@@ -56,7 +56,7 @@ const streamUnits = Effect.gen(function* () {
   const shown = yield* Effect.forEach(units, ({ id, result, status }) =>
     Effect.map(result, (value) => `${id} ${status} ${value}`)
   )
-  yield* Console.log(`gofherd: ${shown.join(", ")}`)
+  yield* Console.log(fitted(`gofherd: ${shown.join(", ")}`))
 }).pipe(Effect.provide(LemmingsLive))
 
 // loomy: a batch, results in order. A job that panics gives its caller the defect, and harms nobody else.
@@ -88,8 +88,10 @@ const offerFifty = Effect.gen(function* () {
   const report = yield* herd.stop() // drains the queue
   const { tasks } = yield* herd.stats
   yield* Console.log(
-    `semstreams: ${tasks.succeeded} done, ${report.abandoned} lost, ` +
-      `${refused > 0 ? "after" : "without"} waiting for a full queue`
+    fitted(
+      `semstreams: ${tasks.succeeded} done, ${report.abandoned} lost, ` +
+        `${refused > 0 ? "after" : "without"} waiting for a full queue`
+    )
   )
 }).pipe(Effect.provide(BoundedHerd.live))
 
@@ -118,8 +120,10 @@ const retryAll = Effect.gen(function* () {
   })
   const { totals } = yield* herd.metrics
   yield* Console.log(
-    `lemmings: ${results.join(", ")}; succeeded ${totals.succeeded}, failed ${totals.failed}, ` +
-      `retried ${totals.retried}`
+    fitted(
+      `lemmings: ${results.join(", ")}; succeeded ${totals.succeeded}, failed ${totals.failed}, ` +
+        `retried ${totals.retried}`
+    )
   )
 }).pipe(Effect.provide(RetryingHerd.live))
 

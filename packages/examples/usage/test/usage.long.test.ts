@@ -10,7 +10,8 @@ const programs = globSync("*/src/{main,demo,load}.ts", { cwd: examples }).toSort
 
 const run = (program: string, ...args: ReadonlyArray<string>) =>
   new Promise<{ code: unknown; out: string; err: string }>((resolve) => {
-    execFile(process.execPath, [`${examples}/${program}`, ...args], (error, out, err) => {
+    const options = { env: { ...process.env, COLUMNS: "60" } }
+    execFile(process.execPath, [`${examples}/${program}`, ...args], options, (error, out, err) => {
       resolve({ code: error === null ? 0 : error.code, out, err })
     })
   })
@@ -25,6 +26,7 @@ describe("every example", () => {
       const help = await run(program, "--help")
       assert.strictEqual(help.code, 0)
       assert.match(help.out, /node src|USAGE|Usage/)
+      for (const line of help.out.split("\n")) assert.isAtMost(line.length, 60, line)
       const wrong = await run(program, "--nobody-knows-this")
       assert.strictEqual(wrong.code, 2, wrong.out + wrong.err)
       assert.match(wrong.err + wrong.out, /nobody-knows-this/)

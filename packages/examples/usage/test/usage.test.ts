@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { assert, it } from "vitest"
+import { folded } from "../src/index.ts"
 
 const examples = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -43,4 +44,44 @@ it("so does a variable of the environment that makes no sense, which is not show
       assert.notInclude(out + err, "secret")
     })
   )
+})
+
+it("no line of a help, and of what is said, is longer than a terminal of 60 columns", async () => {
+  const said = await Promise.all([
+    runWith({ COLUMNS: "60" }, "burst/src/main.ts", "--help"),
+    runWith({ COLUMNS: "60" }, "file-index/src/main.ts", "--help"),
+    runWith({ COLUMNS: "60" }, "fleet/src/main.ts", "--help"),
+    runWith(
+      { COLUMNS: "60" },
+      "fleet/src/main.ts",
+      "--nobody-knows-this",
+      "--neither-does-anybody-know-this"
+    ),
+    runWith({ COLUMNS: "60" }, "quickstart/src/main.ts"),
+    runWith({ COLUMNS: "60" }, "database-pool/src/main.ts")
+  ])
+  for (const { err, out } of said) {
+    assert.notStrictEqual(out + err, "")
+    for (const line of `${out}\n${err}`.split("\n")) assert.isAtMost(line.length, 60, line)
+  }
+})
+
+it("long lines are broken between words, under the beginning of what they say", () => {
+  assert.strictEqual(folded("short\n\n  as it is  here", 20), "short\n\n  as it is  here")
+  assert.strictEqual(folded("  one two three four five", 14), "  one two\n  three four\n  five")
+  assert.strictEqual(folded("  --a N  one two three four", 20), "  --a N  one two\n         three four")
+  const far = "  --long-name <one|two|three>    what it says in short"
+  assert.strictEqual(folded(far, 30), "  --long-name <one|two|three>\n      what it says in short")
+  assert.strictEqual(
+    folded(far, 22),
+    "  --long-name\n      <one|two|three>\n      what it says in\n      short"
+  )
+})
+
+it("a reader who has read enough does no harm", async () => {
+  const { err, out } = await new Promise<{ out: string; err: string }>((resolve) => {
+    const command = `"${process.execPath}" "${examples}/database-pool/src/main.ts" | head -1; echo "\${PIPESTATUS[0]}"`
+    execFile("bash", ["-c", command], (_, out, err) => resolve({ out, err }))
+  })
+  assert.deepStrictEqual([out, err], ["First round: 100 of 100 answered\n0\n", ""])
 })
