@@ -69,6 +69,10 @@ export default defineConfig(({ mode }) => {
     extends: true as const,
     test: { ...tests("test"), name, root: `packages/${name}` }
   })
+  const sharing = (name: string) => {
+    const { extends: inherits, test } = packageOf(name)
+    return { extends: inherits, test: { ...test, isolate: false } }
+  }
   const project = (name: string, folder: string) => ({
     extends: true as const,
     test: { ...tests(folder), name }
@@ -80,9 +84,9 @@ export default defineConfig(({ mode }) => {
       maxWorkers: long ? 1 : "100%",
       globalSetup: [fileURLToPath(new URL("packages/suite/src/setup.ts", import.meta.url))],
       projects: [
-        // Its tests share no state of a process but the compiled modules, so they share workers, and read those once.
-        { ...packageOf("lemmings"), test: { ...packageOf("lemmings").test, isolate: false } },
-        packageOf("durable"),
+        // Tests of these share no state of a process but the compiled modules, so they share workers, and read those once.
+        sharing("lemmings"),
+        sharing("durable"),
         packageOf("threads"),
         {
           // One run of the compiler for all tests of types, and for the examples of the documentation, which are run as well.

@@ -50,7 +50,10 @@ export const setup = async (): Promise<(() => Promise<void>) | undefined> => {
     return socket.end(await make(thing as Thing))
   }
   const answering = createServer({ allowHalfOpen: true }, (socket) => {
-    answer(socket).catch(() => socket.destroy())
+    answer(socket).catch((cause: unknown) => {
+      console.error("What the tests share could not be made:", cause)
+      socket.destroy()
+    })
   }).listen(0, "127.0.0.1")
   await once(answering, "listening")
   process.env[variable] = `${(answering.address() as AddressInfo).port} ${word}`

@@ -17,5 +17,7 @@ export const ask = (thing: Thing): Effect.Effect<string> =>
     const socket = connect(Number(port), "127.0.0.1")
     await once(socket, "connect")
     socket.end(`${word} ${thing}`)
-    return text(socket)
+    const where = await text(socket)
+    if (where === "") throw new Error(`the run of the tests could not make its ${thing}, and says why`)
+    return where
   })
