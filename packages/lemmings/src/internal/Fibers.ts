@@ -97,41 +97,61 @@ export const isMasked = (fiber: object): boolean => "interruptible" in fiber && 
 
 const cleanup = "~effect/Effect/identifier"
 
+/** Where it waits: another thing after each step. */
+const placeOf = (fiber: object): unknown => (fiber as { readonly _yielded?: unknown })._yielded
+
 /**
  * Whether it waits for something that an interruption cannot stop, such as a promise without a signal: interrupted, it would
- * end, and what it waits for go on without it. A race, such as a timeout, counts as such. No part of the interface of a
+ * end, and what it waits for go on without it. A race, such as a timeout, counts as such, and so does a turn that it gave
+ * away. No part of the interface of a
  * fiber: where it is missing, all can be stopped.
  */
 export const isDeaf = (fiber: object): boolean => {
-  const { _stack: stack, _yielded: waits } = fiber as {
-    readonly _stack?: unknown
-    readonly _yielded?: unknown
-  }
+  const { _stack: stack } = fiber as { readonly _stack?: unknown }
+  const waits = placeOf(fiber)
   if (!Array.isArray(stack) || typeof waits !== "function") return false
   const last: unknown = stack.at(-1)
   return !(typeof last === "object" && last !== null && cleanup in last && last[cleanup] === "AsyncFinalizer")
 }
 
+/** A turn of the scheduler for those who only gave theirs away. */
+const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+
+/** A fiber that has given its turn away so often since it was interrupted is stopped where it is. */
+const turns = 3
+
 /**
  * Runs an effect whose end has to be known although nobody may wait for it any more. Interrupted while it waits for what
- * cannot be stopped, it goes on, and `late` hears of its end.
+ * cannot be stopped, it goes on, and `late` runs with its end, after `left` was called. A fiber that has only given its turn
+ * away looks the same until its next turn: where it ends meanwhile, the interruption waits for `late`.
  */
 export const outlasting = <A, E>(
   effect: Effect.Effect<A, E>,
   left: () => void,
-  late: (exit: Exit.Exit<A, E>) => void
+  late: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
 ): Effect.Effect<A, E> =>
   Effect.withFiber((parent) =>
     Effect.callback((resume) => {
       let isLeft = false
       const fiber = start(parent.context, effect)
-      onEnd(fiber, (exit) => (isLeft ? late(exit) : resume(exit)))
-      return Effect.suspend(() => {
-        if (exitOf(fiber) !== undefined || isMasked(fiber) || !isDeaf(fiber)) return Fiber.interrupt(fiber)
-        isLeft = true
-        left()
-        return Effect.void
+      onEnd(fiber, (exit) => {
+        if (isLeft) start(parent.context, late(exit))
+        else resume(exit)
       })
+      const leave = (more: number): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          if (more === 0 || isMasked(fiber) || !isDeaf(fiber)) return Fiber.interrupt(fiber)
+          const place = placeOf(fiber)
+          return Effect.flatMap(aTurn, () => {
+            const exit = exitOf(fiber)
+            if (exit === undefined && placeOf(fiber) !== place) return leave(more - 1)
+            left()
+            if (exit !== undefined) return late(exit)
+            isLeft = true
+            return Effect.void
+          })
+        })
+      return Effect.suspend(() => (exitOf(fiber) === undefined ? leave(turns) : Effect.void))
     })
   )
 

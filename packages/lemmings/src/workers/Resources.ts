@@ -292,10 +292,7 @@ const make = Effect.fnUntraced(function* (options: ResourcesOptions) {
         }
         // A promise goes on although nobody waits for it: what it brings is destroyed.
         const tooLate = (exit: Exit.Exit<unknown, unknown>) =>
-          void Fibers.start(
-            context,
-            Effect.suspend(() => (Exit.isSuccess(exit) ? destroy(own(exit.value)) : ended(scope, exit)))
-          )
+          Effect.suspend(() => (Exit.isSuccess(exit) ? destroy(own(exit.value)) : ended(scope, exit)))
         const making = Effect.suspend(() => onCreate(info)).pipe(Effect.provideService(Scope.Scope, scope))
         const made = Fibers.outlasting(making, () => (left = true), tooLate).pipe(
           Effect.flatMap((value) => {

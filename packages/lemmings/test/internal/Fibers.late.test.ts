@@ -52,7 +52,7 @@ describe("Fibers.outlasting", () => {
         Fibers.outlasting(
           effect,
           () => told.push("left"),
-          (exit) => told.push(exit)
+          (exit) => Effect.sync(() => told.push(exit))
         ),
         { startImmediately: true }
       )
@@ -75,12 +75,49 @@ describe("Fibers.outlasting", () => {
         Fibers.outlasting(
           Effect.onInterrupt(waits, () => Effect.sync(() => (stopped = true))),
           () => told.push("left"),
-          (exit) => told.push(exit)
+          (exit) => Effect.sync(() => told.push(exit))
         ),
         { startImmediately: true }
       )
       yield* Fiber.interrupt(fiber)
       assert.isTrue(stopped)
+      assert.deepStrictEqual(told, [])
+    })
+  )
+
+  it.effect("an interruption waits for what ends while it could not be told whether it can be stopped", () =>
+    Effect.gen(function* () {
+      const told: Array<unknown> = []
+      const fiber = yield* Effect.forkChild(
+        Fibers.outlasting(
+          Effect.as(Effect.yieldNow, 1),
+          () => told.push("left"),
+          (exit) => Effect.map(Effect.yieldNow, () => void told.push(exit))
+        ),
+        { startImmediately: true }
+      )
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(told, ["left", Exit.succeed(1)])
+    })
+  )
+
+  it.effect("an interruption stops what only gives its turn away", () =>
+    Effect.gen(function* () {
+      const told: Array<unknown> = []
+      let turns = 0
+      const fiber = yield* Effect.forkChild(
+        Fibers.outlasting(
+          Effect.forever(Effect.map(Effect.yieldNow, () => turns++)),
+          () => told.push("left"),
+          (exit) => Effect.sync(() => told.push(exit))
+        ),
+        { startImmediately: true }
+      )
+      yield* Fiber.interrupt(fiber)
+      const before = turns
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      assert.strictEqual(turns, before)
       assert.deepStrictEqual(told, [])
     })
   )
