@@ -10,7 +10,7 @@ import { filterOf, whichOf } from "./job/DeadWhich.ts"
 import { type AnyJob, idOf, wordOf } from "./job/JobDefinition.ts"
 import { decoded, resultOf } from "./job/JobEnd.ts"
 import { type EnqueueOptions, type ManyOptions, newJobsOf, pagesOf, transactionOf } from "./job/JobRequest.ts"
-import { type ScheduleOptions, scheduleRefusal, schedulesOf } from "./job/JobSchedule.ts"
+import { recurrenceOf, type ScheduleOptions, schedulesOf } from "./job/JobSchedule.ts"
 import {
   type DirectoryInUse,
   EnqueueFailed,
@@ -422,20 +422,10 @@ const make = Effect.gen(function* () {
           return Effect.succeed({ ...rest, payload: decoded(job, payload) })
         }
       ),
-    schedule: ({ job, payload }, cron, options = {}) =>
-      Effect.gen(function* () {
-        const { key = "default", missed = "skip", priority, zone = "UTC" } = options
-        const refusal = scheduleRefusal(cron, zone, key, missed, yield* Clock.currentTimeMillis)
-        if (refusal !== undefined) return yield* refusal
-        const encoded = yield* Effect.try({
-          try: () => job.codecs.payload.encode(payload),
-          catch: (cause) => failed(job.name, 1, "invalid", cause)
-        })
-        const level = yield* read(() => JobSettings.priority.decode(priority ?? job.settings.priority))
-        return yield* on(job, ({ schedule }) =>
-          schedule({ queue: job.name, key, cron, zone, missed, payload: encoded, priority: level })
-        )
-      }),
+    schedule: (request, cron, options) =>
+      Effect.flatMap(recurrenceOf(request, cron, options), (recurrence) =>
+        on(request.job, ({ schedule }) => schedule(recurrence))
+      ),
     unschedule: (job, key = "default") => on(job, ({ unschedule }) => unschedule(job.name, key)),
     schedules: (job, { after, limit = Infinity } = {}) =>
       on(job, (store) => schedulesOf(store, job.name, after, limit)),

@@ -97,6 +97,10 @@ interface Requested {
   readonly payload: unknown
 }
 
+/** The group of a job with this payload. Throws where no store could keep it. */
+export const groupOf = ({ settings: { group } }: AnyJob, payload: unknown): string | undefined =>
+  wordOf("group", group?.(payload as never), longestGroup)
+
 /** The jobs of one call, in its order. Throws where one of them cannot be stored. */
 export const newJobsOf = (
   requests: ReadonlyArray<Requested>,
@@ -113,7 +117,7 @@ export const newJobsOf = (
       payload: job.codecs.payload.encode(payload),
       priority: priority ?? own,
       attempts,
-      group: wordOf("group", group?.(payload as never), longestGroup),
+      group: groupOf(job, payload),
       maxInGroup: group === undefined ? undefined : maxInGroup,
       trace,
       ...place

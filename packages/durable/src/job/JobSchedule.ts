@@ -3,11 +3,15 @@
  *
  * @since 0.5.0
  */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { InvalidConfig, type Priority } from "lemmings"
+import { EnqueueFailed } from "../port/JobError.ts"
 import type { Recurrence, Store } from "../port/JobStore.ts"
 import { describe } from "../port/Json.ts"
 import * as Recurring from "../port/Recurring.ts"
+import { job as JobSettings } from "../port/Settings.ts"
+import type { AnyJob } from "./JobDefinition.ts"
+import { groupOf } from "./JobRequest.ts"
 
 /**
  * When a job is enqueued again and again. See `Shape.schedule`.
@@ -23,7 +27,7 @@ export interface ScheduleOptions {
 }
 
 /** Why a schedule is not taken, if it is not. */
-export const scheduleRefusal = (cron: string, zone: string, key: string, missed: string, now: number) => {
+const refusalOf = (cron: string, zone: string, key: string, missed: string, now: number) => {
   const misfit = Recurring.misfit(cron, zone, now)
   if (misfit !== undefined)
     return new InvalidConfig({
@@ -42,6 +46,27 @@ export const scheduleRefusal = (cron: string, zone: string, key: string, missed:
   if (missed === "once" || missed === "skip") return undefined
   return new InvalidConfig({ field: "missed", value: describe(missed), rule: '"once" or "skip"' })
 }
+
+/** A schedule as a store keeps it. */
+export const recurrenceOf = Effect.fnUntraced(function* (
+  { job, payload }: { readonly job: AnyJob; readonly payload: unknown },
+  cron: string,
+  { key = "default", missed = "skip", priority, zone = "UTC" }: ScheduleOptions = {}
+) {
+  const queue = job.name
+  const refusal = refusalOf(cron, zone, key, missed, yield* Clock.currentTimeMillis)
+  if (refusal !== undefined) return yield* refusal
+  const { encoded, group } = yield* Effect.try({
+    try: () => ({ group: groupOf(job, payload), encoded: job.codecs.payload.encode(payload) }),
+    catch: (cause) => new EnqueueFailed({ queue, jobs: 1, reason: "invalid", cause })
+  })
+  const level = yield* Effect.try({
+    try: () => JobSettings.priority.decode(priority ?? job.settings.priority),
+    catch: (error) => error as InvalidConfig
+  })
+  const recurrence: Recurrence = { queue, key, cron, zone, missed, payload: encoded, priority: level }
+  return group === undefined ? recurrence : { ...recurrence, group }
+})
 
 /** Schedules that are asked for at a time. */
 const schedulesPage = 1_000

@@ -15,6 +15,8 @@ export interface Stored {
   readonly p: unknown
   readonly t?: string
   readonly k?: number
+  /** The group of the jobs of a schedule. Those of a job are a column. */
+  readonly g?: string
   readonly r?: number
   readonly l?: number
   readonly w?: 1

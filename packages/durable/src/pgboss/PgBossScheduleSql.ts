@@ -42,10 +42,10 @@ export const make = (schema: string, channel: string) => {
       WHERE s.name = g.name AND s.key = g.key AND s.next_at IS NOT DISTINCT FROM ${time("g.due")}
       RETURNING s.name, s.key, s.data, g.fires
     ), inserted AS (
-      INSERT INTO ${schema}.job_common (id, name, data, priority, start_after, created_on, expire_seconds, deletion_seconds,
+      INSERT INTO ${schema}.job_common (id, name, data, priority, group_id, start_after, created_on, expire_seconds, deletion_seconds,
         keep_until, retry_limit, retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds)
       SELECT md5(m.name || chr(10) || m.key || chr(10) || m.fires::bigint)::uuid, m.name, m.data,
-        COALESCE((m.data->>'k')::int, 5), ${now}, ${now}, q.expire_seconds, q.deletion_seconds,
+        COALESCE((m.data->>'k')::int, 5), m.data->>'g', ${now}, ${now}, q.expire_seconds, q.deletion_seconds,
         ${now} + q.retention_seconds * interval '1s', q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max,
         q.policy, q.dead_letter, q.heartbeat_seconds
       FROM moved m JOIN ${schema}.queue q ON q.name = m.name WHERE m.fires IS NOT NULL

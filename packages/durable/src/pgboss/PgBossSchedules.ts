@@ -98,10 +98,11 @@ export const make = ({ run, sql: { schedules: sql } }: Engine): Schedules => {
   return {
     look,
     keep: Housekeeping.watched("The look at schedules", enqueuing),
-    schedule: ({ cron, key, missed, payload, priority, queue, zone }) =>
+    schedule: ({ cron, group, key, missed, payload, priority, queue, zone }) =>
       Effect.map(
         run("schedule", (_, db) => {
-          const data = JSON.stringify(stored({ payload, priority }))
+          // JSON leaves out what is undefined.
+          const data = JSON.stringify({ ...stored({ payload, priority }), g: group })
           return db.executeSql(sql.put, [queue, key, cron, zone, missed, data])
         }),
         () => changed.notify()
@@ -112,8 +113,8 @@ export const make = ({ run, sql: { schedules: sql } }: Engine): Schedules => {
       run("schedules", async (_, db) => {
         const { rows } = await db.executeSql(sql.list, [queue, after ?? null, limit])
         return (rows as Array<Row>).map(({ data, ...rest }) => {
-          const { k: priority = normal, p: payload } = data
-          return { queue, ...rest, payload, priority }
+          const { g: group, k: priority = normal, p: payload } = data
+          return { queue, ...rest, payload, priority, ...(group === undefined ? {} : { group }) }
         })
       })
   }

@@ -257,6 +257,8 @@ export interface Recurrence {
   readonly missed: "once" | "skip"
   readonly payload: Json
   readonly priority: number
+  /** Of its jobs, which count in `perGroup` like others. Absent: none. */
+  readonly group?: string | undefined
 }
 
 /**

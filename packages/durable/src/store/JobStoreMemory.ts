@@ -242,9 +242,9 @@ const make = Effect.fnUntraced(function* (leaseMillis: number) {
           return true
         })
     )
-  const schedules = new MemorySchedules(now, ({ payload, priority, queue }) => {
+  const schedules = new MemorySchedules(now, ({ group, payload, priority, queue }) => {
     const { spec } = queueOf(queue)
-    add(queueOf(queue), { queue, id: crypto.randomUUID(), payload, priority, attempts: spec.attempts })
+    add(queueOf(queue), { queue, id: crypto.randomUUID(), payload, priority, group, attempts: spec.attempts })
     tell({ _tag: "Available", queue })
   })
   yield* Effect.forkScoped(Housekeeping.watched("The look at schedules", schedules.keep))

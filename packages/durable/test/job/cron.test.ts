@@ -174,6 +174,53 @@ describe("schedules when the clocks are changed", () => {
   )
 })
 
+/** Jobs of schedules are of groups as others are. */
+const groups = (world: Turned) =>
+  Effect.gen(function* () {
+    yield* world.setTime(Date.parse(start))
+    yield* scheduled(world, [])
+    const [store] = world.stores as readonly [Store]
+    const said = [
+      { key: "a1", group: "a" },
+      { key: "a2", group: "a" },
+      { key: "b", group: "b" },
+      { key: "empty", group: "" },
+      { key: "none" }
+    ]
+    const rest = {
+      queue,
+      cron: "0 * * * *",
+      zone: "UTC",
+      missed: "skip" as const,
+      payload: null,
+      priority: 5
+    }
+    for (const one of said) yield* store.schedule({ ...rest, ...one })
+    const listed = yield* store.schedules(queue, { limit: 10 })
+    assert.deepStrictEqual(
+      listed,
+      said.map((one) => ({ ...rest, ...one }))
+    )
+    yield* world.look
+    yield* world.setTime(Date.parse(start) + 60 * minute)
+    yield* world.look
+    const { jobs: first } = yield* store.claimWithin(queue, 10, { perGroup: 1 })
+    assert.lengthOf(first, 4)
+    yield* store.settle(
+      queue,
+      first.map((held) => ({ ...held, _tag: "Complete" as const }))
+    )
+    assert.lengthOf((yield* store.claimWithin(queue, 10, { perGroup: 1 })).jobs, 1)
+  })
+
+describe("jobs of schedules keep to the limit of their group", () => {
+  it.effect("in memory", () =>
+    Effect.andThen(TestClock.setTime(Date.parse(start)), Effect.flatMap(onMemory, groups))
+  )
+  it.live("on PGlite", () => Effect.flatMap(onPglite, groups))
+  it.live.skipIf(missing.postgres)("on PostgreSQL", () => Effect.flatMap(onPostgres, groups))
+})
+
 describe("schedules that were missed", () => {
   it.live("are left out or made up for once on PGlite", () => Effect.flatMap(onPglite, misses))
   it.live.skipIf(missing.postgres)("are left out or made up for once on PostgreSQL", () =>
@@ -215,6 +262,21 @@ describe("schedules that were missed", () => {
 })
 
 describe("a schedule", () => {
+  it.effect("is of the group that the job names, or refused as an enqueue is", () =>
+    Effect.gen(function* () {
+      const group = (tenant: string) => tenant
+      const Mail = Job.make("Mail", { payload: Schema.String, group })
+      yield* Jobs.schedule(Mail("acme"), "0 3 * * *")
+      assert.deepStrictEqual(
+        (yield* Jobs.schedules(Mail)).map((one) => one.group),
+        ["acme"]
+      )
+      const wrong = yield* Effect.flip(Jobs.schedule(Mail("x".repeat(256)), "0 3 * * *", { key: "long" }))
+      assert.deepInclude(wrong, { _tag: "EnqueueFailed", reason: "invalid" })
+      assert.lengthOf(yield* Jobs.schedules(Mail), 1)
+    }).pipe(Effect.provide(Jobs.layerMemory()))
+  )
+
   const Report = Job.make("Report", { payload: { n: Schema.Int } })
 
   it.effect("is listed by pages, and all of them", () =>
