@@ -53,12 +53,20 @@ export interface LittlesLawOptions extends StabilizeOptions {
    * Workers beyond the load that are enough, however large it is, in units of its square root. Above 0. Defaults to 1.
    */
   readonly headroom?: number | undefined
-  /** How soon what waits should be done. Above 0. Defaults to 1 second. */
+  /**
+   * How soon what waits should be done. Above 0. Defaults to as long as five resources take to create, from 50
+   * milliseconds to 1 second, and to 1 second where creating takes no time.
+   */
   readonly drainWithin?: Duration.Input | undefined
 }
 
 // Load below a hundredth of a worker is none, or an idle herd would never come back to 0.
 const negligible = 0.01
+
+// A queue that lasts for so many creations is worth workers, and nothing speaks for waiting where they come so fast.
+const creations = 5
+// What is gone so soon needs no more workers, however fast they come.
+const atOnce = 50
 
 const inMillis = (seconds: number) => `${(seconds * 1000).toFixed(seconds < 0.01 ? 2 : 0)} ms`
 
@@ -159,11 +167,12 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
     (n) => n > 0 && n <= 1,
     "above 0 and at most 1"
   )
+  const told = options.drainWithin !== undefined
   const drainWithin = positiveMillis("littlesLaw: drainWithin", options.drainWithin ?? "1 second")
   const headroom = within("littlesLaw: headroom", options.headroom ?? 1, (n) => n > 0, "above 0")
   const law = make<Marks>({
     name: "littlesLaw",
-    parameters: { utilization, headroom, drainWithin },
+    parameters: { utilization, headroom, ...(told ? { drainWithin } : {}) },
     initial: { from: nothingYet, to: nothingYet },
     decide: (sample, state) => {
       const { arrivals, now } = sample
@@ -175,7 +184,9 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
       const service = (serviceMillis ?? 0) / 1000
       const load = rate * service
       const spare = Math.min(load / utilization - load, headroom * Math.sqrt(load))
-      const backlog = (queued * service * 1000) / drainWithin / utilization
+      const some = Math.max(atOnce, creations * creationMillis)
+      const soon = told || creationMillis === 0 ? drainWithin : Math.min(drainWithin, some)
+      const backlog = (queued * service * 1000) / soon / utilization
       const demand = known ? Math.ceil(load + spare + backlog - negligible) : busy + queued
       const why = known
         ? `${rate.toFixed(1)}/s of ${inMillis(service)}, ${queued} waiting: ${demand} wanted`

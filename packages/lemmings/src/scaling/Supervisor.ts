@@ -4,7 +4,8 @@
  * **Details**
  *
  * The policy is asked every `interval`, and out of turn when a task has waited for the policy's `targetWait`, or when
- * a task comes and there is no worker. A herd that has nothing to do and no more workers than `workers.min` is left
+ * a task comes and there is no worker. With a `targetWait` of `"auto"` it is asked, too, when a task comes while the tasks
+ * run for far longer than those before, and than a worker takes to create. A herd that has nothing to do and no more workers than `workers.min` is left
  * alone until the next task: nothing polls.
  *
  * A policy that throws or answers nonsense, and readings that make no sense, change nothing and are reported.
@@ -155,6 +156,8 @@ const supervise = (
     let missed = false
     // Whether a task is refused if nobody comes for it.
     let refusing = false
+    // When it was looked whether the next who waits gains anything by waiting.
+    let lookedAt = -Infinity
     // When nobody came for one.
     let refusedAt = -Infinity
     // Said once, until there is a good reading again.
@@ -260,13 +263,27 @@ const supervise = (
     const worthwhile = ({ creationMillis, creations }: ScalingSampler.Counters) =>
       policy.targetWait === "auto" ? creationMillis / Math.max(1, creations) / 2 : policy.targetWait
 
+    /**
+     * Tasks run for so much longer than others did, and than creating a worker takes, that whoever waits for one of them
+     * gains nothing by waiting.
+     */
+    const held = ({ creationMillis, creations, ended, meanRunMillis, runMillis }: ScalingSampler.Counters) =>
+      creationMillis > 0 &&
+      meanRunMillis > (4 * runMillis) / Math.max(1, ended) + (2 * creationMillis) / creations
+
+    /** Whether they do, at most once in so long. */
+    const looked = (now: number) => {
+      lookedAt = now
+      return held(herd.counters())
+    }
+
     const outOfTurn = () => {
       urgent = unset
       if (pinned || herd.full()) return
       const counters = herd.counters()
       if (counters.queued === 0) return
       // What had waited then was served, and somebody else waits now.
-      const missing = worthwhile(counters) - counters.oldestWaitMillis
+      const missing = held(counters) ? 0 : worthwhile(counters) - counters.oldestWaitMillis
       const spaced = lastTick + shortest - timers.now()
       if (missing > 0 || spaced > 0) return remind(Math.max(missing, spaced))
       tick()
@@ -296,8 +313,14 @@ const supervise = (
       resting: () => resting,
       noticed: () => {
         if (asking) missed = true
-        if (asking || pinned || urgent !== unset || policy.targetWait === Infinity || herd.full()) return
+        if (asking || pinned || policy.targetWait === Infinity || herd.full()) return
+        if (urgent !== unset && policy.targetWait !== "auto") return
         const now = timers.now()
+        if (urgent !== unset) {
+          // Not for each who waits, or each would cost a look at all of them.
+          if (now - lookedAt >= shortest && now - lastTick >= shortest && looked(now)) tick()
+          return
+        }
         const nobody = herd.empty()
         if (nobody || policy.targetWait === 0) {
           // Not for each who waits, or each would cost a look at all of them.
@@ -306,7 +329,9 @@ const supervise = (
           if (policy.targetWait === 0 || declinedAt !== now) satisfy()
           if (policy.targetWait === 0 || nobody) return
         }
-        remind(Math.max(shortest, worthwhile(herd.counters())))
+        const counters = herd.counters()
+        if (policy.targetWait === "auto" && held(counters) && now - lastTick >= shortest) tick()
+        if (urgent === unset && !herd.full()) remind(Math.max(shortest, worthwhile(counters)))
       },
       wanted: () => {
         const now = timers.now()

@@ -49,6 +49,60 @@ describe("promise 21: whoever waits gets a worker", () => {
     })
   )
 
+  it.effect(
+    "callers in a loop get all workers within some creations, although a few would do within a second",
+    () =>
+      Effect.gen(function* () {
+        const total = (scaling?: "fixed") =>
+          virtual(
+            Effect.gen(function* () {
+              const pool = yield* ResourcePool.make("connections", {
+                onCreate: Effect.delay(Effect.succeed({}), 10),
+                size: { min: 2, max: 10 },
+                scaling
+              })
+              const began = yield* Clock.currentTimeMillis
+              let left = 600
+              const caller = Effect.whileLoop({
+                while: () => left-- > 0,
+                body: () => pool.use(() => Effect.sleep(20)),
+                step: () => {}
+              })
+              yield* Effect.all(
+                Array.from({ length: 60 }, () => Effect.orDie(caller)),
+                { concurrency: "unbounded" }
+              )
+              return (yield* Clock.currentTimeMillis) - began
+            }).pipe(Effect.scoped, quietly)
+          )
+        assert.isAtMost(yield* total(), 1.05 * (yield* total("fixed")))
+      })
+  )
+
+  for (const creation of [20, 200])
+    it.effect(
+      `behind loans that last, a borrower waits one creation of ${creation} ms, once they are known to`,
+      () =>
+        virtual(
+          Effect.gen(function* () {
+            const pool = yield* ResourcePool.make("connections", {
+              onCreate: Effect.delay(Effect.succeed({}), creation),
+              size: { min: 2, max: 10 }
+            })
+            for (let i = 0; i < 100; i++) yield* pool.use(() => Effect.sleep(5))
+            const waits: Array<number> = []
+            for (let i = 0; i < 10; i++) {
+              const came = yield* Clock.currentTimeMillis
+              yield* pool.acquire()
+              waits.push(((yield* Clock.currentTimeMillis) - came) / creation)
+            }
+            assert.deepStrictEqual(waits.slice(0, 2), [0, 0], "there are two")
+            assert.isAtMost(Math.max(...waits), 2.5)
+            assert.isAtMost(Math.max(...waits.slice(5)), 1)
+          }).pipe(Effect.scoped, quietly)
+        )
+    )
+
   it.live("what a worker needs after a task counts as its service", () =>
     Effect.gen(function* () {
       for (const more of [{ maxUses: 1 }, { ready: () => Effect.sleep(500) }]) {
