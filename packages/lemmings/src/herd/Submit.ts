@@ -31,6 +31,7 @@ export const run = (rt: Runtime, task: Task, terms: TaskTerms): Effect.Effect<un
       return undefined
     }
     run.listen(resume)
+    run.awaitedBy(Fibers.here())
     // Leaving: out of the queue, or interrupted and waited for.
     return run.interrupt
   })
@@ -204,8 +205,10 @@ export const runAll = (
           pending++
           run.accept(true)
           const exit = run.end()
-          if (exit === undefined) follow(index, run)
-          else keep(index, exit)
+          if (exit === undefined) {
+            follow(index, run)
+            run.awaitedBy(fiber)
+          } else keep(index, exit)
           if (run.phase === "queued" && fed < list.length && Batch.fits(rt, terms)) return feedRest()
           if (run.enqueuedAt - began > sliceMillis) return rt.pool.soon(feed)
         }
@@ -223,6 +226,7 @@ export const runAll = (
         })
         pending += batch.tasks
         fed = list.length
+        batch.waiter = fiber
         batch.accept()
         rt.pool.pump()
       }
@@ -272,6 +276,7 @@ const observe = <I>(
         )
       )
       run.accept(true)
+      run.awaitedBy(fiber)
       return run.phase === "done" ? undefined : run.interrupt
     })
   )

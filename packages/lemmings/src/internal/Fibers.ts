@@ -95,6 +95,21 @@ export const lasting: Effect.Effect<Context.Context<never>> = Effect.map(Effect.
  */
 export const isMasked = (fiber: object): boolean => "interruptible" in fiber && fiber.interruptible === false
 
+/**
+ * Whether it holds of the fiber, or of a child of it that still runs, at any depth. No part of the interface of a fiber:
+ * where it is missing, a fiber has no children.
+ */
+export const someOf = (fiber: object, holds: (fiber: object) => boolean): boolean => {
+  if (holds(fiber)) return true
+  const { _children: children } = fiber as { readonly _children?: Iterable<object> | undefined }
+  if (children === undefined) return false
+  for (const child of children) if (someOf(child, holds)) return true
+  return false
+}
+
+/** The fiber that is running now. `undefined` outside of fibers. */
+export const here = (): Running | undefined => Fiber.getCurrent()
+
 const cleanup = "~effect/Effect/identifier"
 
 /** Where it waits: another thing after each step. */

@@ -11,6 +11,7 @@ import { type Context, type Effect, Exit } from "effect"
 import type * as AsyncContext from "../internal/AsyncContext.ts"
 import type { ShedReason } from "../model/HerdError.ts"
 import { closing, shedding } from "./TaskLimits.ts"
+import * as SelfWait from "./SelfWait.ts"
 import * as TaskNews from "./TaskNews.ts"
 import { TaskRun } from "./TaskRun.ts"
 import { notATask, type TaskTerms } from "./TaskTerms.ts"
@@ -37,6 +38,8 @@ export class Batch implements Waiting {
   victim = -1
   readonly begun = 0
   readonly requeues = 0
+  /** Whoever waits for all of them. */
+  waiter: object | undefined
   private next: number
   /** The index after the last task. */
   private end: number
@@ -131,6 +134,7 @@ export class Batch implements Waiting {
     }
     if (rt.supervision.resting()) rt.supervision.awoken()
     rt.supervision.noticed(this.enqueuedAt, this.tasks)
+    SelfWait.noticed(rt)
   }
   admitted(): void {}
 
@@ -166,6 +170,7 @@ export class Batch implements Waiting {
     rt.line.remove(this)
     const rest = new Batch(rt, this.list, index + 1, this.context, this.from, this.terms, receiver, this)
     rest.rest = this.rest
+    rest.waiter = this.waiter
     this.rest = rest
     this.end = index
     for (const part of [this, rest]) {

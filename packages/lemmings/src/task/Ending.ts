@@ -3,11 +3,13 @@
  */
 import { type Context, Effect, type Exit } from "effect"
 import type { AsyncContext } from "../internal/AsyncContext.ts"
+import type * as Fibers from "../internal/Fibers.ts"
 import type { ShedReason } from "../model/HerdError.ts"
 import type { Lease } from "../workers/Worker.ts"
 import type { TaskStatus } from "../model/Task.ts"
 import { Described } from "./Described.ts"
 import * as Retry from "./Retry.ts"
+import * as SelfWait from "./SelfWait.ts"
 import * as TaskExtra from "./TaskExtra.ts"
 import { closing, shedding } from "./TaskLimits.ts"
 import * as TaskNews from "./TaskNews.ts"
@@ -30,6 +32,7 @@ export abstract class Ending extends Described implements Waiting {
   abstract unlimit(): void
   abstract close(): void
   abstract giveUp(): boolean
+  protected abstract fiber: Fibers.Running | undefined
   declare phase: Phase
   declare protected readonly rt: Runtime
   declare protected task: Effect.Effect<unknown, unknown> | undefined
@@ -53,6 +56,17 @@ export abstract class Ending extends Described implements Waiting {
     this.dropped = undefined
   }
 
+  get works(): object | undefined {
+    return this.phase === "running" ? this.fiber : undefined
+  }
+  get waiter(): object | undefined {
+    return (this.phase === "queued" || this.phase === "new") && this.awaited ? this.fiber : undefined
+  }
+  override awaitedBy(fiber: Fibers.Running | undefined): void {
+    if (this.phase !== "queued" && this.phase !== "new") return
+    this.fiber ??= fiber
+    SelfWait.noticed(this.rt)
+  }
   get requeues(): number {
     return this.extra === undefined ? 0 : this.extra.requeues
   }

@@ -1,5 +1,6 @@
 /** An exit that comes once, and those who wait for it. */
 import { Effect, type Exit } from "effect"
+import * as Fibers from "../internal/Fibers.ts"
 
 type Listener = (exit: Exit.Exit<unknown, unknown>) => void
 
@@ -27,6 +28,7 @@ export class Outcome {
       if (exit !== undefined) return resume(Effect.succeed(exit))
       const listener: Listener = (exit) => resume(Effect.succeed(exit))
       this.listen(listener)
+      this.awaitedBy(Fibers.here())
       return Effect.sync(() => this.forget(listener))
     })
   }
@@ -34,6 +36,8 @@ export class Outcome {
     return Effect.flatMap(this.await, (exit) => exit)
   }
 
+  /** A fiber waits for the exit. */
+  awaitedBy(_fiber: Fibers.Running | undefined): void {}
   get awaited(): boolean {
     return this.listeners !== undefined
   }

@@ -42,7 +42,8 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
   /** Whether it was accepted. */
   declare private entered: boolean
   declare private lease: Lease | undefined
-  declare private fiber: Fibers.Running | undefined
+  /** What runs its attempt or asks when it may be tried again. Before the first attempt: the fiber that waits for it. */
+  declare protected fiber: Fibers.Running | undefined
 
   constructor(
     rt: Runtime,
@@ -188,6 +189,7 @@ export class TaskRun extends Ending implements Waiting, TaskHandle<unknown, unkn
       return rt.pool.release(lease, true)
     this.phase = "running"
     this.lease = lease
+    this.fiber = undefined
     lease.startedAt = now
     lease.holder = this
     rt.tally.running++

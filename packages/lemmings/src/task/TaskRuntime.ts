@@ -12,6 +12,7 @@ import { SlidingWindow } from "../internal/SlidingWindow.ts"
 import { type Supervision, unsupervised } from "../scaling/Supervisor.ts"
 import type { AsyncContext } from "../internal/AsyncContext.ts"
 import type { Hooks, Middleware } from "../model/Task.ts"
+import type * as SelfWait from "./SelfWait.ts"
 import type { Line } from "../dispatch/TaskQueue.ts"
 import type { Timers } from "../internal/Timers.ts"
 
@@ -52,6 +53,8 @@ export interface Waiting extends Leasable {
   /** Bounds the wait for a worker that cannot be made. */
   readonly limit: () => void
   readonly unlimit: () => void
+  /** The fiber that waits for its end, where it is known. */
+  readonly waiter?: object | undefined
   /** When this wait began, on the herd's monotonic clock. */
   readonly waitingSince: number
 }
@@ -134,6 +137,8 @@ export interface Standing {
   since: number
   /** Creation fails and no worker can run a task. Changed by what the pool says. */
   starved: boolean
+  /** Whether all workers wait for their own herd. Changed by `SelfWait`. */
+  readonly selfWait: SelfWait.Looks
   /** Of the next task. Changed by tasks. */
   sequence: number
   /** Who decides the number of workers. Nobody, until `Sizing` starts. */
@@ -204,5 +209,6 @@ export const make = (
   state: "running",
   since: place.clock.currentTimeMillisUnsafe(),
   starved: false,
+  selfWait: { armed: false, after: 0, started: 0, since: 0, told: false },
   sequence: 1
 })

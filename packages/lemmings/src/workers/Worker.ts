@@ -10,6 +10,10 @@ export interface Holder {
   readonly close: () => void
   /** Lets those who wait go on although the work does not end. Returns whether it had not ended. */
   readonly giveUp: () => boolean
+  readonly id?: string | undefined
+  readonly label?: string | undefined
+  /** The fiber that runs the work. `undefined`: it has none yet. */
+  readonly works?: object | undefined
 }
 
 /** What a task takes of its line's limits, for as long as it has its lease. */

@@ -57,6 +57,32 @@ describe("the contract with Effect's runtime", () => {
     )
   })
 
+  it("a fiber is searched with its children, at any depth", () => {
+    const { fiber: leaf } = waiting([], "leaf")
+    let child: object | undefined
+    const parent = Fibers.start(
+      none,
+      Effect.andThen(
+        Effect.forkChild(
+          Effect.withFiber((fiber) => {
+            child = fiber
+            return Effect.never
+          }),
+          { startImmediately: true }
+        ),
+        Effect.never
+      )
+    )
+
+    assert.isTrue(Fibers.someOf(parent, (fiber) => fiber === parent))
+    assert.isTrue(
+      Fibers.someOf(parent, (fiber) => fiber === child),
+      "A fiber does not keep its children in _children any more: a herd does not see that tasks wait for it in child fibers"
+    )
+    assert.isFalse(Fibers.someOf(parent, (fiber) => fiber === leaf))
+    for (const fiber of [parent, leaf]) Fibers.interrupt(fiber)
+  })
+
   it("a fiber whose first steps end it has its exit when it is started", () => {
     const exit = Fibers.exitOf(Fibers.start(none, Effect.succeed(1)))
 
