@@ -215,7 +215,9 @@ export const littlesLaw = (options: LittlesLawOptions = {}): ScalingPolicy => {
       const because =
         waits === 0
           ? "a task would be refused"
-          : `somebody has been waiting for ${Math.round(sample.waitingMillis)} ms`
+          : sample.waitingMillis < sample.creationMillis
+            ? "tasks run for longer than those before"
+            : `somebody has been waiting for ${Math.round(sample.waitingMillis)} ms`
       return [{ target: more, demand: Math.max(demand, more), reason: `${why}, but ${because}` }, next]
     }
   })
