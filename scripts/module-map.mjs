@@ -35,7 +35,18 @@ export const core = {
 
 /** packages/control/src. Its HTTP is Effect's; only `Control` and its sockets know the platform. */
 export const control = {
-  rooms: ["index", "Control", "ControlClient", "routes", "handlers", "frames", "access", "api", "model"],
+  rooms: [
+    "index",
+    "Control",
+    "ControlClient",
+    "routes",
+    "handlers",
+    "frames",
+    "conditions",
+    "access",
+    "api",
+    "model"
+  ],
   packages: { allowed: /^(effect|lemmings)(\/|$)/, refused: /^$/, says: "effect and lemmings" },
   edges: { Control: /^@effect\/platform-node$/, "access/Connections": /^node:(http|net)$/ }
 }

@@ -153,7 +153,11 @@ describe("/herds", () => {
       assert.strictEqual((yield* one.stats).state, "draining")
       const ready = yield* ask("GET", "/health/ready")
       assert.strictEqual(ready.status, 503)
-      assert.deepStrictEqual(ready.json, { ready: false, herds: { "app/Db": "draining" } })
+      assert.deepStrictEqual(ready.json, {
+        ready: false,
+        herds: { "app/Db": "draining" },
+        why: ["app/Db is draining"]
+      })
       assert.strictEqual((yield* ask("GET", "/health/live")).text, `{"live":true}`)
       yield* gate.interrupt
       yield* until(() => Effect.map(one.stats, ({ state }) => state === "closed"))
@@ -197,7 +201,11 @@ describe("/herds", () => {
       registry.stop()
       const ready = yield* ask("GET", "/health/ready")
       assert.strictEqual(ready.status, 503)
-      assert.deepStrictEqual(ready.json, { ready: false, herds: { "app/Db": "running" } })
+      assert.deepStrictEqual(ready.json, {
+        ready: false,
+        herds: { "app/Db": "running" },
+        why: ["the process was told to stop"]
+      })
       assert.strictEqual((yield* ask("GET", "/health/live")).status, 200)
     }).pipe(alone)
   )
@@ -407,7 +415,7 @@ describe("what comes from the declaration", () => {
       assert.deepInclude(Option.getOrThrow(first).data, { _tag: "TaskFinished", herd: "app/Db" })
       const frames = yield* client.dashboard.frames({ query: {} })
       const frame = Option.getOrThrow(yield* Stream.runHead(frames))
-      assert.strictEqual(frame.data.herds[0]?.stats.herd, "app/Db")
+      assert.strictEqual(frame.data.herds[0]?.id, "app/Db")
     }).pipe(Effect.provide(FetchHttpClient.layer), alone)
   )
 
@@ -448,6 +456,7 @@ describe("what comes from the declaration", () => {
           "/queues/{id}/dead-letters/purge",
           "/queues/{id}/jobs/{jobId}",
           "/frames",
+          "/problems",
           "/health/live",
           "/health/ready"
         ])

@@ -198,27 +198,45 @@ describe("GET /frames", () => {
       yield* one.submit(Effect.never, { label: "long" })
       yield* one.resize(1)
       const { url } = yield* serve()
-      const { sent } = yield* listen(`${url}/frames?rate=10`)
+      const { sent } = yield* listen(`${url}/frames?rate=10&herd=app%2FDb`)
       yield* until(() => Effect.sync(() => sent.length === 3))
       const frames = yield* Effect.forEach(sent, ({ data }) => Schema.decodeUnknownEffect(Frame)(data))
-      const herds = frames.map((frame) => frame.herds[0])
-      assert.deepInclude(herds[0]?.stats, { herd: "app/Db", state: "running" })
-      assert.strictEqual(herds[0]?.running[0]?.label, "long")
-      assert.strictEqual(herds[0]?.failures[0]?.label, "bad")
-      assert.isUndefined(herds[0]?.failures[0]?.error)
-      assert.isAtLeast(herds[0]?.points.length ?? 0, 1)
-      assert.strictEqual(herds[0]?.decisions.at(-1)?.to, 1)
-      assert.deepStrictEqual(herds[1]?.decisions, [])
-      assert.isAtMost(herds[1]?.points.length ?? 2, 1)
+      assert.deepStrictEqual(
+        frames.map(({ first }) => first),
+        [true, false, false]
+      )
+      assert.deepStrictEqual(frames[0]?.herdIds, ["app/Db"])
+      assert.deepInclude(frames[0]?.herds[0], { id: "app/Db", state: "running", busy: 1, max: 2 })
+      assert.isUndefined(frames[1]?.herdIds)
+      const opened = frames.map(({ open }) => open)
+      assert.deepInclude(opened[0]?.stats, { herd: "app/Db", state: "running" })
+      assert.strictEqual(opened[0]?.running[0]?.label, "long")
+      assert.strictEqual(opened[0]?.failures[0]?.label, "bad")
+      assert.isUndefined(opened[0]?.failures[0]?.error)
+      assert.isAtLeast(opened[0]?.points.at.length ?? 0, 1)
+      assert.strictEqual(opened[0]?.decisions.at(-1)?.to, 1)
+      assert.deepStrictEqual(opened[1]?.decisions, [])
+      assert.deepStrictEqual(opened[1]?.failures, [])
+      assert.isAtMost(opened[1]?.points.at.length ?? 2, 1)
+      // Nothing is sent again that has not changed, and nothing of what is not open.
+      const idle = yield* listen(`${url}/frames?rate=10`)
+      yield* until(() => Effect.sync(() => idle.sent.length === 3))
+      const quiet = idle.sent.map(({ data }) => data as typeof Frame.Type)
+      assert.isTrue(quiet.every(({ open }) => open === undefined))
+      assert.isTrue(quiet.slice(1).some(({ herds }) => herds.length === 0))
+      const before = sent.length
       yield* one.resize(2)
-      yield* until(() => Effect.sync(() => sent.length === 5))
-      const later = sent.slice(3).flatMap(({ data }) => (data as typeof Frame.Type).herds[0]?.decisions ?? [])
+      yield* until(() => Effect.sync(() => sent.length === before + 2))
+      const later = sent
+        .slice(before)
+        .flatMap(({ data }) => (data as typeof Frame.Type).open?.decisions ?? [])
       assert.deepStrictEqual(
         later.map(({ from, to }) => [from, to]),
         [[1, 2]]
       )
       const [first, last] = [frames[0]?.at ?? 0, frames[2]?.at ?? 0]
-      assert.isAtLeast(last - first, 190)
+      // On the beat, so that the first wait is shorter.
+      assert.isAtLeast(last - first, 90)
       for (const rate of ["0", "11", "x"]) {
         const { status } = yield* Effect.promise(() => fetch(`${url}/frames?rate=${rate}`))
         assert.strictEqual(status, 400, rate)

@@ -103,11 +103,11 @@ describe("who asks for too much", () => {
         const registry = yield* HerdRegistry.HerdRegistry
         const real = registry.herds().get("app/Db")!
         let looks = 0
-        const levels = Effect.suspend(() => {
+        const stats = Effect.suspend(() => {
           looks++
-          return real.levels
+          return real.stats
         })
-        registry.add({ ...real, id: "watched", levels })
+        registry.add({ ...real, id: "watched", stats })
         const { ask, url } = yield* serve({ maxConnections: 2000 })
         const request = "GET /frames?rate=10 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         const readers = yield* Effect.forEach(

@@ -1,42 +1,54 @@
-// Lines over time, each with its last values in words.
+// Lines over time, each with its last values in words. All charts of a page share their axis and their cursor.
 import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
-import type { Decision, Point } from "../../src/model/ControlModel.ts"
+import type { Decision } from "../../src/model/ControlModel.ts"
+import type { Points } from "../../src/model/FrameModel.ts"
 
 export interface Line {
   readonly label: string
   /** A custom property of the style sheet. */
   readonly color: string
-  readonly value: (point: Point) => number
+  readonly of: keyof Points
   readonly dash?: ReadonlyArray<number>
 }
 
 interface Props {
   readonly title: string
-  readonly points: ReadonlyArray<Point>
+  readonly points: Points
   readonly lines: ReadonlyArray<Line>
   readonly format: (value: number) => string
   /** Drawn as marks. */
-  readonly decisions?: ReadonlyArray<Decision>
+  readonly decisions: ReadonlyArray<Decision>
   /** Changes when the colours do. */
   readonly theme: string
+  /** Whether the times stand below it. */
+  readonly times: boolean
 }
 
-const height = 150
+// What is shown at least and at most, in seconds.
+const shortest = 120
+const longest = 600
 
 const colorOf = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
-/** A mark at each decision: up, or down. */
+/** A line at each decision, with a tip: up, or down. */
 const marks = (decisions: () => ReadonlyArray<Decision>) => (plot: uPlot) => {
-  const { ctx, bbox } = plot
+  const { bbox, ctx } = plot
   const size = 4 * devicePixelRatio
   ctx.save()
+  ctx.setLineDash([])
   for (const { at, from, to } of decisions()) {
     const x = plot.valToPos(at / 1000, "x", true)
     if (x < bbox.left || x > bbox.left + bbox.width) continue
     const up = to >= from
-    ctx.fillStyle = colorOf(up ? "--up" : "--down")
+    ctx.fillStyle = ctx.strokeStyle = colorOf(up ? "--up" : "--down")
+    ctx.globalAlpha = 0.25
+    ctx.beginPath()
+    ctx.moveTo(x, bbox.top)
+    ctx.lineTo(x, bbox.top + bbox.height)
+    ctx.stroke()
+    ctx.globalAlpha = 1
     ctx.beginPath()
     const base = bbox.top + (up ? 2 * size : 0)
     ctx.moveTo(x - size, base)
@@ -47,27 +59,35 @@ const marks = (decisions: () => ReadonlyArray<Decision>) => (plot: uPlot) => {
   ctx.restore()
 }
 
+const heightOf = ({ times }: Props): number => (times ? 124 : 96)
+
 const options = (props: Props, width: number, decisions: () => ReadonlyArray<Decision>): uPlot.Options => {
   const axis = {
     stroke: colorOf("--muted"),
     grid: { stroke: colorOf("--line"), width: 1 },
-    ticks: { show: false }
+    ticks: { show: false },
+    font: "11px system-ui"
   }
   return {
     width,
-    height,
+    height: heightOf(props),
     legend: { show: false },
-    cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+    cursor: { y: false, points: { size: 6 }, sync: { key: "herd" } },
+    scales: {
+      x: { range: (_, min, max) => [Math.max(max - longest, Math.min(min, max - shortest)), max] },
+      y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] }
+    },
     axes: [
       {
         ...axis,
-        size: 28,
+        size: props.times ? 28 : 4,
         space: 70,
-        font: "11px system-ui",
-        values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString("en-GB"))
+        values: (_, ticks) =>
+          props.times
+            ? ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString("en-GB"))
+            : ticks.map(() => "")
       },
-      { ...axis, size: 58, font: "11px system-ui", values: (_, ticks) => ticks.map(props.format) }
+      { ...axis, size: 62, space: 28, values: (_, ticks) => ticks.map(props.format) }
     ],
     series: [
       {},
@@ -84,8 +104,8 @@ const options = (props: Props, width: number, decisions: () => ReadonlyArray<Dec
 }
 
 const data = ({ lines, points }: Props): uPlot.AlignedData => [
-  points.map(({ at }) => at / 1000),
-  ...lines.map(({ value }) => points.map(value))
+  points.at.map((at) => at / 1000),
+  ...lines.map(({ of }) => [...points[of]])
 ]
 
 export const Chart = (props: Props) => {
@@ -98,31 +118,35 @@ export const Chart = (props: Props) => {
     const { current: element } = place
     if (element === null) return
     const made = new uPlot(
-      options(latest.current, element.clientWidth, () => latest.current.decisions ?? []),
+      options(latest.current, element.clientWidth, () => latest.current.decisions),
       data(latest.current),
       element
     )
     plot.current = made
-    const sized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height }))
+    const sized = new ResizeObserver(() =>
+      made.setSize({ width: element.clientWidth, height: heightOf(latest.current) })
+    )
     sized.observe(element)
     return () => {
       sized.disconnect()
       made.destroy()
     }
   }, [props.theme])
-  useEffect(() => plot.current?.setData(data(props)), [props.points])
+  useEffect(() => plot.current?.setData(data(props)), [props.points.at.at(-1), props.points.at.length])
 
-  const last = props.points.at(-1)
   return (
     <figure class="chart">
       <figcaption>
         <span class="chart-title">{props.title}</span>
-        {props.lines.map((line) => (
-          <span class="key" key={line.label}>
-            <span class={`swatch ${line.dash === undefined ? "" : "dashed"}`} data-color={line.color} />
-            {line.label} <b>{last === undefined ? "–" : props.format(line.value(last))}</b>
-          </span>
-        ))}
+        {props.lines.map((line) => {
+          const last = props.points[line.of].at(-1)
+          return (
+            <span class="key" key={line.label}>
+              <span class={`swatch ${line.dash === undefined ? "" : "dashed"}`} data-color={line.color} />
+              {line.label} <b>{last === undefined ? "–" : props.format(last)}</b>
+            </span>
+          )
+        })}
       </figcaption>
       <div ref={place} aria-hidden="true" />
     </figure>

@@ -1,79 +1,8 @@
-// The buttons of a herd: each asks once, says what went wrong beside it, and the dangerous ones ask back.
-import { useLayoutEffect, useRef, useState } from "preact/hooks"
+// What changes a herd: how many workers, and behind a fold what cannot be taken back.
+import { useState } from "preact/hooks"
 import { call, change } from "./api.ts"
 import type { HerdView } from "./model.ts"
-
-/** Something that a person has to confirm. */
-export interface Action {
-  readonly title: string
-  readonly text: string
-  readonly yes: string
-  readonly run: () => Promise<void>
-}
-
-/** Asks a person, and does it. */
-export type Act = (action: Action) => void
-
-const Confirm = ({ action, close }: { action: Action; close: (confirmed: boolean) => void }) => {
-  const dialog = useRef<HTMLDialogElement>(null)
-  useLayoutEffect(() => {
-    dialog.current?.showModal()
-  }, [])
-  return (
-    <dialog ref={dialog} aria-labelledby="confirm-title" onClose={() => close(false)}>
-      <h2 id="confirm-title">{action.title}</h2>
-      <p>{action.text}</p>
-      <div class="buttons">
-        <button data-testid="cancel" autofocus onClick={() => close(false)}>
-          Cancel
-        </button>
-        <button data-testid="confirm" class="danger" onClick={() => close(true)}>
-          {action.yes}
-        </button>
-      </div>
-    </dialog>
-  )
-}
-
-/** What a section does for its buttons: one thing at a time, asked back where that was wanted, and what went wrong. */
-export const useActions = () => {
-  const [error, setError] = useState<string>()
-  const [busy, setBusy] = useState(false)
-  const [action, setAction] = useState<Action>()
-  const run = async (f: () => Promise<void>) => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      await f()
-    } catch (problem) {
-      setError(problem instanceof Error ? problem.message : String(problem))
-    } finally {
-      setBusy(false)
-    }
-  }
-  const answered = (confirmed: boolean) => {
-    setAction(undefined)
-    if (confirmed && action !== undefined) void run(action.run)
-  }
-  const act: Act = (wanted) => setAction(wanted)
-  const problem = error !== undefined && (
-    <p class="problem" role="alert" data-testid="error">
-      {error}
-      <button class="small" onClick={() => setError(undefined)}>
-        Dismiss
-      </button>
-    </p>
-  )
-  const question = action !== undefined && <Confirm action={action} close={answered} />
-  return { act, busy, problem, question, run }
-}
-
-interface Props {
-  readonly herd: HerdView
-  readonly act: Act
-  readonly run: (f: () => Promise<void>) => Promise<void>
-  readonly busy: boolean
-}
+import { Do, useActions } from "./ui.tsx"
 
 const numberOf = (form: HTMLFormElement, name: string): number => {
   const field = form.elements.namedItem(name)
@@ -105,20 +34,23 @@ const Field = ({ disabled, label, name, set, test, value }: FieldProps) => (
   </label>
 )
 
-export const Controls = ({ act, busy, herd, run }: Props) => {
-  const { paused, scaling, state, workers } = herd.frame.stats
-  const [target, setTarget] = useState<string>()
+export const Controls = ({ herd }: { herd: HerdView }) => {
+  const { ask, disabled, readOnly, run } = useActions()
+  const { scaling, state, workers } = herd.detail.stats
+  const [size, setSize] = useState<string>()
   const [min, setMin] = useState<string>()
   const [max, setMax] = useState<string>()
+  if (readOnly) return null
   const ended = state === "closed" || state === "interrupting"
-  const stopped = busy || ended
+  const stopped = disabled || ended
 
   const resize = (event: SubmitEvent) => {
     event.preventDefault()
-    const wanted = numberOf(event.currentTarget as HTMLFormElement, "target")
-    const done = () => change(herd.id, { target: wanted }).then(() => setTarget(undefined))
-    if (wanted !== 0) return void run(done)
-    act({
+    const wanted = numberOf(event.currentTarget as HTMLFormElement, "size")
+    const before = scaling.pinned ? workers.target : "auto"
+    const done = () => change(herd.id, { target: wanted }).then(() => setSize(undefined))
+    if (wanted !== 0) return run(done, `${wanted} workers wanted.`, () => change(herd.id, { target: before }))
+    ask({
       title: `Resize ${herd.id} to 0?`,
       text: "Without a worker nothing is run: tasks wait until there is one again.",
       yes: "Resize to 0",
@@ -129,11 +61,15 @@ export const Controls = ({ act, busy, herd, run }: Props) => {
     event.preventDefault()
     const form = event.currentTarget as HTMLFormElement
     const bounds = { min: numberOf(form, "min"), max: numberOf(form, "max") }
-    void run(() =>
-      change(herd.id, { bounds }).then(() => {
-        setMin(undefined)
-        setMax(undefined)
-      })
+    const before = { min: workers.min, max: workers.max }
+    run(
+      () =>
+        change(herd.id, { bounds }).then(() => {
+          setMin(undefined)
+          setMax(undefined)
+        }),
+      `${bounds.min} to ${bounds.max} workers allowed.`,
+      () => change(herd.id, { bounds: before })
     )
   }
   return (
@@ -141,23 +77,24 @@ export const Controls = ({ act, busy, herd, run }: Props) => {
       <form onSubmit={resize} noValidate>
         <Field
           label="Workers"
-          name="target"
+          name="size"
           test="resize-input"
           disabled={stopped}
-          value={target ?? workers.target}
-          set={setTarget}
+          value={size ?? workers.target}
+          set={setSize}
         />
-        <button data-testid="resize-apply" disabled={stopped}>
+        <Do test="resize-apply" off={ended}>
           Resize
-        </button>
-        <button
-          type="button"
-          data-testid="resize-auto"
-          disabled={stopped || !scaling.pinned}
-          onClick={() => void run(() => change(herd.id, { target: "auto" }))}
+        </Do>
+        <Do
+          test="resize-auto"
+          off={ended || !scaling.pinned}
+          onClick={() =>
+            run(() => change(herd.id, { target: "auto" }), `The policy ${scaling.policy} chooses again.`)
+          }
         >
-          Auto<span class="hidden"> target by the policy {scaling.policy}</span>
-        </button>
+          Auto<span class="hidden"> size by the policy {scaling.policy}</span>
+        </Do>
       </form>
       <form onSubmit={bound} noValidate>
         <Field
@@ -176,59 +113,46 @@ export const Controls = ({ act, busy, herd, run }: Props) => {
           value={max ?? workers.max}
           set={setMax}
         />
-        <button data-testid="bounds-apply" disabled={stopped}>
+        <Do test="bounds-apply" off={ended}>
           Set bounds
-        </button>
+        </Do>
       </form>
-      <div class="buttons">
-        {paused ? (
-          <button
-            data-testid="resume"
-            disabled={stopped}
-            onClick={() => void run(() => call(herd.id, "resume"))}
+      <span class="spacer" />
+      <details>
+        <summary data-testid="more">Clear or drain…</summary>
+        <div class="buttons">
+          <Do
+            test="clear"
+            class="danger"
+            off={ended}
+            onClick={() =>
+              ask({
+                title: `Clear the queue of ${herd.id}?`,
+                text: "Every waiting task is dropped, and whoever waits for it is told so. This cannot be undone.",
+                yes: "Clear the queue",
+                run: () => call(herd.id, "clear")
+              })
+            }
           >
-            Resume
-          </button>
-        ) : (
-          <button
-            data-testid="pause"
-            disabled={stopped || state !== "running"}
-            onClick={() => void run(() => call(herd.id, "pause"))}
+            Clear queue
+          </Do>
+          <Do
+            test="drain"
+            class="danger"
+            off={state !== "running"}
+            onClick={() =>
+              ask({
+                title: `Drain ${herd.id}?`,
+                text: "It takes no more tasks, finishes those it has, and closes for good. This cannot be undone.",
+                yes: "Drain",
+                run: () => call(herd.id, "drain")
+              })
+            }
           >
-            Pause
-          </button>
-        )}
-        <button
-          data-testid="clear"
-          class="danger"
-          disabled={stopped}
-          onClick={() =>
-            act({
-              title: `Clear the queue of ${herd.id}?`,
-              text: "Every waiting task is dropped, and whoever waits for it is told so.",
-              yes: "Clear the queue",
-              run: () => call(herd.id, "clear")
-            })
-          }
-        >
-          Clear queue
-        </button>
-        <button
-          data-testid="drain"
-          class="danger"
-          disabled={stopped || state !== "running"}
-          onClick={() =>
-            act({
-              title: `Drain ${herd.id}?`,
-              text: "It takes no more tasks, finishes those it has, and closes for good. This cannot be undone.",
-              yes: "Drain",
-              run: () => call(herd.id, "drain")
-            })
-          }
-        >
-          Drain
-        </button>
-      </div>
+            Drain
+          </Do>
+        </div>
+      </details>
     </section>
   )
 }

@@ -1,5 +1,5 @@
 // The stream of frames: connects, reconnects, and says how it stands.
-import type { Frame } from "../../src/model/ControlModel.ts"
+import type { Frame } from "../../src/model/FrameModel.ts"
 import { backoff, merge, type View } from "./model.ts"
 
 export interface Feed {
@@ -9,46 +9,49 @@ export interface Feed {
   readonly seen: number
 }
 
-/** Calls `changed` at most once a frame of the screen and ten times a second. */
-export const connect = (changed: (feed: Feed) => void): void => {
-  let feed: Feed = { view: undefined, live: false, seen: performance.now() }
+let feed: Feed = { view: undefined, live: false, seen: performance.now() }
+
+/**
+ * Reads frames with the details of a herd, until it is called again or what it returns is called. Calls `changed` at most once
+ * a frame of the screen and ten times a second.
+ */
+export const connect = (herd: string | undefined, changed: (feed: Feed) => void): (() => void) => {
   let attempt = 0
   let drawn = 0
   let scheduled = false
+  let closed = false
+  let source: EventSource | undefined
+  // A connection that is silent for longer than this is dead, whatever the socket says.
+  let silence = 0
+  let retry = 0
 
   const draw = () => {
     if (scheduled) return
     scheduled = true
     const wait = Math.max(0, drawn + 100 - performance.now())
     setTimeout(() => {
-      requestAnimationFrame(() => {
-        scheduled = false
-        drawn = performance.now()
-        changed(feed)
-      })
+      scheduled = false
+      drawn = performance.now()
+      if (!closed) changed(feed)
     }, wait)
   }
-
+  const again = () => {
+    clearTimeout(silence)
+    source?.close()
+    feed = { ...feed, live: false }
+    draw()
+    retry = window.setTimeout(open, backoff(attempt++))
+  }
+  const watch = () => {
+    clearTimeout(silence)
+    silence = window.setTimeout(again, 5000)
+  }
   const open = () => {
-    const source = new EventSource(new URL("frames?rate=4", document.baseURI))
-    let first = true
-    // A connection that is silent for longer than this is dead, whatever the socket says.
-    let silence = 0
-    const watch = () => {
-      clearTimeout(silence)
-      silence = window.setTimeout(again, 5000)
-    }
-    const again = () => {
-      clearTimeout(silence)
-      source.close()
-      feed = { ...feed, live: false }
-      draw()
-      setTimeout(open, backoff(attempt++))
-    }
+    const details = herd === undefined ? "" : `&herd=${encodeURIComponent(herd)}`
+    source = new EventSource(new URL(`frames?rate=4${details}`, document.baseURI))
     source.addEventListener("frame", (event) => {
       const frame: Frame = JSON.parse(event.data)
-      feed = { view: merge(feed.view, frame, first), live: true, seen: performance.now() }
-      first = false
+      feed = { view: merge(feed.view, frame), live: true, seen: performance.now() }
       attempt = 0
       watch()
       draw()
@@ -58,4 +61,10 @@ export const connect = (changed: (feed: Feed) => void): void => {
     watch()
   }
   open()
+  return () => {
+    closed = true
+    clearTimeout(silence)
+    clearTimeout(retry)
+    source?.close()
+  }
 }

@@ -1,65 +1,100 @@
 // What the page knows, as plain data: frames come in, and what is drawn comes out. No DOM.
-import type { Decision, Frame, HerdFrame, Point } from "../../src/model/ControlModel.ts"
+import type { Decision, Failure } from "../../src/model/ControlModel.ts"
+import type { Frame, HerdDetail, HerdOverview, Points } from "../../src/model/FrameModel.ts"
+import type { Problem } from "../../src/model/Problem.ts"
+import { counted } from "../../src/conditions/Words.ts"
+
+export { bytes, count, millis, percent, rate } from "../../src/conditions/Words.ts"
+export type Queue = NonNullable<Frame["queues"]>[number]
 
 export const mostPoints = 600
 const mostDecisions = 100
+const mostFailures = 50
 
+/** The herd that is open. */
 export interface HerdView {
   readonly id: string
-  readonly frame: HerdFrame
-  readonly points: ReadonlyArray<Point>
+  readonly detail: HerdDetail
+  readonly points: Points
   readonly decisions: ReadonlyArray<Decision>
+  readonly failures: ReadonlyArray<Failure>
 }
 
 export interface View {
   readonly at: number
+  readonly service: string | undefined
+  readonly version: string | undefined
   readonly readOnly: boolean
+  readonly exposeErrors: boolean
   readonly process: Frame["process"]
-  readonly herds: ReadonlyArray<HerdView>
-  readonly queues: Frame["queues"]
+  readonly problems: ReadonlyArray<Problem>
+  readonly herds: ReadonlyArray<HerdOverview>
+  readonly queues: ReadonlyArray<Queue>
+  readonly open: HerdView | undefined
 }
+
+const joined = (before: Points | undefined, more: Points): Points => {
+  const all = { ...more }
+  for (const name of Object.keys(more) as Array<keyof Points>)
+    all[name] = [...(before?.[name] ?? []), ...more[name]].slice(-mostPoints)
+  return all
+}
+
+const opened = (before: HerdView | undefined, id: string, detail: HerdDetail): HerdView => ({
+  id,
+  detail,
+  points: joined(before?.points, detail.points),
+  decisions: [...(before?.decisions ?? []), ...detail.decisions].slice(-mostDecisions),
+  failures: [...(before?.failures ?? []), ...detail.failures].slice(-mostFailures)
+})
 
 /** The next view. The first frame of a connection has everything, and replaces what was there. */
-export const merge = (before: View | undefined, frame: Frame, first: boolean): View => {
-  const known = new Map((first ? [] : (before?.herds ?? [])).map((herd) => [herd.id, herd]))
-  const herds = frame.herds.map((herd): HerdView => {
-    const old = known.get(herd.stats.herd)
-    return {
-      id: herd.stats.herd,
-      frame: herd,
-      points: [...(old?.points ?? []), ...herd.points].slice(-mostPoints),
-      decisions: [...(old?.decisions ?? []), ...herd.decisions].slice(-mostDecisions)
-    }
-  })
-  return { at: frame.at, readOnly: frame.readOnly, process: frame.process, herds, queues: frame.queues }
+export const merge = (before: View | undefined, frame: Frame): View => {
+  const last = frame.first ? undefined : before
+  const known = new Map(last?.herds.map((herd) => [herd.id, herd]))
+  for (const herd of frame.herds) known.set(herd.id, herd)
+  const ids = frame.herdIds ?? last?.herds.map(({ id }) => id) ?? []
+  const { open } = frame
+  const id = open?.stats.herd ?? ""
+  return {
+    at: frame.at,
+    service: frame.service,
+    version: frame.version,
+    readOnly: frame.readOnly,
+    exposeErrors: frame.exposeErrors,
+    process: frame.process,
+    problems: frame.problems,
+    herds: ids.flatMap((one) => known.get(one) ?? []),
+    queues: frame.queues ?? last?.queues ?? [],
+    open: open && opened(last?.open?.id === id ? last.open : undefined, id, open)
+  }
 }
 
-const digits = new Intl.NumberFormat("en", { maximumFractionDigits: 0 })
-const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, notation: "compact" })
-
-export const count = (n: number): string => digits.format(n)
-
-export const rate = (n: number): string =>
-  `${n >= 1000 ? short.format(n) : n >= 10 ? n.toFixed(0) : n.toFixed(1)}/s`
-
-export const percent = (part: number): string => `${(part * 100).toFixed(part < 0.1 ? 1 : 0)} %`
-
-/** Milliseconds as people say them. */
-export const millis = (ms: number): string => {
-  if (ms < 1) return ms === 0 ? "0 ms" : `${ms.toFixed(2)} ms`
-  if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms`
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
-  const minutes = Math.floor(ms / 60_000)
-  if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1000)} s`
-  const hours = Math.floor(minutes / 60)
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`
-}
-
-export const bytes = (n: number): string => {
-  const units = ["B", "KB", "MB", "GB", "TB"]
-  const power = n < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(n) / 3))
-  const value = n / 1000 ** power
-  return `${value >= 100 || power === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[power]}`
+/** What of all is wrong, in words. */
+export const verdict = (view: View) => {
+  const critical = view.problems.filter(({ severity }) => severity === "critical").length
+  const warnings = view.problems.length - critical
+  const all = view.herds.length + view.queues.length
+  const ill = new Set(
+    view.problems
+      .filter(({ subject }) => subject.kind !== "process")
+      .map(({ subject }) => `${subject.kind} ${subject.id}`)
+  )
+  const words = [
+    ...(critical > 0 ? [counted(critical, "problem")] : []),
+    ...(warnings > 0 ? [counted(warnings, "warning")] : [])
+  ].join(", ")
+  return {
+    level: critical > 0 ? ("critical" as const) : warnings > 0 ? ("warning" as const) : ("fine" as const),
+    number: critical > 0 ? critical : warnings,
+    words: words === "" ? (all === 0 ? "No herd yet" : "Everything is fine") : words,
+    rest:
+      all === 0
+        ? ""
+        : words === ""
+          ? `${counted(view.herds.length, "herd")}, ${counted(view.queues.length, "queue")}`
+          : `${all - ill.size} of ${all} are fine`
+  }
 }
 
 const named: { readonly [level: number]: string } = { 0: "low", 5: "normal", 10: "high", 20: "critical" }
@@ -72,36 +107,61 @@ export interface Figure {
   readonly burst: boolean
 }
 
-// More would be dust.
-export const mostFigures = 240
+type Workers = HerdDetail["stats"]["workers"]
 
-/** One figure for each worker, or for so many of them that all fit. Busy ones first, burst ones last of each kind. */
-export const figures = (
-  workers: HerdFrame["stats"]["workers"]
-): { each: number; all: ReadonlyArray<Figure> } => {
-  const total = workers.busy + workers.idle + workers.starting + workers.stopping
-  const each = Math.max(1, Math.ceil(total / mostFigures))
+/** More are drawn as a bar. */
+export const mostFigures = 60
+
+/** One figure for each worker, busy ones first, burst ones last. `undefined`: too many to draw. */
+export const figures = (workers: Workers): ReadonlyArray<Figure> | undefined => {
+  if (workers.busy + workers.idle + workers.starting + workers.stopping > mostFigures) return undefined
   const all: Array<Figure> = []
-  let number = 0
-  for (const state of ["busy", "idle", "starting", "stopping"] as const) {
-    const some = workers[state] === 0 ? 0 : Math.max(1, Math.round(workers[state] / each))
-    for (let i = 0; i < some; i++) all.push({ state, burst: number++ * each >= workers.min })
-  }
-  return { each, all }
+  for (const state of ["busy", "idle", "starting", "stopping"] as const)
+    for (let i = 0; i < workers[state]; i++) all.push({ state, burst: all.length >= workers.min })
+  return all
 }
 
 /** The picture in words. */
-export const describe = ({
-  burst,
-  busy,
-  idle,
-  size,
-  starting,
-  stopping
-}: HerdFrame["stats"]["workers"]): string =>
-  `${size} workers: ${busy} busy, ${idle} idle, ${starting} starting` +
+export const describe = ({ burst, busy, idle, size, starting, stopping }: Workers): string =>
+  `${counted(size, "worker")}: ${busy} busy, ${idle} idle, ${starting} starting` +
   (stopping > 0 ? `, and ${stopping} stopping` : "") +
   (burst > 0 ? `; ${burst} of them beyond the minimum` : "")
 
+/** Failures that say the same, most frequent first. */
+export const grouped = <T>(
+  all: ReadonlyArray<T>,
+  keyOf: (one: T) => string,
+  atOf: (one: T) => number
+): ReadonlyArray<{
+  readonly key: string
+  readonly all: ReadonlyArray<T>
+  readonly first: number
+  readonly last: number
+}> => {
+  const groups = new Map<string, Array<T>>()
+  for (const one of all) {
+    const key = keyOf(one)
+    groups.set(key, [...(groups.get(key) ?? []), one])
+  }
+  return [...groups]
+    .map(([key, some]) => ({
+      key,
+      all: some,
+      first: Math.min(...some.map(atOf)),
+      last: Math.max(...some.map(atOf))
+    }))
+    .toSorted((a, b) => b.all.length - a.all.length || b.last - a.last)
+}
+
 /** Waits before the n-th attempt to connect again, in milliseconds. */
 export const backoff = (attempt: number): number => Math.min(5000, 250 * 2 ** Math.min(attempt, 10))
+
+const day = (at: number): string => new Date(at).toDateString()
+
+/** A time of today, or a date and a time. */
+export const clock = (at: number, now = Date.now()): string => {
+  const date = new Date(at)
+  const time = date.toLocaleTimeString("en-GB")
+  if (day(at) === day(now)) return time
+  return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: day(at).slice(-4) === day(now).slice(-4) ? undefined : "numeric" })} ${time}`
+}

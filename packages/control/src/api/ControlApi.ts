@@ -20,7 +20,9 @@ import {
 import { Guarded, Understood } from "./ControlMiddleware.ts"
 import { FlowGroup } from "./FlowApi.ts"
 import { QueuesGroup } from "./QueueApi.ts"
-import { Failure, Frame, HerdSnapshot, LoggedEvent } from "../model/ControlModel.ts"
+import { Failure, HerdSnapshot, LoggedEvent } from "../model/ControlModel.ts"
+import { Frame } from "../model/FrameModel.ts"
+import { Problem } from "../model/Problem.ts"
 
 /** A path parameter: percent-encoded where it has a slash. */
 const herd = { id: Schema.String.annotate({ description: "The herd's id, percent-encoded" }) }
@@ -88,7 +90,9 @@ const Ready = Schema.Struct({
   ready: Schema.Boolean,
   herds: Schema.Record(Schema.String, Schema.String),
   /** Where there are queues: whether the store of each can be reached. */
-  queues: Schema.optionalKey(Schema.Record(Schema.String, Schema.Literals(["ready", "unavailable"])))
+  queues: Schema.optionalKey(Schema.Record(Schema.String, Schema.Literals(["ready", "unavailable"]))),
+  /** What is in the way. There while `ready` is false. */
+  why: Schema.optionalKey(Schema.Array(Schema.String))
 })
 
 /** Query strings say numbers in digits. */
@@ -188,8 +192,14 @@ class HerdsGroup extends HttpApiGroup.make("herds")
 
 class DashboardGroup extends HttpApiGroup.make("dashboard")
   .add(
+    HttpApiEndpoint.get("problems", "/problems", {
+      success: Schema.Struct({ at: Schema.Number, problems: Schema.Array(Problem) })
+    }),
     HttpApiEndpoint.get("frames", "/frames", {
       query: {
+        herd: Schema.optionalKey(
+          Schema.String.annotate({ description: "The id of the herd whose details are sent, too" })
+        ),
         rate: Schema.optionalKey(
           Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0.1, maximum: 10 })).annotate({
             message: "must be a number from 0.1 to 10, frames a second"

@@ -1,45 +1,24 @@
 /**
- * What a dashboard shows, as frames: everything in the first, then what is new. A frame is made when its reader is ready
- * for it, so that a slow one gets fewer.
+ * What a dashboard shows, as frames: overviews of all herds and queues, and the details of the one that is open. Everything
+ * comes in the first frame, then what is new. Readers of one rate get their frames at the same instants, so that each is
+ * made once for all of them. A frame is sent when its reader is ready for it: a slow one gets fewer.
  */
-import { Clock, Duration, Effect, Schedule, Stream } from "effect"
-import * as Shared from "lemmings/internal/Shared"
+import { Clock, Duration, Effect, Stream } from "effect"
+import * as Time from "lemmings/internal/Time"
 import { HerdRegistry, type ManagedHerd } from "lemmings/HerdRegistry"
 import type { ScalingDecision } from "lemmings/HerdStats"
-import type { Decision, Frame, HerdFrame, Point, QueueFrame } from "../model/ControlModel.ts"
-import * as ProcessMetrics from "./ProcessMetrics.ts"
-import * as Queues from "./Queues.ts"
+import type { TaskFailure } from "lemmings/HerdTasks"
+import type { Decision, Failure } from "../model/ControlModel.ts"
+import type { HerdDetail } from "../model/FrameModel.ts"
 import type { Settings } from "../model/Settings.ts"
-import { wireFailure, wirePoint, wireStats, wireTask } from "./Wire.ts"
+import type { Sight, Sights } from "./Sights.ts"
+import { wireFailure, wireKey, wireStats, wireTask } from "./Wire.ts"
 
-// Points kept of each herd, one a second, and tasks and failures in a frame.
-const kept = 600
+// Tasks in a frame, and characters of an error.
 const shown = 20
-// Milliseconds that a look at the herds is for everybody.
-const fresh = 50
+const longest = 600
 
-/** What a reader has seen of a herd. */
-interface Seen {
-  readonly point: Point | undefined
-  readonly decision: ScalingDecision | undefined
-}
-
-/** One herd, for all readers. */
-interface Look {
-  readonly herd: ManagedHerd
-  readonly rest: Omit<HerdFrame, "points" | "decisions">
-  readonly points: ReadonlyArray<Point>
-  readonly decisions: ReadonlyArray<ScalingDecision>
-}
-
-/** All herds, for all readers. */
-interface Sight {
-  readonly looks: ReadonlyArray<Look>
-  readonly rest: Omit<Frame, "herds">
-  readonly last: boolean
-  /** The frame as JSON, by what its reader has seen before. */
-  readonly texts: Map<string, string>
-}
+const utf8 = new TextEncoder()
 
 const decisionOf = ({ at, by, from, paused, reason, to }: ScalingDecision): Decision => ({
   at,
@@ -50,115 +29,182 @@ const decisionOf = ({ at, by, from, paused, reason, to }: ScalingDecision): Deci
   paused
 })
 
-const nothing: Seen = { point: undefined, decision: undefined }
+const cut = (failure: Failure): Failure =>
+  failure.error === undefined || failure.error.length <= longest
+    ? failure
+    : { ...failure, error: `${failure.error.slice(0, longest)}…` }
 
-/** The frame for a reader, who has seen all of it then. Readers that have seen the same get the same text. */
-const textFor = ({ looks, rest, texts }: Sight, seen: WeakMap<ManagedHerd, Seen>): string => {
-  const from = looks.map(({ decisions, herd, points }) => {
-    const { decision, point } = seen.get(herd) ?? nothing
-    seen.set(herd, { point: points.at(-1), decision: decisions.at(-1) })
-    return [
-      point === undefined ? 0 : points.lastIndexOf(point) + 1,
-      decision === undefined ? 0 : decisions.lastIndexOf(decision) + 1
-    ] as const
-  })
-  const key = from.join(" ")
-  const made = texts.get(key)
-  if (made !== undefined) return made
-  const herds = looks.map(({ decisions, points, rest }, i): HerdFrame => {
-    const [point = 0, decision = 0] = from[i] ?? []
-    return { ...rest, points: points.slice(point), decisions: decisions.slice(decision).map(decisionOf) }
-  })
-  const text = JSON.stringify({ ...rest, herds } satisfies Frame)
-  texts.set(key, text)
-  return text
-}
+/** The JSON of each herd's overview, and in which sight it last changed. */
+class Overviews {
+  readonly #herds = new Map<string, { text: string; since: number }>()
+  #ids = { text: "", since: 0 }
+  #queues = { text: "", since: 0 }
+  #number = 0
 
-/** Looks at every herd once a second, until the scope closes, and makes frames for those who ask. */
-export const make = Effect.fnUntraced(function* (settings: Settings) {
-  const registry = yield* HerdRegistry
-  const process = yield* ProcessMetrics.readings
-  const scope = yield* Effect.scope
-  const points = new WeakMap<ManagedHerd, Array<Point>>()
-  const pointsOf = (herd: ManagedHerd): Array<Point> => {
-    const found = points.get(herd) ?? []
-    points.set(herd, found)
-    return found
+  /** Takes a sight in, once. */
+  take(sight: Sight): void {
+    if (sight.number <= this.#number) return
+    this.#number = sight.number
+    const ids = JSON.stringify(sight.herds.map(({ id }) => id))
+    if (ids !== this.#ids.text) {
+      this.#ids = { text: ids, since: sight.number }
+      const there = new Set(sight.herds.map(({ id }) => id))
+      for (const id of this.#herds.keys()) if (!there.has(id)) this.#herds.delete(id)
+    }
+    const queues = JSON.stringify(sight.queues)
+    if (queues !== this.#queues.text) this.#queues = { text: queues, since: sight.number }
+    for (const herd of sight.herds) {
+      const text = JSON.stringify(herd)
+      const known = this.#herds.get(herd.id)
+      if (known === undefined) this.#herds.set(herd.id, { text, since: sight.number })
+      else if (known.text !== text) {
+        known.text = text
+        known.since = sight.number
+      }
+    }
   }
 
-  yield* Effect.gen(function* () {
-    const at = yield* Clock.currentTimeMillis
-    for (const herd of registry.herds().values()) {
-      const past = pointsOf(herd)
-      if (past.length === kept) past.shift()
-      past.push(wirePoint(at, yield* herd.stats, yield* herd.metrics))
-    }
-  }).pipe(
-    // One herd that cannot be looked at does not end the looking.
-    Effect.catchCause((cause) => Effect.logWarning("control: a sample of the herds failed", cause)),
-    Effect.repeat(Schedule.fixed("1 second")),
-    Effect.forkScoped
-  )
+  /** What has changed since the sight with this number, as fields of a frame. */
+  after(seen: number): string {
+    const changed: Array<string> = []
+    for (const { since, text } of this.#herds.values()) if (since > seen) changed.push(text)
+    return (
+      `"herds":[${changed.join(",")}]` +
+      (this.#ids.since > seen ? `,"herdIds":${this.#ids.text}` : "") +
+      (this.#queues.since > seen ? `,"queues":${this.#queues.text}` : "")
+    )
+  }
+}
 
-  // Asked for while somebody looks, once a second for all who do, and never waited for: a store may be away.
-  let queues: ReadonlyArray<QueueFrame> = []
-  let askedAt = -Infinity
-  const askQueues = (at: number) =>
-    Effect.gen(function* () {
-      if (at - askedAt < 1000) return
-      askedAt = at
-      const ask = Effect.map(Queues.frames(settings), (next) => {
-        queues = next
-      })
-      yield* Effect.forkIn(
-        Effect.catchCause(ask, (cause) => Effect.logWarning("control: a look at the queues failed", cause)),
-        scope
-      )
-    })
+/** What a reader has seen. */
+interface Seen {
+  sight: number
+  herd: ManagedHerd | undefined
+  points: number
+  decision: ScalingDecision | undefined
+  failure: TaskFailure | undefined
+}
 
-  const herdFrame = (name: string, herd: ManagedHerd) =>
+/** Makes frames for those who ask. */
+export const make = Effect.fnUntraced(function* (settings: Settings, sights: Sights) {
+  const registry = yield* HerdRegistry
+  const clock = yield* Clock.Clock
+  const overviews = new Overviews()
+  // Of the newest sight: its frames, by what their readers have seen.
+  let number = 0
+  let common = ""
+  const made = new Map<string, Uint8Array>()
+
+  const take = (sight: Sight) => {
+    if (sight.number <= number) return
+    number = sight.number
+    made.clear()
+    overviews.take(sight)
+    const { exposeErrors, readOnly, service, version } = settings
+    const { at, problems, process } = sight
+    common = JSON.stringify({ at, service, version, readOnly, exposeErrors, process, problems }).slice(1, -1)
+  }
+
+  const detail = (id: string, herd: ManagedHerd, seen: Seen) =>
     Effect.gen(function* () {
-      // The page is within its range.
-      const running = yield* Effect.orDie(herd.tasks({ status: "running", limit: shown }))
-      const failures = (yield* herd.failures).slice(-shown).toReversed()
-      const rest: Omit<HerdFrame, "points" | "decisions"> = {
-        stats: wireStats(name, yield* herd.stats, settings),
-        metrics: { ...(yield* herd.metrics), herd: name },
-        queue: yield* herd.levels,
-        running: running.tasks.map((task) => wireTask(task, settings)),
-        failures: failures.map((failure) => wireFailure(failure, settings))
+      const past = sights.past(herd)
+      const decisions = yield* herd.history
+      const failures = yield* herd.failures
+      const from = {
+        points: seen.points,
+        decision: seen.decision === undefined ? 0 : decisions.lastIndexOf(seen.decision) + 1,
+        failure: seen.failure === undefined ? 0 : failures.lastIndexOf(seen.failure) + 1
       }
-      return { herd, rest, points: [...pointsOf(herd)], decisions: yield* herd.history } satisfies Look
+      seen.points = past?.total ?? 0
+      seen.decision = decisions.at(-1)
+      seen.failure = failures.at(-1)
+      const key = `${id} ${from.points} ${from.decision} ${from.failure}`
+      const make = Effect.gen(function* () {
+        const limited = (yield* herd.limits) !== undefined
+        // The pages are within their range.
+        const page = (status: "running" | "queued") =>
+          Effect.map(Effect.orDie(herd.tasks({ status, limit: shown })), ({ tasks }) =>
+            tasks.map((task) => wireTask(task, settings))
+          )
+        const found: HerdDetail = {
+          stats: wireStats(id, yield* herd.stats, settings),
+          metrics: { ...(yield* herd.metrics), herd: id },
+          levels: yield* herd.levels,
+          running: yield* page("running"),
+          waiting: yield* page("queued"),
+          failures: failures.slice(from.failure).map((failure) => cut(wireFailure(failure, settings))),
+          points: past?.after(from.points) ?? empty,
+          decisions: decisions.slice(from.decision).map(decisionOf),
+          ...(limited
+            ? {
+                keys: (yield* Effect.orDie(herd.keys({ top: shown }))).map((use) => wireKey(use, settings))
+              }
+            : {})
+        }
+        return JSON.stringify(found)
+      })
+      return { key, make }
     })
 
-  const read = process.reader()
-  const look = Effect.gen(function* () {
-    const looks: Array<Look> = []
-    for (const [name, herd] of registry.herds()) looks.push(yield* herdFrame(name, herd))
-    const at = yield* Clock.currentTimeMillis
-    yield* askQueues(at)
-    const rest = { at, readOnly: settings.readOnly, process: read(), queues }
-    // Nothing more will happen in a process that ends.
-    const last = registry.stopping() && looks.every(({ rest }) => rest.stats.state === "closed")
-    return { looks, rest, last, texts: new Map<string, string>() } satisfies Sight
-  })
-
-  // One look for all readers that are ready at about the same time.
-  const current = yield* Shared.make(look, fresh)
+  const frame = (sight: Sight, seen: Seen, id: string | undefined) =>
+    Effect.gen(function* () {
+      take(sight)
+      const after = seen.sight
+      seen.sight = number
+      const herd = id === undefined ? undefined : registry.herds().get(id)
+      if (herd !== seen.herd) Object.assign(seen, nothing, { sight: number, herd })
+      const open = id === undefined || herd === undefined ? undefined : yield* detail(id, herd, seen)
+      const key = `${after} ${open?.key ?? ""}`
+      const known = made.get(key)
+      if (known !== undefined) return known
+      const tail = open === undefined ? "" : `,"open":${yield* open.make}`
+      const text = `event: frame\ndata: {"first":${after === 0},${common},${overviews.after(after)}${tail}}\n\n`
+      const bytes = utf8.encode(text)
+      made.set(key, bytes)
+      return bytes
+    })
 
   return {
-    /** Frames as JSON for one reader, at most so many a second. */
-    read: (rate: number): Stream.Stream<string> =>
+    /** Frames as server-sent events for one reader, at most so many a second, with the details of a herd. */
+    read: (rate: number, open: string | undefined): Stream.Stream<Uint8Array> =>
       Stream.suspend(() => {
-        const seen = new WeakMap<ManagedHerd, Seen>()
+        const seen: Seen = { ...nothing }
         let ended = false
-        const frame = Effect.map(current, (now) => {
-          ended = now.last
-          return textFor(now, seen)
+        const next = Effect.flatMap(sights.current, (sight) => {
+          ended = sight.last
+          return frame(sight, seen, open)
         })
-        const later = Effect.delay(frame, Duration.millis(1000 / rate))
-        const all = Stream.concat(Stream.fromEffect(frame), Stream.forever(Stream.fromEffect(later)))
+        const period = 1000 / rate
+        const later = Effect.andThen(
+          // All readers of a rate at the same instants.
+          Effect.suspend(() => Effect.sleep(Duration.millis(period - (Time.monotonic(clock) % period)))),
+          next
+        )
+        const all = Stream.concat(Stream.fromEffect(next), Stream.forever(Stream.fromEffect(later)))
         return Stream.takeUntil(all, () => ended)
       })
   }
 })
+
+const nothing: Seen = {
+  sight: 0,
+  herd: undefined,
+  points: 0,
+  decision: undefined,
+  failure: undefined
+}
+
+const empty: HerdDetail["points"] = {
+  at: [],
+  arrivalRate: [],
+  succeededRate: [],
+  failedRate: [],
+  waitP50: [],
+  waitP99: [],
+  runP50: [],
+  runP99: [],
+  oldest: [],
+  size: [],
+  busy: [],
+  queued: []
+}

@@ -1,12 +1,11 @@
 /** Looks at queues without waiting for a store that is away. */
 import { Effect } from "effect"
 import { type ManagedQueue, type QueueJob, type QueueLetter, QueueRegistry } from "lemmings/QueueRegistry"
-import type { QueueFrame, QueueSnapshot } from "../model/ControlModel.ts"
+import type { QueueSnapshot } from "../model/ControlModel.ts"
 import type { Settings } from "../model/Settings.ts"
 
-// How long a store may take to answer, and how many letters a frame has.
+// How long a store may take to answer.
 const patience = "2 seconds"
-const shown = 20
 
 type Rules = Pick<Settings, "exposeErrors" | "exposePayloads">
 
@@ -47,20 +46,4 @@ export const snapshots = (rules: Rules): Effect.Effect<ReadonlyArray<QueueSnapsh
     Effect.forEach([...queues()], ([name, queue]) => snapshot(queue, name, rules), {
       concurrency: "unbounded"
     })
-  )
-
-/** Every queue with its oldest dead letters. */
-export const frames = (rules: Rules): Effect.Effect<ReadonlyArray<QueueFrame>> =>
-  Effect.flatMap(QueueRegistry, ({ queues }) =>
-    Effect.forEach(
-      [...queues()],
-      ([name, queue]) =>
-        Effect.gen(function* () {
-          const seen = yield* snapshot(queue, name, rules)
-          const dead = (seen.stats?.deadLetters ?? 0) > 0
-          const letters = dead ? yield* soon(queue.deadLetters.list({ limit: shown })) : []
-          return { ...seen, letters: (letters ?? []).map((letter) => wire(letter, rules)) }
-        }),
-      { concurrency: "unbounded" }
-    )
   )

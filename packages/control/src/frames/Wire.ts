@@ -1,14 +1,15 @@
 /** What leaves the process: herds and their tasks, with nothing in it that was not asked for. */
 import { Cause, Inspectable } from "effect"
 import type { HerdEvent } from "lemmings/HerdEvent"
-import type { HerdMetrics, HerdStats } from "lemmings/HerdStats"
+import type { HerdStats } from "lemmings/HerdStats"
 import type { TaskFailure, TaskSummary } from "lemmings/HerdTasks"
-import type { Failure, HerdSnapshot, LoggedEvent, Point } from "../model/ControlModel.ts"
+import type { Failure, HerdSnapshot, LoggedEvent } from "../model/ControlModel.ts"
 import type { Names, Settings } from "../model/Settings.ts"
 
 type Rules = Pick<Settings, "exposeErrors" | "redact">
 
-const text = (error: unknown): string => {
+/** What an error says. */
+export const text = (error: unknown): string => {
   if (Cause.isCause(error)) return Cause.pretty(error)
   if (error instanceof Error) return error.stack ?? String(error)
   return typeof error === "string" ? error : Inspectable.toStringUnknown(error, 0)
@@ -51,19 +52,3 @@ export const wireEvent = (event: HerdEvent, name: string, rules: Rules): LoggedE
   if ("stack" in named) return { ...named, stack: hide(named.stack) }
   return named
 }
-
-export const wirePoint = (at: number, { queue, workers }: HerdStats, metrics: HerdMetrics): Point => ({
-  at,
-  arrivalRate: metrics.arrivalRate,
-  endedRate: metrics.endedRate,
-  failureRate: metrics.failureRate,
-  waitP50: metrics.wait.p50,
-  waitP95: metrics.wait.p95,
-  waitP99: metrics.wait.p99,
-  runP50: metrics.run.p50,
-  runP95: metrics.run.p95,
-  runP99: metrics.run.p99,
-  size: workers.size,
-  busy: workers.busy,
-  queued: queue.depth
-})

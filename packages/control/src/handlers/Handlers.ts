@@ -12,6 +12,9 @@ import { Guarded, Understood } from "../api/ControlMiddleware.ts"
 import { BadRequest, Closed, UnknownTask } from "../model/ControlError.ts"
 import * as EventLog from "../frames/EventLog.ts"
 import * as Frames from "../frames/Frames.ts"
+import * as Sights from "../frames/Sights.ts"
+import type { QueueLook } from "../conditions/Condition.ts"
+import { unready } from "../conditions/Watch.ts"
 import { find, invalid } from "./Asked.ts"
 import { flow } from "./FlowHandlers.ts"
 import { queues } from "./QueueHandlers.ts"
@@ -210,11 +213,13 @@ const herds = HttpApiBuilder.group(ControlApi, "herds", (handlers) =>
 
 const dashboard = HttpApiBuilder.group(ControlApi, "dashboard", (handlers) =>
   Effect.gen(function* () {
-    const frames = yield* Frames.make(yield* ControlSettings)
+    const settings = yield* ControlSettings
+    const sights = yield* Sights.make(settings)
+    const frames = yield* Frames.make(settings, sights)
     const streams = yield* Streams
-    return handlers.handleRaw("frames", ({ query: { rate = 4 } }) =>
-      streams.open(Stream.map(frames.read(rate), (frame) => `event: frame\ndata: ${frame}\n\n`))
-    )
+    return handlers
+      .handle("problems", () => Effect.map(sights.current, ({ at, problems }) => ({ at, problems })))
+      .handleRaw("frames", ({ query: { herd, rate = 4 } }) => streams.open(frames.read(rate, herd)))
   })
 )
 
@@ -224,22 +229,24 @@ const health = HttpApiBuilder.group(ControlApi, "health", (handlers) =>
     ready: () =>
       Effect.gen(function* () {
         const registry = yield* HerdRegistry
-        const states: Array<readonly [string, string]> = []
-        let ready = !registry.stopping()
-        for (const [name, herd] of registry.herds()) {
-          const { state } = yield* herd.stats
-          states.push([name, state])
-          if (state !== "running") ready = false
+        const herds: Array<{ readonly id: string; readonly state: string }> = []
+        for (const [id, herd] of registry.herds()) herds.push({ id, state: (yield* herd.stats).state })
+        const stores: Array<{ readonly id: string; readonly queue: QueueLook["queue"] }> = []
+        for (const [id, queue] of (yield* QueueRegistry).queues()) {
+          const { ready, since } = yield* queue.readiness
+          stores.push({ id, queue: { store: queue.store, ready, since, stats: null } })
         }
-        const stores: Array<readonly [string, "ready" | "unavailable"]> = []
-        for (const [name, queue] of (yield* QueueRegistry).queues()) {
-          const there = (yield* queue.readiness).ready
-          stores.push([name, there ? "ready" : "unavailable"])
-          if (!there) ready = false
+        const why = unready(registry.stopping(), herds, stores)
+        const states = stores.map(
+          ({ id, queue }) => [id, queue.ready ? ("ready" as const) : ("unavailable" as const)] as const
+        )
+        const answer = {
+          ready: why.length === 0,
+          herds: Object.fromEntries(herds.map(({ id, state }) => [id, state])),
+          ...(states.length === 0 ? {} : { queues: Object.fromEntries(states) }),
+          ...(why.length === 0 ? {} : { why })
         }
-        const queues = stores.length === 0 ? {} : { queues: Object.fromEntries(stores) }
-        const answer = { ready, herds: Object.fromEntries(states), ...queues }
-        return yield* ready ? Effect.succeed(answer) : Effect.fail(answer)
+        return yield* why.length === 0 ? Effect.succeed(answer) : Effect.fail(answer)
       })
   })
 )

@@ -14,7 +14,7 @@ export class Streams extends Context.Service<
   {
     /** Answers with a stream, unless too many are open. It counts until the request has ended. */
     readonly open: (
-      text: Stream.Stream<string>
+      text: Stream.Stream<string | Uint8Array>
     ) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, Scope.Scope>
   }
 >()("lemmings/control/Streams") {
@@ -43,9 +43,14 @@ export class Streams extends Context.Service<
   )
 }
 
-const response = (text: Stream.Stream<string>): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.stream(Stream.encodeText(text), {
-    contentType: "text/event-stream",
-    // Proxies such as nginx would collect it.
-    headers: { "x-accel-buffering": "no" }
-  })
+const utf8 = new TextEncoder()
+
+const response = (text: Stream.Stream<string | Uint8Array>): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.stream(
+    Stream.map(text, (part) => (typeof part === "string" ? utf8.encode(part) : part)),
+    {
+      contentType: "text/event-stream",
+      // Proxies such as nginx would collect it.
+      headers: { "x-accel-buffering": "no" }
+    }
+  )

@@ -5,9 +5,9 @@
  */
 import { Schema } from "effect"
 import { HerdEvent } from "lemmings/HerdEvent"
-import { HerdMetrics, HerdStats, ResourceCounts, ScalingDecision } from "lemmings/HerdStats"
-import { QueueLetter, QueueStats } from "lemmings/QueueRegistry"
-import { FailureKind, QueueLevels, TaskSummary } from "lemmings/HerdTasks"
+import { HerdStats, ResourceCounts, ScalingDecision } from "lemmings/HerdStats"
+import { QueueStats } from "lemmings/QueueRegistry"
+import { FailureKind } from "lemmings/HerdTasks"
 
 const { lastCreateError: _, ...resourceCounts } = ResourceCounts.fields
 
@@ -52,35 +52,6 @@ export const Failure = Schema.Struct({
  */
 export type Failure = typeof Failure.Type
 
-/**
- * A herd in one second of its past. Rates are per second, times milliseconds over the herd's window.
- *
- * @category models
- * @since 0.3.0
- */
-export const Point = Schema.Struct({
-  at: Schema.Number,
-  arrivalRate: Schema.Finite,
-  endedRate: Schema.Finite,
-  failureRate: Schema.Finite,
-  waitP50: Schema.Finite,
-  waitP95: Schema.Finite,
-  waitP99: Schema.Finite,
-  runP50: Schema.Finite,
-  runP95: Schema.Finite,
-  runP99: Schema.Finite,
-  /** Workers, and those of them that run a task. */
-  size: Schema.Int,
-  busy: Schema.Int,
-  queued: Schema.Int
-})
-
-/**
- * @category models
- * @since 0.3.0
- */
-export type Point = typeof Point.Type
-
 const { sample: __, ...decision } = ScalingDecision.fields
 
 /**
@@ -96,32 +67,6 @@ export const Decision = Schema.Struct(decision)
  * @since 0.3.0
  */
 export type Decision = typeof Decision.Type
-
-/**
- * One herd in a frame of the dashboard.
- *
- * @category models
- * @since 0.3.0
- */
-export const HerdFrame = Schema.Struct({
-  stats: HerdSnapshot,
-  metrics: HerdMetrics,
-  queue: QueueLevels,
-  /** The 20 tasks that have run longest, longest first. */
-  running: Schema.Array(TaskSummary),
-  /** The last 20, newest first. */
-  failures: Schema.Array(Failure),
-  /** Since the frame before, oldest first; in the first frame, the last ten minutes. */
-  points: Schema.Array(Point),
-  /** Since the frame before, oldest first; in the first frame, the last 100. */
-  decisions: Schema.Array(Decision)
-})
-
-/**
- * @category models
- * @since 0.3.0
- */
-export type HerdFrame = typeof HerdFrame.Type
 
 /**
  * A queue of durable jobs at one instant.
@@ -150,24 +95,6 @@ export const QueueSnapshot = Schema.Struct({
 export type QueueSnapshot = typeof QueueSnapshot.Type
 
 /**
- * One queue in a frame of the dashboard.
- *
- * @category models
- * @since 0.4.0
- */
-export const QueueFrame = Schema.Struct({
-  ...QueueSnapshot.fields,
-  /** The oldest 20. */
-  letters: Schema.Array(QueueLetter)
-})
-
-/**
- * @category models
- * @since 0.4.0
- */
-export type QueueFrame = typeof QueueFrame.Type
-
-/**
  * The process that the herds are in.
  *
  * @category models
@@ -193,28 +120,6 @@ export const ProcessFrame = Schema.Struct({
  * @since 0.3.0
  */
 export type ProcessFrame = typeof ProcessFrame.Type
-
-/**
- * Everything that a dashboard shows, at one instant.
- *
- * @category models
- * @since 0.3.0
- */
-export const Frame = Schema.Struct({
-  at: Schema.Number,
-  /** Whether the herds may only be looked at. */
-  readOnly: Schema.Boolean,
-  process: ProcessFrame,
-  herds: Schema.Array(HerdFrame),
-  /** As they were read last, at most a second before. */
-  queues: Schema.Array(QueueFrame)
-})
-
-/**
- * @category models
- * @since 0.3.0
- */
-export type Frame = typeof Frame.Type
 
 /**
  * What a reader of events gets: the events of the herd, and what it missed. Errors and stacks are there only where errors

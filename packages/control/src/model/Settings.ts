@@ -64,6 +64,9 @@ export interface RoutesOptions {
    * name into `Host`. Defaults to none.
    */
   readonly allowedOrigins?: ReadonlyArray<string> | undefined
+  /** The name of the service and its version, for the head of the dashboard. Default to none. */
+  readonly service?: string | undefined
+  readonly version?: string | undefined
   /** Herds can be seen and not changed. Defaults to `false`. */
   readonly readOnly?: boolean | undefined
   /** The id of the herd that `/herd` means. Defaults to the only one. */
@@ -107,6 +110,8 @@ export interface Settings {
   readonly allowedHosts: ReadonlySet<string> | undefined
   /** As browsers write them. */
   readonly allowedOrigins: ReadonlySet<string>
+  readonly service: string | undefined
+  readonly version: string | undefined
   readonly readOnly: boolean
   readonly herd: string | undefined
   readonly exposeErrors: boolean
@@ -177,6 +182,8 @@ export const decode = Effect.fnUntraced(function* (
     open: new Set(options.open),
     allowedHosts: options.allowedHosts && new Set(options.allowedHosts.map((host) => host.toLowerCase())),
     allowedOrigins: yield* originsOf(options.allowedOrigins ?? []),
+    service: options.service,
+    version: options.version,
     readOnly: options.readOnly ?? false,
     herd: options.herd,
     exposeErrors: options.exposeErrors ?? false,

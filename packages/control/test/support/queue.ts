@@ -11,6 +11,8 @@ interface FakeQueue {
   /** What was asked, in order. */
   readonly asked: Array<string>
   store: "there" | "away" | "silent"
+  /** Since when it is so. */
+  since: number
 }
 
 const letter = (n: number): Letter => ({
@@ -31,7 +33,8 @@ export const queue = (id: string, dead: number) =>
     const fake: FakeQueue = {
       letters: Array.from({ length: dead }, (_, i) => letter(i + 1)),
       asked: [],
-      store: "there"
+      store: "there",
+      since: 0
     }
     let paused = false
     const ask = <A>(what: string, f: () => A): Effect.Effect<A, QueueUnavailable> =>
@@ -55,7 +58,11 @@ export const queue = (id: string, dead: number) =>
         registry.add({
           id,
           store: "postgres",
-          readiness: Effect.sync(() => ({ ready: fake.store === "there", since: 0, reason: undefined })),
+          readiness: Effect.sync(() => ({
+            ready: fake.store === "there",
+            since: fake.since,
+            reason: fake.store === "there" ? undefined : "refused"
+          })),
           stats: ask("stats", () => ({
             paused,
             waiting: 12_345,

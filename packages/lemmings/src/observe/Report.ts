@@ -166,6 +166,9 @@ export const publish = (
     gauge("lemmings_herd_paused", "1 while dispatch is stopped, otherwise 0.", () =>
       rt.pool.paused() ? 1 : 0
     ),
+    gauge("lemmings_herd_pinned", "1 while a size asked for stands, and no policy changes it.", () =>
+      stats().scaling.pinned ? 1 : 0
+    ),
     gauge("lemmings_workers_burst", "Workers beyond workers.min.", () => rt.pool.counts().burst),
     counter("lemmings_workers_changes_total", "Changes of the workers wanted.", () => changes.up, {
       direction: "up"
