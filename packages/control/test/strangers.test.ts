@@ -225,7 +225,10 @@ describe("bodies and names of every kind", () => {
       const { paths } = (yield* ask("GET", "/openapi.json")).json as {
         readonly paths: Record<string, { readonly get?: object }>
       }
-      const declared = Object.keys(paths).filter((path) => paths[path]?.get !== undefined)
+      const health = ["/health/live", "/health/ready"]
+      const declared = Object.keys(paths).filter(
+        (path) => paths[path]?.get !== undefined && !health.includes(path)
+      )
       assert.isAbove(declared.length, 15)
       declared.push("/metrics", "/openapi.json", "/docs", "/dashboard", "/dashboard/app.js")
       for (const path of declared)
@@ -238,6 +241,8 @@ describe("bodies and names of every kind", () => {
           assert.deepStrictEqual([answer.status, _tag, field], [400, "BadRequest", name], path)
           assert.match(String(message), new RegExp(`^${name} must be .*left away`), path)
         }
+      // Whoever asks for them restarts the process for a 400, and may add something against caches.
+      for (const path of health) assert.strictEqual((yield* ask("GET", `${path}?y=1`)).status, 200, path)
       // Beside names that are read, without a value, and by whoever asks for the head alone.
       const second = yield* ask("GET", `${db}/tasks?limit=2&limits=3`)
       assert.deepStrictEqual([second.status, second.json["field"]], [400, "limits"])

@@ -23,8 +23,12 @@ const ruleOf = (changes: boolean, names: ReadonlySet<string>): string => {
   return `one of ${[...names].join(", ")}, or left away`
 }
 
+/** Whoever asks these restarts the process for a 400, or sends it no work, whatever is added to the address. */
+const always: ReadonlySet<string> = new Set(["/health/live", "/health/ready"])
+
 /** The first name in the query that nobody would read, as an answer. `path` is that of the route. */
 export const misspelt = (method: string, path: string, url: string): BadRequest | undefined => {
+  if (always.has(path)) return undefined
   const changes = method !== "GET" && method !== "HEAD"
   const names = declared.get(`${changes ? method : "GET"} ${path}`) ?? none
   const field = Paths.queryNames(url).find((name) => !names.has(name))

@@ -50,8 +50,8 @@ export const open = (
     const wrong: Array<string> = []
     page.on("pageerror", (error) => wrong.push(error.message))
     page.on("request", (request) => {
-      const { hostname } = new URL(request.url())
-      if (hostname !== "127.0.0.1" && !request.url().startsWith("data:")) wrong.push(request.url())
+      const asked = request.url()
+      if (!asked.startsWith("data:") && new URL(asked).origin !== new URL(url).origin) wrong.push(asked)
     })
     page.on("console", (message) => {
       if (/Content.Security.Policy/i.test(message.text())) wrong.push(message.text())
