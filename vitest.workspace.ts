@@ -10,6 +10,7 @@
 // A test that is worth running before each commit and worth running for an hour has both files, a quick one with a few
 // seeds and a long one, around one suite in `test/support` (model.test.ts and model.long.test.ts are an example). Paths and `-t` choose tests as usual:
 // `pnpm test:long model`.
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import type { Reporter, TestModule } from "vitest/node"
@@ -80,8 +81,8 @@ export default defineConfig(({ mode }) => {
   return {
     test: {
       reporters: ["default", closing],
-      // Most files wait for timers and processes, so they may have all cores; long ones measure, so they have one at a time.
-      maxWorkers: long ? 1 : "100%",
+      // Most files wait for timers and processes, so there is one more than cores; long ones measure, so they have one at a time.
+      maxWorkers: long ? 1 : availableParallelism() + 1,
       globalSetup: [fileURLToPath(new URL("packages/suite/src/setup.ts", import.meta.url))],
       projects: [
         // Tests of these share no state of a process but the compiled modules, so they share workers, and read those once.

@@ -74,6 +74,7 @@ export const hostileSuite = (it: Vitest.MethodsNonLive<JobStore | Jobs.Jobs>) =>
     it.effect("no payload, key or group is stored that would not come back", () =>
       Effect.gen(function* () {
         const Given = Job.make("Given", { payload: Schema.Any, success: Schema.Any })
+        const Plain = Job.make("Plain")
         const Keyed = Job.make("Keyed", {
           payload: { name: Schema.String },
           idempotencyKey: ({ name }) => hostile[name]!() as string
@@ -94,13 +95,15 @@ export const hostileSuite = (it: Vitest.MethodsNonLive<JobStore | Jobs.Jobs>) =>
           const grouped = yield* Effect.exit(Jobs.enqueue(Grouped({ name })))
           const short = fit && String(make()).length <= 255
           assert.strictEqual(reasonOf(grouped), short ? "completed" : "invalid", name)
-          // As the key, the payload and the cron of a schedule.
+          // As the key, the payload, the group and the cron of a schedule.
           const key = make() as string
-          const planned = yield* Effect.exit(Jobs.schedule(Grouped({ name: "x" }), "0 3 * * *", { key }))
+          const planned = yield* Effect.exit(Jobs.schedule(Plain(), "0 3 * * *", { key }))
           assert.strictEqual(tagOf(planned), short ? "Success" : "InvalidConfig", name)
           const carried = yield* Effect.exit(Jobs.schedule(Given(make()), "0 3 * * *", { key: "given" }))
           assert.strictEqual(tagOf(carried), view === undefined ? "EnqueueFailed" : "Success", name)
-          const when = yield* Effect.exit(Jobs.schedule(Grouped({ name: "x" }), make() as string))
+          const shared = yield* Effect.exit(Jobs.schedule(Grouped({ name }), "0 3 * * *"))
+          assert.strictEqual(tagOf(shared), short ? "Success" : "EnqueueFailed", name)
+          const when = yield* Effect.exit(Jobs.schedule(Plain(), make() as string))
           assert.strictEqual(tagOf(when), "InvalidConfig", name)
         }
         assert.isTrue((yield* Jobs.readiness).ready)

@@ -43,8 +43,13 @@ export const watch = Effect.fnUntraced(function* (watched: Watched, inPlace: boo
     const text = stamped(now, (most) => line(stats, metrics, most))
     yield* inPlace ? Effect.sync(() => logUpdate(text)) : Console.log(text)
   })
+  // What ends at the moment of a frame is shown at its end.
+  const last = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    now > before && !inPlace ? frame : Effect.void
+  )
   return yield* Effect.andThen(frame, Effect.sleep(frameMillis)).pipe(
     Effect.forever,
+    Effect.ensuring(last),
     Effect.ensuring(inPlace ? Effect.sync(() => logUpdate.clear()) : Effect.void)
   )
 })

@@ -129,6 +129,19 @@ export const isDeaf = (fiber: object): boolean => {
   return !(typeof last === "object" && last !== null && cleanup in last && last[cleanup] === "AsyncFinalizer")
 }
 
+/**
+ * The effect on a fiber of its own. An interruption is heard at once and waits for the end of that fiber, also where it is in
+ * a race, which would look as if nothing could stop it.
+ */
+export const heard = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.contextWith((context: Context.Context<R>) =>
+    Effect.callback((resume) => {
+      const fiber = start(context, Effect.provideContext(effect, context))
+      onEnd(fiber, resume)
+      return Fiber.interrupt(fiber)
+    })
+  )
+
 /** A turn of the scheduler for those who only gave theirs away. */
 const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
 

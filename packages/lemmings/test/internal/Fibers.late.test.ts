@@ -42,6 +42,24 @@ describe("Fibers.isDeaf", () => {
   })
 })
 
+describe("Fibers.heard", () => {
+  it.effect("an interruption ends also what is in a race, before it returns", () =>
+    Effect.gen(function* () {
+      const told: Array<unknown> = []
+      const race = Effect.raceFirst(Effect.sleep("1 hour"), Effect.never).pipe(
+        Effect.onInterrupt(() => Effect.map(Effect.yieldNow, () => void told.push("ended")))
+      )
+      const tell = (what: string) => () => void told.push(what)
+      const fiber = yield* Effect.forkChild(
+        Fibers.outlasting(Fibers.heard(race), tell("left"), () => Effect.sync(tell("late"))),
+        { startImmediately: true }
+      )
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(told, ["ended"])
+    })
+  )
+})
+
 describe("Fibers.outlasting", () => {
   it.effect("an interruption leaves a promise to its end, which is told", () =>
     Effect.gen(function* () {

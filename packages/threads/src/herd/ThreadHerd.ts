@@ -408,7 +408,7 @@ const threadsOf = Effect.fnUntraced(function* (id: string, declaration: Declarat
     // Ours comes first: it knows what a failed start means, and that a wait for the circuit is none.
     createTimeout: limit > 0 && limit < Infinity ? limit + coolDown + spareMillis : options.createTimeout,
     resource: {
-      onCreate: ({ workerId }: { readonly workerId: number }) => open(workerId),
+      onCreate: ({ workerId }: { readonly workerId: number }) => Fibers.heard(open(workerId)),
       awaitLost: (caller: Caller) => {
         if (caller instanceof Thread) return caller.awaitLost
         return Effect.suspend(() => Effect.sleep(crashes.openFor(now())))
