@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schedule, Scope } from "effect"
-import { HerdRegistry, QueueRegistry } from "lemmings"
+import { HerdRegistry, QueueRegistry, SystemMetrics } from "lemmings"
 import { build } from "../scripts/build-dashboard.ts"
 import { does, missing, open, shoot, text, usable } from "./support/browser.ts"
 import { alone, Db, herd, Mail, serve, until } from "./support/control.ts"
@@ -123,6 +123,9 @@ const nights: Readonly<Record<string, Night>> = {
   }
 }
 
+// What the tests themselves ask of the process is no fault of the night.
+const quiet = SystemMetrics.layerFake()
+
 // Each has a server, herds and a page of its own, and mostly waits.
 describe.skipIf(missing)("the dashboard in a real browser: questions at 3 a.m.", { concurrent: true }, () => {
   for (const [
@@ -153,7 +156,7 @@ describe.skipIf(missing)("the dashboard in a real browser: questions at 3 a.m.",
           yield* does(() => page.getByTestId("verdict").getByText(after).waitFor())
           yield* does(() => page.getByTestId("problem").getByText(said).waitFor({ state: "detached" }))
           assert.deepStrictEqual(wrong, [])
-        }).pipe(alone),
+        }).pipe(Effect.provide(quiet), alone),
       60_000
     )
   }
@@ -183,7 +186,7 @@ describe.skipIf(missing)("the dashboard in a real browser: questions at 3 a.m.",
         fake.store = "there"
         yield* does(() => page.getByText("Everything is fine").waitFor())
         assert.strictEqual(yield* text(page, "queue-waiting"), "12,345")
-      }).pipe(alone),
+      }).pipe(Effect.provide(quiet), alone),
     60_000
   )
 })
