@@ -3,7 +3,7 @@ import { useRef, useState } from "preact/hooks"
 import { explain, holdKey, interrupt, releaseKey } from "./api.ts"
 import { clock, count, grouped, type HerdView, millis, percent, priority } from "./model.ts"
 import { herdLink } from "./route.ts"
-import { Do, Empty, Head, Scroll, useActions } from "./ui.tsx"
+import { Do, Empty, Facts, Head, Scroll, useActions } from "./ui.tsx"
 
 interface TabProps {
   readonly herd: HerdView
@@ -320,16 +320,7 @@ const Settings = ({ herd }: TabProps) => {
   ]
   return (
     <Scroll label="Settings and totals">
-      <table>
-        <tbody>
-          {rows.map(([name, value]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td class="reason">{value}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Facts rows={rows} />
     </Scroll>
   )
 }

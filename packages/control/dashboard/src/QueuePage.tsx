@@ -4,7 +4,7 @@ import type { QueueJob, QueueLetter } from "lemmings/QueueRegistry"
 import { callQueue, job as readJob, letters as change, page as readPage } from "./api.ts"
 import { clock, count, grouped, millis, type Queue, type View } from "./model.ts"
 import { Problems } from "./Problems.tsx"
-import { Do, Empty, Figures, Head, Mark, Scroll, useActions } from "./ui.tsx"
+import { Do, Empty, Facts, Figures, Head, Mark, Scroll, useActions } from "./ui.tsx"
 
 const reasons: { readonly [reason: string]: string } = {
   failed: "failed",
@@ -36,16 +36,7 @@ const Drawer = ({ close, letter, queue }: { close: () => void; letter: QueueLett
   return (
     <dialog ref={dialog} class="drawer" aria-labelledby="drawer-title" onClose={close} data-testid="drawer">
       <h2 id="drawer-title">Job {letter.jobId}</h2>
-      <table>
-        <tbody>
-          {rows.map(([name, value]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td class="reason">{value}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Facts rows={rows} />
       {letter.error !== undefined && (
         <pre tabIndex={0} role="group" aria-label="Text of the error">
           {letter.error}

@@ -194,6 +194,20 @@ export const Scroll = ({ children, label }: { children: ComponentChildren; label
   </div>
 )
 
+/** Names and what they are, a row each. */
+export const Facts = ({ rows }: { rows: ReadonlyArray<readonly [name: string, value: string]> }) => (
+  <table>
+    <tbody>
+      {rows.map(([name, value]) => (
+        <tr key={name}>
+          <th scope="row">{name}</th>
+          <td class="reason">{value}</td>
+        </tr>
+      ))}
+    </tbody>
+  </table>
+)
+
 export interface FigureProps {
   readonly name: string
   readonly value: string

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { columns } from "../../src/frames/Past.ts"
 import type { Frame, HerdOverview } from "../../src/model/FrameModel.ts"
 import type { Problem } from "../../src/model/Problem.ts"
 import * as model from "../src/model.ts"
@@ -26,21 +27,6 @@ const herd = (id: string, more: Partial<HerdOverview> = {}): HerdOverview => ({
   spark: [],
   ...more
 })
-
-const columns = [
-  "at",
-  "arrivalRate",
-  "succeededRate",
-  "failedRate",
-  "waitP50",
-  "waitP99",
-  "runP50",
-  "runP99",
-  "oldest",
-  "size",
-  "busy",
-  "queued"
-]
 
 const frame = (more: Partial<Frame>): Frame =>
   ({

@@ -9,7 +9,8 @@ const stretch = 10
 /** Three digits are more than a chart shows. */
 const short = (n: number): number => (n === 0 ? 0 : Number(n.toPrecision(3)))
 
-const columns = [
+/** What a point has, in this order. */
+export const columns = [
   "at",
   "arrivalRate",
   "succeededRate",

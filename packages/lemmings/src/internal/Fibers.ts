@@ -118,8 +118,7 @@ const placeOf = (fiber: object): unknown => (fiber as { readonly _yielded?: unkn
 /**
  * Whether it waits for something that an interruption cannot stop, such as a promise without a signal: interrupted, it would
  * end, and what it waits for go on without it. A race, such as a timeout, counts as such, and so does a turn that it gave
- * away. No part of the interface of a
- * fiber: where it is missing, all can be stopped.
+ * away. No part of the interface of a fiber: where it is missing, all can be stopped.
  */
 export const isDeaf = (fiber: object): boolean => {
   const { _stack: stack } = fiber as { readonly _stack?: unknown }
@@ -129,17 +128,21 @@ export const isDeaf = (fiber: object): boolean => {
   return !(typeof last === "object" && last !== null && cleanup in last && last[cleanup] === "AsyncFinalizer")
 }
 
+/** Waits for a fiber of its own. An interruption ends that fiber, and waits for it. */
+const owning = <A, E>(begin: () => Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
+  Effect.callback((resume) => {
+    const fiber = begin()
+    onEnd(fiber, resume)
+    return Fiber.interrupt(fiber)
+  })
+
 /**
  * The effect on a fiber of its own. An interruption is heard at once and waits for the end of that fiber, also where it is in
  * a race, which would look as if nothing could stop it.
  */
 export const heard = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.contextWith((context: Context.Context<R>) =>
-    Effect.callback((resume) => {
-      const fiber = start(context, Effect.provideContext(effect, context))
-      onEnd(fiber, resume)
-      return Fiber.interrupt(fiber)
-    })
+    owning(() => start(context, Effect.provideContext(effect, context)))
   )
 
 /** A turn of the scheduler for those who only gave theirs away. */
@@ -192,9 +195,5 @@ export const within = <A, E>(
 ): Effect.Effect<A, E> =>
   Effect.withFiber((parent) => {
     if (!AsyncContext.isUsed()) return effect
-    return Effect.callback((resume) => {
-      const fiber = AsyncContext.run(context, () => start(parent.context, effect))
-      onEnd(fiber, resume)
-      return Fiber.interrupt(fiber)
-    })
+    return owning(() => AsyncContext.run(context, () => start(parent.context, effect)))
   })
